@@ -1,0 +1,1 @@
+"""The client of a Heldout appliance: the SDK and the ``heldout`` command."""

@@ -1,0 +1,171 @@
+from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class Intent(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    INTENT_UNSPECIFIED: _ClassVar[Intent]
+    INTENT_HARMFUL: _ClassVar[Intent]
+    INTENT_BENIGN: _ClassVar[Intent]
+INTENT_UNSPECIFIED: Intent
+INTENT_HARMFUL: Intent
+INTENT_BENIGN: Intent
+
+class Prompt(_message.Message):
+    __slots__ = ("text", "intent", "category", "language", "tags", "family")
+    TEXT_FIELD_NUMBER: _ClassVar[int]
+    INTENT_FIELD_NUMBER: _ClassVar[int]
+    CATEGORY_FIELD_NUMBER: _ClassVar[int]
+    LANGUAGE_FIELD_NUMBER: _ClassVar[int]
+    TAGS_FIELD_NUMBER: _ClassVar[int]
+    FAMILY_FIELD_NUMBER: _ClassVar[int]
+    text: str
+    intent: Intent
+    category: str
+    language: str
+    tags: _containers.RepeatedScalarFieldContainer[str]
+    family: str
+    def __init__(self, text: _Optional[str] = ..., intent: _Optional[_Union[Intent, str]] = ..., category: _Optional[str] = ..., language: _Optional[str] = ..., tags: _Optional[_Iterable[str]] = ..., family: _Optional[str] = ...) -> None: ...
+
+class ImportOptions(_message.Message):
+    __slots__ = ("skip_bad",)
+    SKIP_BAD_FIELD_NUMBER: _ClassVar[int]
+    skip_bad: bool
+    def __init__(self, skip_bad: _Optional[bool] = ...) -> None: ...
+
+class ImportRow(_message.Message):
+    __slots__ = ("line", "prompt")
+    LINE_FIELD_NUMBER: _ClassVar[int]
+    PROMPT_FIELD_NUMBER: _ClassVar[int]
+    line: int
+    prompt: Prompt
+    def __init__(self, line: _Optional[int] = ..., prompt: _Optional[_Union[Prompt, _Mapping]] = ...) -> None: ...
+
+class ImportPromptsRequest(_message.Message):
+    __slots__ = ("options", "rows")
+    OPTIONS_FIELD_NUMBER: _ClassVar[int]
+    ROWS_FIELD_NUMBER: _ClassVar[int]
+    options: ImportOptions
+    rows: _containers.RepeatedCompositeFieldContainer[ImportRow]
+    def __init__(self, options: _Optional[_Union[ImportOptions, _Mapping]] = ..., rows: _Optional[_Iterable[_Union[ImportRow, _Mapping]]] = ...) -> None: ...
+
+class BadRow(_message.Message):
+    __slots__ = ("line", "reason")
+    LINE_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    line: int
+    reason: str
+    def __init__(self, line: _Optional[int] = ..., reason: _Optional[str] = ...) -> None: ...
+
+class ImportPromptsResponse(_message.Message):
+    __slots__ = ("imported", "bad", "duplicates")
+    IMPORTED_FIELD_NUMBER: _ClassVar[int]
+    BAD_FIELD_NUMBER: _ClassVar[int]
+    DUPLICATES_FIELD_NUMBER: _ClassVar[int]
+    imported: int
+    bad: _containers.RepeatedCompositeFieldContainer[BadRow]
+    duplicates: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, imported: _Optional[int] = ..., bad: _Optional[_Iterable[_Union[BadRow, _Mapping]]] = ..., duplicates: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class GetPromptRequest(_message.Message):
+    __slots__ = ("handle",)
+    HANDLE_FIELD_NUMBER: _ClassVar[int]
+    handle: str
+    def __init__(self, handle: _Optional[str] = ...) -> None: ...
+
+class GetPromptResponse(_message.Message):
+    __slots__ = ("handle", "prompt", "retired")
+    HANDLE_FIELD_NUMBER: _ClassVar[int]
+    PROMPT_FIELD_NUMBER: _ClassVar[int]
+    RETIRED_FIELD_NUMBER: _ClassVar[int]
+    handle: str
+    prompt: Prompt
+    retired: bool
+    def __init__(self, handle: _Optional[str] = ..., prompt: _Optional[_Union[Prompt, _Mapping]] = ..., retired: _Optional[bool] = ...) -> None: ...
+
+class ListPromptsRequest(_message.Message):
+    __slots__ = ("page_size", "page_token")
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    page_size: int
+    page_token: str
+    def __init__(self, page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
+
+class ListPromptsResponse(_message.Message):
+    __slots__ = ("handles", "next_page_token")
+    HANDLES_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    handles: _containers.RepeatedScalarFieldContainer[str]
+    next_page_token: str
+    def __init__(self, handles: _Optional[_Iterable[str]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+
+class GetStatsRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class BankCount(_message.Message):
+    __slots__ = ("intent", "category", "prompts", "units")
+    INTENT_FIELD_NUMBER: _ClassVar[int]
+    CATEGORY_FIELD_NUMBER: _ClassVar[int]
+    PROMPTS_FIELD_NUMBER: _ClassVar[int]
+    UNITS_FIELD_NUMBER: _ClassVar[int]
+    intent: Intent
+    category: str
+    prompts: int
+    units: int
+    def __init__(self, intent: _Optional[_Union[Intent, str]] = ..., category: _Optional[str] = ..., prompts: _Optional[int] = ..., units: _Optional[int] = ...) -> None: ...
+
+class Epoch(_message.Message):
+    __slots__ = ("epoch_id", "number", "commitment", "prompts", "units")
+    EPOCH_ID_FIELD_NUMBER: _ClassVar[int]
+    NUMBER_FIELD_NUMBER: _ClassVar[int]
+    COMMITMENT_FIELD_NUMBER: _ClassVar[int]
+    PROMPTS_FIELD_NUMBER: _ClassVar[int]
+    UNITS_FIELD_NUMBER: _ClassVar[int]
+    epoch_id: str
+    number: int
+    commitment: str
+    prompts: int
+    units: int
+    def __init__(self, epoch_id: _Optional[str] = ..., number: _Optional[int] = ..., commitment: _Optional[str] = ..., prompts: _Optional[int] = ..., units: _Optional[int] = ...) -> None: ...
+
+class GetStatsResponse(_message.Message):
+    __slots__ = ("live", "retired", "waiting", "counts", "epoch")
+    LIVE_FIELD_NUMBER: _ClassVar[int]
+    RETIRED_FIELD_NUMBER: _ClassVar[int]
+    WAITING_FIELD_NUMBER: _ClassVar[int]
+    COUNTS_FIELD_NUMBER: _ClassVar[int]
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
+    live: int
+    retired: int
+    waiting: int
+    counts: _containers.RepeatedCompositeFieldContainer[BankCount]
+    epoch: Epoch
+    def __init__(self, live: _Optional[int] = ..., retired: _Optional[int] = ..., waiting: _Optional[int] = ..., counts: _Optional[_Iterable[_Union[BankCount, _Mapping]]] = ..., epoch: _Optional[_Union[Epoch, _Mapping]] = ...) -> None: ...
+
+class RetirePromptsRequest(_message.Message):
+    __slots__ = ("handles",)
+    HANDLES_FIELD_NUMBER: _ClassVar[int]
+    handles: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, handles: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class RetirePromptsResponse(_message.Message):
+    __slots__ = ("retired",)
+    RETIRED_FIELD_NUMBER: _ClassVar[int]
+    retired: int
+    def __init__(self, retired: _Optional[int] = ...) -> None: ...
+
+class OpenEpochRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class OpenEpochResponse(_message.Message):
+    __slots__ = ("epoch",)
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
+    epoch: Epoch
+    def __init__(self, epoch: _Optional[_Union[Epoch, _Mapping]] = ...) -> None: ...

@@ -1,0 +1,196 @@
+from heldout_proto.v1 import findings_pb2 as _findings_pb2
+from google.protobuf.internal import containers as _containers
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class RunState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    RUN_STATE_UNSPECIFIED: _ClassVar[RunState]
+    RUN_STATE_PROPOSED: _ClassVar[RunState]
+    RUN_STATE_RUNNING: _ClassVar[RunState]
+    RUN_STATE_COMPLETE: _ClassVar[RunState]
+    RUN_STATE_PUBLISHED: _ClassVar[RunState]
+    RUN_STATE_CANCELLED: _ClassVar[RunState]
+RUN_STATE_UNSPECIFIED: RunState
+RUN_STATE_PROPOSED: RunState
+RUN_STATE_RUNNING: RunState
+RUN_STATE_COMPLETE: RunState
+RUN_STATE_PUBLISHED: RunState
+RUN_STATE_CANCELLED: RunState
+
+class Stack(_message.Message):
+    __slots__ = ("techniques",)
+    TECHNIQUES_FIELD_NUMBER: _ClassVar[int]
+    techniques: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, techniques: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class Run(_message.Message):
+    __slots__ = ("run_id", "state", "manifest_digest", "epoch_id", "tested", "techniques", "stacks", "judge", "policy_digest", "approvals", "release_number", "planned_trials", "created_s")
+    RUN_ID_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    MANIFEST_DIGEST_FIELD_NUMBER: _ClassVar[int]
+    EPOCH_ID_FIELD_NUMBER: _ClassVar[int]
+    TESTED_FIELD_NUMBER: _ClassVar[int]
+    TECHNIQUES_FIELD_NUMBER: _ClassVar[int]
+    STACKS_FIELD_NUMBER: _ClassVar[int]
+    JUDGE_FIELD_NUMBER: _ClassVar[int]
+    POLICY_DIGEST_FIELD_NUMBER: _ClassVar[int]
+    APPROVALS_FIELD_NUMBER: _ClassVar[int]
+    RELEASE_NUMBER_FIELD_NUMBER: _ClassVar[int]
+    PLANNED_TRIALS_FIELD_NUMBER: _ClassVar[int]
+    CREATED_S_FIELD_NUMBER: _ClassVar[int]
+    run_id: str
+    state: RunState
+    manifest_digest: str
+    epoch_id: str
+    tested: _findings_pb2.TestedSystem
+    techniques: _containers.RepeatedScalarFieldContainer[str]
+    stacks: _containers.RepeatedCompositeFieldContainer[Stack]
+    judge: str
+    policy_digest: str
+    approvals: _containers.RepeatedScalarFieldContainer[str]
+    release_number: int
+    planned_trials: int
+    created_s: int
+    def __init__(self, run_id: _Optional[str] = ..., state: _Optional[_Union[RunState, str]] = ..., manifest_digest: _Optional[str] = ..., epoch_id: _Optional[str] = ..., tested: _Optional[_Union[_findings_pb2.TestedSystem, _Mapping]] = ..., techniques: _Optional[_Iterable[str]] = ..., stacks: _Optional[_Iterable[_Union[Stack, _Mapping]]] = ..., judge: _Optional[str] = ..., policy_digest: _Optional[str] = ..., approvals: _Optional[_Iterable[str]] = ..., release_number: _Optional[int] = ..., planned_trials: _Optional[int] = ..., created_s: _Optional[int] = ...) -> None: ...
+
+class ProposeRunRequest(_message.Message):
+    __slots__ = ("checkpoint", "techniques", "stacks", "attempts")
+    CHECKPOINT_FIELD_NUMBER: _ClassVar[int]
+    TECHNIQUES_FIELD_NUMBER: _ClassVar[int]
+    STACKS_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPTS_FIELD_NUMBER: _ClassVar[int]
+    checkpoint: str
+    techniques: _containers.RepeatedScalarFieldContainer[str]
+    stacks: _containers.RepeatedCompositeFieldContainer[Stack]
+    attempts: int
+    def __init__(self, checkpoint: _Optional[str] = ..., techniques: _Optional[_Iterable[str]] = ..., stacks: _Optional[_Iterable[_Union[Stack, _Mapping]]] = ..., attempts: _Optional[int] = ...) -> None: ...
+
+class ProposeRunResponse(_message.Message):
+    __slots__ = ("run",)
+    RUN_FIELD_NUMBER: _ClassVar[int]
+    run: Run
+    def __init__(self, run: _Optional[_Union[Run, _Mapping]] = ...) -> None: ...
+
+class ApproveRunRequest(_message.Message):
+    __slots__ = ("run_id", "manifest_digest")
+    RUN_ID_FIELD_NUMBER: _ClassVar[int]
+    MANIFEST_DIGEST_FIELD_NUMBER: _ClassVar[int]
+    run_id: str
+    manifest_digest: str
+    def __init__(self, run_id: _Optional[str] = ..., manifest_digest: _Optional[str] = ...) -> None: ...
+
+class ApproveRunResponse(_message.Message):
+    __slots__ = ("run",)
+    RUN_FIELD_NUMBER: _ClassVar[int]
+    run: Run
+    def __init__(self, run: _Optional[_Union[Run, _Mapping]] = ...) -> None: ...
+
+class StartRunRequest(_message.Message):
+    __slots__ = ("run_id",)
+    RUN_ID_FIELD_NUMBER: _ClassVar[int]
+    run_id: str
+    def __init__(self, run_id: _Optional[str] = ...) -> None: ...
+
+class StartRunResponse(_message.Message):
+    __slots__ = ("run",)
+    RUN_FIELD_NUMBER: _ClassVar[int]
+    run: Run
+    def __init__(self, run: _Optional[_Union[Run, _Mapping]] = ...) -> None: ...
+
+class CancelRunRequest(_message.Message):
+    __slots__ = ("run_id",)
+    RUN_ID_FIELD_NUMBER: _ClassVar[int]
+    run_id: str
+    def __init__(self, run_id: _Optional[str] = ...) -> None: ...
+
+class CancelRunResponse(_message.Message):
+    __slots__ = ("run",)
+    RUN_FIELD_NUMBER: _ClassVar[int]
+    run: Run
+    def __init__(self, run: _Optional[_Union[Run, _Mapping]] = ...) -> None: ...
+
+class GetRunRequest(_message.Message):
+    __slots__ = ("run_id",)
+    RUN_ID_FIELD_NUMBER: _ClassVar[int]
+    run_id: str
+    def __init__(self, run_id: _Optional[str] = ...) -> None: ...
+
+class GetRunResponse(_message.Message):
+    __slots__ = ("run",)
+    RUN_FIELD_NUMBER: _ClassVar[int]
+    run: Run
+    def __init__(self, run: _Optional[_Union[Run, _Mapping]] = ...) -> None: ...
+
+class ListRunsRequest(_message.Message):
+    __slots__ = ("page_size", "page_token")
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    page_size: int
+    page_token: str
+    def __init__(self, page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
+
+class ListRunsResponse(_message.Message):
+    __slots__ = ("runs", "next_page_token")
+    RUNS_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    runs: _containers.RepeatedCompositeFieldContainer[Run]
+    next_page_token: str
+    def __init__(self, runs: _Optional[_Iterable[_Union[Run, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+
+class WatchRunRequest(_message.Message):
+    __slots__ = ("run_id",)
+    RUN_ID_FIELD_NUMBER: _ClassVar[int]
+    run_id: str
+    def __init__(self, run_id: _Optional[str] = ...) -> None: ...
+
+class WatchRunResponse(_message.Message):
+    __slots__ = ("run", "finished_trials", "trials_per_s")
+    RUN_FIELD_NUMBER: _ClassVar[int]
+    FINISHED_TRIALS_FIELD_NUMBER: _ClassVar[int]
+    TRIALS_PER_S_FIELD_NUMBER: _ClassVar[int]
+    run: Run
+    finished_trials: int
+    trials_per_s: float
+    def __init__(self, run: _Optional[_Union[Run, _Mapping]] = ..., finished_trials: _Optional[int] = ..., trials_per_s: _Optional[float] = ...) -> None: ...
+
+class GetResultsRequest(_message.Message):
+    __slots__ = ("run_id",)
+    RUN_ID_FIELD_NUMBER: _ClassVar[int]
+    run_id: str
+    def __init__(self, run_id: _Optional[str] = ...) -> None: ...
+
+class ExactRow(_message.Message):
+    __slots__ = ("table", "key", "units", "trials", "rate", "low", "high", "best", "worst")
+    TABLE_FIELD_NUMBER: _ClassVar[int]
+    KEY_FIELD_NUMBER: _ClassVar[int]
+    UNITS_FIELD_NUMBER: _ClassVar[int]
+    TRIALS_FIELD_NUMBER: _ClassVar[int]
+    RATE_FIELD_NUMBER: _ClassVar[int]
+    LOW_FIELD_NUMBER: _ClassVar[int]
+    HIGH_FIELD_NUMBER: _ClassVar[int]
+    BEST_FIELD_NUMBER: _ClassVar[int]
+    WORST_FIELD_NUMBER: _ClassVar[int]
+    table: _findings_pb2.TableKind
+    key: str
+    units: int
+    trials: int
+    rate: float
+    low: float
+    high: float
+    best: float
+    worst: float
+    def __init__(self, table: _Optional[_Union[_findings_pb2.TableKind, str]] = ..., key: _Optional[str] = ..., units: _Optional[int] = ..., trials: _Optional[int] = ..., rate: _Optional[float] = ..., low: _Optional[float] = ..., high: _Optional[float] = ..., best: _Optional[float] = ..., worst: _Optional[float] = ...) -> None: ...
+
+class GetResultsResponse(_message.Message):
+    __slots__ = ("run", "rows")
+    RUN_FIELD_NUMBER: _ClassVar[int]
+    ROWS_FIELD_NUMBER: _ClassVar[int]
+    run: Run
+    rows: _containers.RepeatedCompositeFieldContainer[ExactRow]
+    def __init__(self, run: _Optional[_Union[Run, _Mapping]] = ..., rows: _Optional[_Iterable[_Union[ExactRow, _Mapping]]] = ...) -> None: ...

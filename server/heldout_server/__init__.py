@@ -1,0 +1,14 @@
+"""The appliance: it holds the bank, tests checkpoints, and lets out only what the policy allows.
+
+Arrows point down and rooms on one floor never import each other::
+
+    app                          composition root: builds every room from the config
+    api | watch                  the gRPC edge; the watcher of checkpoint sources
+    evaluation | release         plan, trials, verdicts; aggregate, decide, debit, record, publish
+    bank checkpoints runtimes techniques judges outcomes window audit keys identity statistics telemetry
+    ports | config | database | sealing
+    domain
+    errors
+
+Rooms meet only through the Protocols in ``ports``, which ``app`` fills.
+"""

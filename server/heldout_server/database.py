@@ -1,0 +1,144 @@
+"""One SQLCipher database behind one thread of its own: the only way the rooms touch a disk through SQL.
+
+Every database has a raw 256-bit key, WAL, ``synchronous=FULL`` and foreign keys. All statements of a database run on
+its one thread, so there is one writer and no lock to wait for within the process. The schema is a tuple of
+migrations, counted in ``user_version``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from sqlcipher3 import dbapi2
+
+from heldout_server.errors import IntegrityError, StorageError, WrongKey
+
+Connection = Any  # sqlcipher3 publishes no types: this is its sqlite3-shaped connection
+T = TypeVar("T")
+
+KEY_BYTES: Final = 32
+CACHE_KIB: Final = 65_536  # reads past the cache decrypt their pages again, about three times slower than SQLite
+BUSY_TIMEOUT_MS: Final = 5_000
+
+
+class Database:
+    """Run functions over one connection, on one thread, each in one transaction."""
+
+    def __init__(self, path: Path, connection: Connection, thread: ThreadPoolExecutor) -> None:
+        self.path = path
+        self._connection = connection
+        self._thread = thread
+
+    @classmethod
+    def open(cls, path: Path, key: bytes, migrations: Sequence[str]) -> Database:
+        """Open the database, or create it, and bring its schema up to date.
+
+        Args:
+            path: the file; its folder must exist.
+            key: the raw key, 32 bytes.
+            migrations: SQL scripts; those past ``user_version`` are run, each in one transaction.
+
+        Raises:
+            WrongKey: the file is there and this key does not open it.
+            StorageError: the disk or the file fails.
+            IntegrityError: the file was written by a newer version.
+        """
+        if len(key) != KEY_BYTES:
+            raise WrongKey(f"{path.name}: a database key has {KEY_BYTES} bytes")
+        thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"db-{path.stem}")
+        try:
+            connection = thread.submit(_connect, path, key, migrations).result()
+        except BaseException:
+            thread.shutdown()
+            raise
+        return cls(path, connection, thread)
+
+    async def write(self, work: Callable[[Connection], T]) -> T:
+        """Run ``work`` in one transaction and return what it returns, once it is durable.
+
+        Whatever ``work`` raises rolls the transaction back and is raised here.
+
+        Raises:
+            StorageError: the disk or the database fails.
+        """
+        return await asyncio.wrap_future(self._thread.submit(self._transact, work))
+
+    async def read(self, work: Callable[[Connection], T]) -> T:
+        """Run ``work``, which only reads, and return what it returns.
+
+        Raises:
+            StorageError: the disk or the database fails.
+        """
+        return await asyncio.wrap_future(self._thread.submit(self._run, work))
+
+    def close(self) -> None:
+        """Wait for what was begun, then close the file. Closing twice does nothing more."""
+        if self._connection is not None:
+            connection, self._connection = self._connection, None
+            self._thread.submit(connection.close).result()
+            self._thread.shutdown()
+
+    def _run(self, work: Callable[[Connection], T]) -> T:
+        try:
+            return work(self._connection)
+        except dbapi2.Error as error:
+            raise _storage_error(self.path, error) from None
+
+    def _transact(self, work: Callable[[Connection], T]) -> T:
+        connection = self._connection
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                result = work(connection)
+                connection.execute("COMMIT")
+            except BaseException:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                raise
+        except dbapi2.Error as error:
+            raise _storage_error(self.path, error) from None
+        return result
+
+
+def _storage_error(path: Path, error: Exception) -> StorageError:
+    """Name the file and the kind of failure; SQLite's own text may quote values, so it is left out."""
+    code = getattr(error, "sqlite_errorname", None) or type(error).__name__
+    return StorageError(f"{path.name}: {code}", reason="DATABASE")
+
+
+def _connect(path: Path, key: bytes, migrations: Sequence[str]) -> Connection:
+    existed = path.exists()
+    try:
+        connection = dbapi2.connect(str(path), isolation_level=None, check_same_thread=True)
+    except dbapi2.Error as error:
+        raise _storage_error(path, error) from None
+    try:
+        connection.execute("PRAGMA cipher_log_level = NONE")  # a wrong key would print three lines on stderr
+        connection.execute(f"PRAGMA key = \"x'{key.hex()}'\"")
+        connection.execute("PRAGMA cipher_memory_security = ON")
+        try:
+            version = connection.execute("PRAGMA user_version").fetchone()[0]
+        except dbapi2.DatabaseError:
+            raise WrongKey(f"{path.name}: the key does not open it, or it is not a database of this appliance") from None
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+        connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+        if version > len(migrations):
+            raise IntegrityError(f"{path.name}: schema {version} is newer than this version knows ({len(migrations)})")
+        for number, script in enumerate(migrations[version:], start=version + 1):
+            connection.executescript(f"BEGIN IMMEDIATE;\n{script}\nPRAGMA user_version = {number};\nCOMMIT;")
+        if not existed:
+            path.chmod(0o600)
+    except dbapi2.Error as error:
+        connection.close()
+        raise _storage_error(path, error) from None
+    except BaseException:
+        connection.close()
+        raise
+    return connection

@@ -1,0 +1,140 @@
+"""The encrypted prompt bank."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from heldout_server.domain import Epoch, Intent, Member, PromptDraft, SecretText
+
+
+@dataclass(frozen=True, slots=True)
+class BadRow:
+    """Name a row that was left out by its line and a reason code, never by its content."""
+
+    line: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class DraftRow:
+    """Hold one row of an import: where it stood in its file, and what it says."""
+
+    line: int
+    draft: PromptDraft
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportReport:
+    """Say what an import did.
+
+    Attributes:
+        imported: prompts now in the bank by this import; 0 if ``bad`` is not empty and bad rows were not to be skipped.
+        duplicates: handles of prompts already there with exactly the same text, whose rows were left out.
+    """
+
+    imported: int
+    bad: tuple[BadRow, ...]
+    duplicates: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """Count the live prompts of one intent and category."""
+
+    intent: Intent
+    category: str
+    prompts: int
+    units: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BankStats:
+    """Count what is in the bank. ``waiting`` prompts are live and in no epoch yet."""
+
+    live: int
+    retired: int
+    waiting: int
+    counts: tuple[Count, ...]
+    epoch: Epoch | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredPrompt:
+    """Hold a prompt as a bank tester may see it."""
+
+    handle: str
+    draft: PromptDraft
+    retired: bool
+
+
+class Bank(Protocol):
+    """Hold prompts, sealed, and freeze sets of them into epochs."""
+
+    async def import_prompts(self, rows: AsyncIterator[DraftRow], *, skip_bad: bool) -> ImportReport:
+        """Take in a stream of rows, all of them or none.
+
+        With ``skip_bad`` the bad rows are left out and reported. A stream that raises leaves nothing behind.
+        """
+        ...
+
+    async def stats(self) -> BankStats:
+        """Count what is there."""
+        ...
+
+    async def get(self, handle: str) -> StoredPrompt:
+        """Return one prompt.
+
+        Raises:
+            NotFound: no prompt has this handle.
+        """
+        ...
+
+    async def handles(self, *, after: str, limit: int) -> tuple[str, ...]:
+        """Return up to ``limit`` handles in order, those past ``after``."""
+        ...
+
+    async def retire(self, handles: Sequence[str]) -> int:
+        """Take prompts out of every later epoch and return how many were live.
+
+        Raises:
+            NotFound: one of the handles is unknown; then nothing is retired.
+        """
+        ...
+
+    async def open_epoch(self) -> Epoch:
+        """Freeze all live prompts into a new epoch and return it.
+
+        Raises:
+            WrongState: there is no live prompt, or nothing changed since the epoch that is open.
+        """
+        ...
+
+    async def epochs(self) -> tuple[Epoch, ...]:
+        """Return all epochs, oldest first."""
+        ...
+
+    async def members(self, epoch_id: str) -> tuple[Member, ...]:
+        """Return the members of an epoch in its frozen order, without their texts.
+
+        Raises:
+            NotFound: there is no such epoch.
+        """
+        ...
+
+    async def texts(self, epoch_id: str, *, start: int, stop: int) -> tuple[SecretText, ...]:
+        """Return the texts of the members at positions ``start`` up to ``stop``, in order."""
+        ...
+
+
+class Memberships(Protocol):
+    """Say who is in an epoch: all that the release desk may know of the bank."""
+
+    async def members(self, epoch_id: str) -> tuple[Member, ...]:
+        """Return the members of an epoch in its frozen order.
+
+        Raises:
+            NotFound: there is no such epoch.
+        """
+        ...

@@ -1,0 +1,116 @@
+"""Runs, sealed responses and verdicts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from heldout_server.domain import Manifest, Outcome, Run, RunState, SecretText, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedTrial:
+    """Hold one finished trial on its way to the store; ``response`` is sealed there."""
+
+    outcome: Outcome
+    response: SecretText
+
+
+@dataclass(frozen=True, slots=True)
+class VerdictCount:
+    """Count the trials of one prompt in one cell that got one verdict."""
+
+    position: int
+    cell: int
+    verdict: Verdict
+    trials: int
+
+
+class Outcomes(Protocol):
+    """Keep runs and what came of their trials. One row a trial, unique by trial."""
+
+    async def create(self, manifest: Manifest, *, planned_trials: int) -> Run:
+        """Record a proposed run and return it."""
+        ...
+
+    async def get(self, run_id: str) -> Run:
+        """Return a run.
+
+        Raises:
+            NotFound: there is no such run.
+        """
+        ...
+
+    async def list(self, *, after: str, limit: int, state: RunState | None = None) -> tuple[Run, ...]:
+        """Return up to ``limit`` runs in the order of their creation, those past run ``after`` (all for '')."""
+        ...
+
+    async def approve(self, run_id: str, *, identity: str, digest: str) -> Run:
+        """Record that an identity approves this digest.
+
+        Raises:
+            NotFound: there is no such run.
+            WrongState: the run is not proposed, or its digest is another.
+        """
+        ...
+
+    async def start(self, run_id: str, *, release_number: int) -> Run:
+        """Move a proposed run to running.
+
+        Raises:
+            WrongState: it is not proposed.
+        """
+        ...
+
+    async def move(self, run_id: str, *, expected: RunState, state: RunState) -> Run:
+        """Move a run from one state to another.
+
+        Raises:
+            WrongState: it is not in ``expected``.
+        """
+        ...
+
+    async def record(self, run_id: str, trials: Sequence[JudgedTrial]) -> None:
+        """Seal the responses and store the verdicts, all durable on return. A trial already there is left as it is."""
+        ...
+
+    async def finished(self, run_id: str) -> frozenset[int]:
+        """Return the numbers of the trials that have a verdict."""
+        ...
+
+    async def counts(self, run_id: str) -> tuple[VerdictCount, ...]:
+        """Return the verdicts counted by prompt and cell, ordered by both."""
+        ...
+
+    async def response(self, run_id: str, trial: int) -> SecretText:
+        """Return one response.
+
+        Raises:
+            NotFound: that trial has no verdict.
+        """
+        ...
+
+
+class OutcomeCounts(Protocol):
+    """Say what came of a run in enums and numbers: all that the release desk may know of its trials."""
+
+    async def get(self, run_id: str) -> Run:
+        """Return a run.
+
+        Raises:
+            NotFound: there is no such run.
+        """
+        ...
+
+    async def move(self, run_id: str, *, expected: RunState, state: RunState) -> Run:
+        """Move a run from one state to another.
+
+        Raises:
+            WrongState: it is not in ``expected``.
+        """
+        ...
+
+    async def counts(self, run_id: str) -> tuple[VerdictCount, ...]:
+        """Return the verdicts counted by prompt and cell, ordered by both."""
+        ...

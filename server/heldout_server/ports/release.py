@@ -1,0 +1,52 @@
+"""The release desk: the only place where something becomes public."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from heldout_server.domain import Run
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetState:
+    """Say what the ledger has left in an epoch; known from policy and membership alone.
+
+    Attributes:
+        spent_nano_rho, budget_nano_rho: zCDP rho in billionths, the largest spend among the units of that intent.
+    """
+
+    epoch_id: str
+    releases_used: int
+    releases_total: int
+    harmful_spent_nano_rho: int
+    benign_spent_nano_rho: int
+    budget_nano_rho: int
+
+
+class ReleaseDesk(Protocol):
+    """Take slots, debit the ledger, and publish."""
+
+    async def reserve(self, run: Run) -> int:
+        """Debit every unit of the run's epoch for one release and return its 1-based number. Idempotent by run.
+
+        Raises:
+            BudgetExhausted: a unit or the epoch has too little left; then nothing is debited.
+        """
+        ...
+
+    async def publish(self, run_id: str) -> None:
+        """Publish a complete run in the four steps of design section 3. Idempotent; noise is drawn once.
+
+        Raises:
+            WrongState: the run is not complete, or it has no slot.
+        """
+        ...
+
+    async def carry_on(self) -> None:
+        """Finish what a crash interrupted: every release that is pending."""
+        ...
+
+    async def budget(self, epoch_id: str) -> BudgetState:
+        """Say what is left."""
+        ...
