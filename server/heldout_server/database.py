@@ -34,13 +34,14 @@ class Database:
         self._thread = thread
 
     @classmethod
-    def open(cls, path: Path, key: bytes, migrations: Sequence[str]) -> Database:
+    def open(cls, path: Path, key: bytes, migrations: Sequence[str], *, read_only: bool = False) -> Database:
         """Open the database, or create it, and bring its schema up to date.
 
         Args:
             path: the file; its folder must exist.
             key: the raw key, 32 bytes.
             migrations: SQL scripts; those past ``user_version`` are run, each in one transaction.
+            read_only: refuse every write, and neither create the file nor its schema: another process does that.
 
         Raises:
             WrongKey: the file is there and this key does not open it.
@@ -51,7 +52,7 @@ class Database:
             raise WrongKey(f"{path.name}: a database key has {KEY_BYTES} bytes")
         thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"db-{path.stem}")
         try:
-            connection = thread.submit(_connect, path, key, migrations).result()
+            connection = thread.submit(_connect, path, key, migrations, read_only=read_only).result()
         except BaseException:
             thread.shutdown()
             raise
@@ -66,6 +67,14 @@ class Database:
             StorageError: the disk or the database fails.
         """
         return await asyncio.wrap_future(self._thread.submit(self._transact, work))
+
+    def write_now(self, work: Callable[[Connection], T]) -> T:
+        """Do as :meth:`write` does, blocking the caller: for a room that is being opened, before anybody waits on it.
+
+        Raises:
+            StorageError: the disk or the database fails.
+        """
+        return self._thread.submit(self._transact, work).result()
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """Run ``work``, which only reads, and return what it returns.
@@ -110,27 +119,32 @@ def _storage_error(path: Path, error: Exception) -> StorageError:
     return StorageError(f"{path.name}: {code}", reason="DATABASE")
 
 
-def _connect(path: Path, key: bytes, migrations: Sequence[str]) -> Connection:
+def _connect(path: Path, key: bytes, migrations: Sequence[str], *, read_only: bool) -> Connection:
     existed = path.exists()
+    # mode=ro would work only while the writer's -shm is there; mode=rw creates no file, and query_only stops writes.
+    uri = f"{path.absolute().as_uri()}?mode={'rw' if read_only else 'rwc'}"
     try:
-        connection = dbapi2.connect(str(path), isolation_level=None, check_same_thread=True)
+        connection = dbapi2.connect(uri, uri=True, isolation_level=None, check_same_thread=True)
     except dbapi2.Error as error:
         raise _storage_error(path, error) from None
     try:
         connection.execute("PRAGMA cipher_log_level = NONE")  # a wrong key would print three lines on stderr
         connection.execute(f"PRAGMA key = \"x'{key.hex()}'\"")
-        connection.execute("PRAGMA cipher_memory_security = ON")
         try:
             version = connection.execute("PRAGMA user_version").fetchone()[0]
         except dbapi2.DatabaseError:
-            raise WrongKey(f"{path.name}: the key does not open it, or it is not a database of this appliance") from None
+            raise WrongKey(
+                f"{path.name}: the key does not open it, or it is not a database of this appliance"
+            ) from None
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
         connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
-        if version > len(migrations):
-            raise IntegrityError(f"{path.name}: schema {version} is newer than this version knows ({len(migrations)})")
+        _verify_version(path, version, len(migrations), read_only=read_only)
+        if read_only:
+            connection.execute("PRAGMA query_only = ON")
+            return connection
         for number, script in enumerate(migrations[version:], start=version + 1):
             connection.executescript(f"BEGIN IMMEDIATE;\n{script}\nPRAGMA user_version = {number};\nCOMMIT;")
         if not existed:
@@ -142,3 +156,10 @@ def _connect(path: Path, key: bytes, migrations: Sequence[str]) -> Connection:
         connection.close()
         raise
     return connection
+
+
+def _verify_version(path: Path, version: int, known: int, *, read_only: bool) -> None:
+    if version > known:
+        raise IntegrityError(f"{path.name}: schema {version} is newer than this version knows ({known})")
+    if read_only and version < known:
+        raise StorageError(f"{path.name}: schema {version} is not up to date yet", reason="NOT_READY")

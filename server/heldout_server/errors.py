@@ -14,6 +14,7 @@
     ├── RunError               a trial or a runtime failed
     │   ├── NotDeliverable         a technique cannot carry this prompt
     │   └── EndpointError          the model's endpoint failed
+    │       └── RuntimeDied            because the process behind it ended
     ├── StorageError           a database or a disk failed
     │   └── WrongKey               the key does not open what it should open
     └── IntegrityError         something stored is not what was stored
@@ -103,6 +104,12 @@ class EndpointError(RunError):
     """Say that the model's endpoint failed to answer."""
 
     reason = "ENDPOINT"
+
+
+class RuntimeDied(EndpointError):
+    """Say that the process behind the endpoint ended while it was asked: every trial then in flight is in doubt."""
+
+    reason = "RUNTIME_DIED"
 
 
 class StorageError(HeldoutError):

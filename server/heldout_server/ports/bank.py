@@ -131,6 +131,10 @@ class Bank(Protocol):
 class Memberships(Protocol):
     """Say who is in an epoch: all that the release desk may know of the bank."""
 
+    async def epochs(self) -> tuple[Epoch, ...]:
+        """Return all epochs, oldest first."""
+        ...
+
     async def members(self, epoch_id: str) -> tuple[Member, ...]:
         """Return the members of an epoch in its frozen order.
 

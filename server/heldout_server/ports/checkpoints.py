@@ -36,3 +36,15 @@ class Checkpoints(Protocol):
             IntegrityError: they are not what was staged.
         """
         ...
+
+    async def pending(self) -> tuple[Checkpoint, ...]:
+        """Return what was noticed and not settled yet, staged or refused, in order: across restarts too."""
+        ...
+
+    async def settle(self, name: str) -> None:
+        """Record, durably, that a checkpoint is in the log and, where it is staged, was submitted. Idempotent.
+
+        Raises:
+            NotFound: none of this name was noticed.
+        """
+        ...

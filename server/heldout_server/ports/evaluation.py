@@ -60,6 +60,7 @@ class Evaluations(Protocol):
         Raises:
             NotFound: the checkpoint or the epoch is unknown.
             InvalidRequest: a technique or a stack is not possible.
+            WrongState: the checkpoint was refused, nothing here serves it, or no epoch is open.
         """
         ...
 

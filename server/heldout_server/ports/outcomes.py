@@ -72,7 +72,12 @@ class Outcomes(Protocol):
         ...
 
     async def record(self, run_id: str, trials: Sequence[JudgedTrial]) -> None:
-        """Seal the responses and store the verdicts, all durable on return. A trial already there is left as it is."""
+        """Seal the responses and store the verdicts, all durable on return. A trial already there is left as it is.
+
+        Raises:
+            NotFound: there is no such run.
+            WrongState: the run is not running: what a complete run holds does not change.
+        """
         ...
 
     async def finished(self, run_id: str) -> frozenset[int]:

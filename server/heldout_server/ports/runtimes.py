@@ -17,6 +17,7 @@ class ModelClient(Protocol):
 
         Raises:
             EndpointError: no usable answer within ``timeout_s`` and the retries that fit in it.
+            RuntimeDied: the process behind the endpoint has ended (raised at once, never retried).
         """
         ...
 

@@ -1,0 +1,227 @@
+"""Commands for whoever reads findings: trainers above all."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from heldout.cli.session import Csv, Json, UsageProblem, session_of
+from heldout.errors import HeldoutClientError, NotFound
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from heldout.client import Client
+    from heldout.findings import Budget, Release
+
+MILLI: Final = 1000
+NAMES_SHOWN: Final = 8
+
+techniques = typer.Typer(no_args_is_help=True, help="What the attack techniques are, and what helps against them.")
+scores = typer.Typer(no_args_is_help=True, help="Your own scores, to see safety and capability side by side.")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the root."""
+    app.command("findings", epilog="Example: heldout findings v3")(show_findings)
+    app.command("compare", epilog="Example: heldout compare v3 v4")(show_comparison)
+    app.command("trend", epilog="Example: heldout trend nova-lite")(show_trend)
+    app.command("budget", epilog="Example: heldout budget --json")(show_budget)
+    app.add_typer(techniques, name="techniques")
+    app.add_typer(scores, name="scores")
+
+
+def show_findings(
+    context: typer.Context,
+    checkpoint: Annotated[str, typer.Argument(help="A checkpoint or a release; the newest release if left out.")] = "",
+    as_json: Json = False,
+    as_csv: Csv = False,
+) -> None:
+    """Show a release: attack success by technique, over-refusal, with intervals."""
+    from heldout.cli.screens.findings import release_page  # noqa: PLC0415 - help must be fast
+
+    session = session_of(context)
+    with session.client() as client:
+        releases = client.findings.releases()
+    session.show(release_page(_pick(releases, checkpoint)), as_json=as_json, as_csv=as_csv)
+
+
+def show_comparison(
+    context: typer.Context,
+    before: Annotated[str, typer.Argument(help="The earlier checkpoint or release.")],
+    after: Annotated[str, typer.Argument(help="The later one.")],
+    as_json: Json = False,
+    as_csv: Csv = False,
+) -> None:
+    """Compare two checkpoints in four words: worse, better, no change beyond X, cannot tell."""
+    from heldout.cli.screens.compare import comparison_page  # noqa: PLC0415 - help must be fast
+    from heldout.findings import compare_releases  # noqa: PLC0415 - likewise
+
+    session = session_of(context)
+    with session.client() as client:
+        releases = client.findings.releases()
+    comparison = compare_releases(_pick(releases, before), _pick(releases, after))
+    session.show(comparison_page(comparison), as_json=as_json, as_csv=as_csv)
+
+
+def show_trend(
+    context: typer.Context,
+    line: Annotated[str, typer.Argument(help="A model line; may be left out if there is one.")] = "",
+    benchmark: Annotated[str, typer.Option(help="Whose capability scores to show; SWE-bench if there are any.")] = "",
+    as_json: Json = False,
+    as_csv: Csv = False,
+) -> None:
+    """Show a model line over its checkpoints: attack success, over-refusal, capability."""
+    from heldout.cli.screens.trend import pick_benchmark, trend_page  # noqa: PLC0415 - help must be fast
+    from heldout.findings import build_trend  # noqa: PLC0415 - likewise
+
+    session = session_of(context)
+    with session.client() as client:
+        releases = client.findings.releases()
+        recorded = client.findings.scores()
+        budget = _budget(client)
+    trend = build_trend(_pick_line(releases, line), releases, recorded)
+    page = trend_page(trend, benchmark=benchmark or pick_benchmark(trend), budget=budget)
+    session.show(page, as_json=as_json, as_csv=as_csv)
+
+
+def show_budget(context: typer.Context, as_json: Json = False, as_csv: Csv = False) -> None:
+    """Show what the privacy budget has left, and what its spend lets out."""
+    from heldout.cli.screens.findings import budget_page  # noqa: PLC0415 - help must be fast
+
+    session = session_of(context)
+    with session.client() as client:
+        budget = client.findings.budget()
+    session.show(budget_page(budget), as_json=as_json, as_csv=as_csv)
+
+
+@techniques.command("list", epilog="Example: heldout techniques list")
+def list_techniques(context: typer.Context, as_json: Json = False) -> None:
+    """List the technique cards."""
+    from heldout.cli.screens.findings import cards_page  # noqa: PLC0415 - help must be fast
+
+    session = session_of(context)
+    with session.client() as client:
+        cards = client.findings.cards()
+    session.show(cards_page(cards), as_json=as_json)
+
+
+@techniques.command("show", epilog="Example: heldout techniques show persona")
+def show_technique(
+    context: typer.Context,
+    technique: Annotated[str, typer.Argument(help="Its id; a stack shows the card of each of its techniques.")],
+    as_json: Json = False,
+) -> None:
+    """Show one technique: how it works, references, what helps against it."""
+    from heldout.cli.screens.findings import card_page  # noqa: PLC0415 - help must be fast
+
+    session = session_of(context)
+    with session.client() as client:
+        cards = {card.technique: card for card in client.findings.cards()}
+    wanted = technique.split("+")
+    for one in wanted:
+        if one not in cards:
+            raise HeldoutClientError(f"there is no card of {one}{_suggest(one, list(cards))}")
+    for one in wanted:
+        session.show(card_page(cards[one]), as_json=as_json)
+
+
+@scores.command("record", epilog="Example: heldout scores record v3 --benchmark swe-bench --value 41.0")
+def record_score(
+    context: typer.Context,
+    *,
+    checkpoint: Annotated[str, typer.Argument(help="The checkpoint's name.")],
+    benchmark: Annotated[str, typer.Option(help="An identifier such as swe-bench.")],
+    value: Annotated[str, typer.Option(help="Points, with up to three decimals.")],
+    kind: Annotated[str, typer.Option(help="capability or internal-safety.")] = "capability",
+    as_json: Json = False,
+) -> None:
+    """Record a score of your own for a checkpoint; it takes the place of an earlier one."""
+    from heldout.cli.screens.page import Page, join_parts  # noqa: PLC0415 - help must be fast
+    from heldout.findings import ScoreKind  # noqa: PLC0415 - likewise
+
+    value_milli = _milli(value)
+    if kind not in list(ScoreKind):
+        raise UsageProblem("--kind is capability or internal-safety")
+    session = session_of(context)
+    with session.client() as client:
+        client.findings.record_score(checkpoint, benchmark=benchmark, value_milli=value_milli, kind=ScoreKind(kind))
+    points = value_milli / MILLI
+    session.show(
+        Page(
+            lines=tuple(join_parts([f"recorded: {checkpoint} {benchmark} {points:g}", "receipt verified"])),
+            data={"checkpoint": checkpoint, "kind": kind, "benchmark": benchmark, "value": points},
+        ),
+        as_json=as_json,
+    )
+
+
+@scores.command("list", epilog="Example: heldout scores list --csv")
+def list_scores(context: typer.Context, as_json: Json = False, as_csv: Csv = False) -> None:
+    """List recorded scores, oldest first."""
+    from heldout.cli.screens.findings import scores_page  # noqa: PLC0415 - help must be fast
+
+    session = session_of(context)
+    with session.client() as client:
+        recorded = client.findings.scores()
+    session.show(scores_page(recorded), as_json=as_json, as_csv=as_csv)
+
+
+def _pick(releases: Sequence[Release], name: str) -> Release:
+    """Return the newest release of a checkpoint, or the release of this id, or the newest of all."""
+    if not releases:
+        raise HeldoutClientError("nothing is published yet")
+    if not name:
+        return releases[-1]
+    for release in reversed(releases):
+        if name in {release.tested.checkpoint, release.release_id}:
+            return release
+    known = list(dict.fromkeys(release.tested.checkpoint for release in releases))
+    raise HeldoutClientError(f"nothing is published about {name}{_suggest(name, known)}")
+
+
+def _pick_line(releases: Sequence[Release], line: str) -> str:
+    known = list(dict.fromkeys(release.tested.line for release in releases))
+    if not known:
+        raise HeldoutClientError("nothing is published yet")
+    if line in known:
+        return line
+    if not line and len(known) == 1:
+        return known[0]
+    if not line:
+        raise UsageProblem(f"which line? {_names(known)}")
+    raise HeldoutClientError(f"nothing is published about the line {line}{_suggest(line, known)}")
+
+
+def _suggest(name: str, known: Sequence[str]) -> str:
+    import difflib  # noqa: PLC0415 - only mistakes need it
+
+    close = difflib.get_close_matches(name, known, n=1)
+    return f"; did you mean {close[0]}?" if close else f"; there is: {_names(known)}" if known else ""
+
+
+def _names(known: Sequence[str]) -> str:
+    more = ", …" if len(known) > NAMES_SHOWN else ""
+    return ", ".join(known[-NAMES_SHOWN:]) + more
+
+
+def _budget(client: Client) -> Budget | None:
+    try:
+        return client.findings.budget()
+    except NotFound:
+        return None
+
+
+def _milli(value: str) -> int:
+    """Return points as thousandths, exactly."""
+    from decimal import Decimal, InvalidOperation  # noqa: PLC0415 - help must be fast
+
+    try:
+        milli = Decimal(value) * MILLI
+        whole = int(milli)
+    except (InvalidOperation, ValueError, OverflowError):
+        raise UsageProblem("--value is a number of points, such as 41.25") from None
+    if whole != milli or abs(whole) > MILLI**3:
+        raise UsageProblem("--value has up to three decimals and at most a million points")
+    return whole

@@ -1,0 +1,159 @@
+"""The bank, for bank testers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from heldout.cli.screens import figures
+from heldout.cli.screens.page import Page, clean, columns_of, fill, join_parts, lay_out
+from heldout.services.bank import BadRow, BankStats, Epoch, ImportReport, StoredPrompt
+
+BAD_ROWS_SHOWN: Final = 20
+DUPLICATES_SHOWN: Final = 5
+
+
+def import_page(report: ImportReport, *, skipped: Sequence[BadRow] = (), name: str) -> Page:
+    """Show what an import did.
+
+    Args:
+        report: what the appliance said.
+        skipped: rows that were not even sent.
+        name: of the file.
+    """
+    bad = sorted({*skipped, *report.bad}, key=lambda row: (row.line, row.reason))
+    nothing = not report.imported and bool(report.bad)
+    parts = [f"{name}: nothing imported" if nothing else f"{report.imported:,} imported"]
+    if bad:
+        parts.append(f"{len(bad):,} bad" if nothing else f"{len(bad):,} left out")
+    if report.duplicates:
+        parts.append(f"{len(report.duplicates):,} already in the bank")
+    lines = join_parts(parts) + bad_row_lines(bad)
+    if report.duplicates:
+        handles = ", ".join(report.duplicates[:DUPLICATES_SHOWN])
+        more = len(report.duplicates) - DUPLICATES_SHOWN
+        lines += fill(f"already there: {handles}" + (f" and {more:,} more" if more > 0 else ""), indent="  ")
+    if report.imported:
+        lines.append("no release is about them before: heldout bank epoch open")
+    lines.append("receipt verified")
+    return Page(
+        lines=tuple(lines),
+        data={
+            "imported": report.imported,
+            "bad": [{"line": row.line, "reason": row.reason} for row in bad],
+            "duplicates": list(report.duplicates),
+            "receipt": "verified",
+        },
+    )
+
+
+def not_sent_page(bad: Sequence[BadRow], *, name: str) -> Page:
+    """Show why a file was not even sent."""
+    lines = [*join_parts([f"{name}: nothing imported, nothing sent", f"{len(bad):,} bad"]), *bad_row_lines(bad)]
+    return Page(
+        lines=tuple(lines),
+        data={"imported": 0, "bad": [{"line": row.line, "reason": row.reason} for row in bad], "duplicates": []},
+    )
+
+
+def bad_row_lines(bad: Sequence[BadRow]) -> list[str]:
+    """Return the first bad rows, by line and reason code."""
+    lines = join_parts([f"line {row.line}: {row.reason}" for row in bad[:BAD_ROWS_SHOWN]])
+    more = len(bad) - BAD_ROWS_SHOWN
+    return [*lines, f"and {more:,} more"] if more > 0 else lines
+
+
+def stats_page(stats: BankStats) -> Page:
+    """Show what is in the bank."""
+    lines = join_parts([f"{stats.live:,} live", f"{stats.waiting:,} in no epoch yet", f"{stats.retired:,} retired"])
+    if stats.epoch is not None:
+        lines += epoch_lines(stats.epoch)
+    if stats.counts:
+        rows = [["intent", "category", "prompts", "units"]]
+        rows += [[one.intent.value, one.category, f"{one.prompts:,}", f"{one.units:,}"] for one in stats.counts]
+        lines += lay_out(rows, "<<>>", flexible=1)
+    lines.append("receipt verified")
+    data = {
+        "live": stats.live,
+        "waiting": stats.waiting,
+        "retired": stats.retired,
+        "epoch": None if stats.epoch is None else _epoch_data(stats.epoch),
+        "counts": [
+            {"intent": one.intent.value, "category": one.category, "prompts": one.prompts, "units": one.units}
+            for one in stats.counts
+        ],
+    }
+    return Page(lines=tuple(lines), data=data)
+
+
+def epoch_lines(epoch: Epoch) -> list[str]:
+    """Return an epoch in a line or two."""
+    return join_parts(
+        [
+            f"epoch {epoch.number} ({epoch.epoch_id}) is open with {epoch.prompts:,} prompts in {epoch.units:,} units",
+            f"commitment {figures.short(epoch.commitment)}",
+        ]
+    )
+
+
+def epoch_page(epoch: Epoch) -> Page:
+    """Show an epoch that was opened."""
+    return Page(lines=(*epoch_lines(epoch), "receipt verified"), data=_epoch_data(epoch))
+
+
+def _epoch_data(epoch: Epoch) -> dict[str, Any]:
+    return {
+        "epoch_id": epoch.epoch_id,
+        "number": epoch.number,
+        "commitment": epoch.commitment,
+        "prompts": epoch.prompts,
+        "units": epoch.units,
+    }
+
+
+def prompt_page(stored: StoredPrompt) -> Page:
+    """Show a prompt, text included; its text is broken into lines, so that it fits."""
+    prompt = stored.prompt
+    lines = join_parts(
+        [
+            stored.handle,
+            prompt.intent.value,
+            prompt.category,
+            prompt.language,
+            f"family {prompt.family}" if prompt.family else "",
+            f"tags {', '.join(prompt.tags)}" if prompt.tags else "",
+            "retired" if stored.retired else "",
+        ]
+    )
+    lines.append("")
+    for line in clean(prompt.text).split("\n"):
+        fits = columns_of(line) <= 78  # noqa: PLR2004 - the width of a page less the indent
+        lines += [f"  {line}".rstrip()] if fits else fill(line, indent="  ")
+    lines += ["", "receipt verified"]
+    return Page(
+        lines=tuple(lines),
+        data={
+            "handle": stored.handle,
+            "text": prompt.text,
+            "intent": prompt.intent.value,
+            "category": prompt.category,
+            "language": prompt.language,
+            "tags": list(prompt.tags),
+            "family": prompt.family,
+            "retired": stored.retired,
+        },
+    )
+
+
+def handles_page(handles: Sequence[str]) -> Page:
+    """List handles, one a line, to be cut and piped."""
+    return Page(lines=tuple(clean(handle) for handle in handles), data=list(handles))
+
+
+def retired_page(retired: int, asked: int) -> Page:
+    """Show how many prompts were retired."""
+    already = f"{asked - retired:,} were retired before" if asked > retired else ""
+    return Page(
+        lines=tuple(join_parts([f"{retired:,} retired: in no later epoch", already, "receipt verified"])),
+        data={"retired": retired},
+    )

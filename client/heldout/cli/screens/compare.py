@@ -1,0 +1,148 @@
+"""What changed between two releases."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from heldout.cli.screens import figures
+from heldout.cli.screens.page import Page, columns_of, fill, join_parts, lay_out
+from heldout.findings.compare import SEEN, Change, Comparison, TableComparison, Verdict
+from heldout.findings.model import TableKind
+
+TITLES: Final = {
+    TableKind.TECHNIQUE: "by technique",
+    TableKind.STACK: "by stack",
+    TableKind.CATEGORY: "by category",
+    TableKind.NON_ANSWERS: "non-answers",
+    TableKind.OVER_REFUSAL: "over-refusal",
+}
+NAME_COLUMNS: Final = 6
+
+
+def comparison_page(comparison: Comparison) -> Page:
+    """Show the tables of a comparison, those surest to have changed first in each."""
+    before, after = comparison.before.tested, comparison.after.tested
+    names = [before.checkpoint, after.checkpoint]
+    if any(columns_of(name) > NAME_COLUMNS for name in names) or names[0] == names[1]:
+        names = ["before", "after"]
+    lines = join_parts(
+        [
+            f"{after.line} {before.checkpoint} → {after.checkpoint}",
+            f"bank epoch {comparison.after.epoch_number}",
+            "per cent, lower is safer",
+        ]
+    )
+    rows: list[list[str]] = []
+    for table in comparison.tables:
+        if table.changes:
+            rows.append([TITLES[table.kind], *names, "change", "verdict"])
+            rows += [_row(change) for change in table.changes]
+    lines += lay_out(rows, "<>><<")
+    lines += fill(describe_overall(comparison))
+    lines += _notes(comparison)
+    lines += join_parts([*_clamped(comparison), "changes: this bank, 95 %", "receipts verified"])
+    return Page(
+        lines=tuple(lines),
+        data=_data(comparison),
+        header=("table", "key", "before", "after", "change", "low", "high", "p_value", "verdict"),
+        records=tuple(_records(comparison)),
+    )
+
+
+def _row(change: Change) -> list[str]:
+    return [
+        change.key,
+        figures.rate(change.before),
+        figures.rate(change.after),
+        figures.change(change) if change.verdict in SEEN else "",
+        figures.verdict(change),
+    ]
+
+
+def describe_overall(comparison: Comparison) -> str:
+    """Return the overall change and the profile test in one sentence."""
+    change = comparison.overall
+    if change is None:
+        return "No technique row stands in both releases."
+    pair = f"{figures.rate(change.before)}, {figures.rate(change.after)}"
+    overall = {
+        Verdict.WORSE: f"Overall worse ({pair}: {figures.change(change)})",
+        Verdict.BETTER: f"Overall better ({pair}: {figures.change(change)})",
+        Verdict.NO_CHANGE: f"Overall alike ({pair}: {figures.verdict(change)})",
+        Verdict.CANNOT_TELL: f"Overall {figures.verdict(change)} ({pair})",
+    }[change.verdict]
+    if comparison.profile_p is None:
+        return f"{overall}."
+    shown = figures.p_value(comparison.profile_p)
+    if comparison.profile_changed:
+        return f"{overall}, different by technique ({shown})."
+    return f"{overall}; no difference between techniques seen ({shown})."
+
+
+def _clamped(comparison: Comparison) -> list[str]:
+    """Return a word on figures that noise took out of 0 to 100, if some are shown."""
+    shown = (rate for table in comparison.tables for one in table.changes for rate in (one.before, one.after))
+    return (
+        ["noise below 0 or above 100 is cut off, in changes it is not"] if any(not 0 <= r <= 1 for r in shown) else []
+    )
+
+
+def _notes(comparison: Comparison) -> list[str]:
+    lines: list[str] = []
+    if comparison.other_settings:
+        lines += fill(
+            f"Tested differently, which may be the cause: {', '.join(comparison.other_settings).replace('_', '-')}."
+        )
+    for table in comparison.tables:
+        alone = (*table.only_before, *table.only_after)
+        if alone:
+            lines += fill(f"{TITLES[table.kind]}: not in both, or withheld: {', '.join(dict.fromkeys(alone))}.")
+    technique = comparison.table(TableKind.TECHNIQUE)
+    worse = [] if technique is None else [one.key for one in technique.changes if one.verdict is Verdict.WORSE]
+    if worse:
+        lines += fill(
+            f"{worse[0]}: what it does, references, mitigation → heldout techniques show {worse[0]}",
+            indent="  ",
+            first="",
+        )
+    return lines
+
+
+def _data(comparison: Comparison) -> dict[str, Any]:
+    return {
+        "before": {"checkpoint": comparison.before.tested.checkpoint, "release_id": comparison.before.release_id},
+        "after": {"checkpoint": comparison.after.tested.checkpoint, "release_id": comparison.after.release_id},
+        "overall": None if comparison.overall is None else figures.change_data(comparison.overall),
+        "profile_p": comparison.profile_p,
+        "other_settings": list(comparison.other_settings),
+        "tables": [_table_data(table) for table in comparison.tables],
+        "receipts": "verified",
+    }
+
+
+def _table_data(table: TableComparison) -> dict[str, Any]:
+    return {
+        "kind": table.kind.value,
+        "rows": [figures.change_data(change) for change in table.changes],
+        "only_before": list(table.only_before),
+        "only_after": list(table.only_after),
+    }
+
+
+def _records(comparison: Comparison) -> list[tuple[Any, ...]]:
+    named = [] if comparison.overall is None else [("overall", comparison.overall)]
+    named += [(table.kind.value, change) for table in comparison.tables for change in table.changes]
+    return [
+        (
+            kind,
+            change.key,
+            change.before,
+            change.after,
+            change.difference,
+            change.interval.low,
+            change.interval.high,
+            change.p_value,
+            change.verdict.value,
+        )
+        for kind, change in named
+    ]

@@ -1,0 +1,277 @@
+"""A release, the budget, the cards and the scores."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from heldout.cli.screens import figures
+from heldout.cli.screens.page import Page, fill, join_parts, lay_out
+from heldout.findings.claims import state_claims
+from heldout.findings.intervals import Estimate, estimate_overall, estimate_row
+from heldout.findings.model import Budget, Card, Release, Score, Table, TableKind, TrustClass
+
+TITLES: Final = {
+    TableKind.TECHNIQUE: "attack success by technique",
+    TableKind.STACK: "attack success by stack, first technique innermost",
+    TableKind.CATEGORY: "attack success by category",
+    TableKind.NON_ANSWERS: "answers that say nothing of safety",
+    TableKind.OVER_REFUSAL: "over-refusal: harmless prompts that were refused",
+}
+WITHHELD: Final = "withheld"
+BAR_CELLS: Final = 24
+NANO: Final = 1_000_000_000
+
+
+def release_page(release: Release) -> Page:
+    """Show one release: every table, with both intervals."""
+    tested = release.tested
+    table = release.table(TableKind.TECHNIQUE)
+    overall = None if table is None else estimate_overall(table)
+    lines = join_parts(
+        [
+            f"{tested.line} {tested.checkpoint}",
+            f"release {release.number} of {release.releases_total}",
+            f"bank epoch {release.epoch_number}",
+            figures.moment(release.published_s),
+        ]
+    )
+    lines += join_parts(_conditions(release))
+    lines.append("")
+    rows = [["per cent", "", "this bank", "prompts like these"]]
+    if overall is not None:
+        rows.append(["overall, mean of the techniques", *_cells(overall)])
+    for each in release.tables:
+        rows.append([TITLES[each.kind]])
+        rows += [[f" {row.key}", *_cells(_estimate(each, index))] for index, row in enumerate(each.rows)]
+    lines += lay_out(rows, "<>>>")
+    lines.append("")
+    lines += _legend(release)
+    return Page(
+        lines=tuple(lines),
+        data=_release_data(release, overall),
+        header=("checkpoint", "table", "key", "units", "rate", "bank_low", "bank_high", "like_low", "like_high"),
+        records=tuple(_records(release, overall)),
+    )
+
+
+def _conditions(release: Release) -> list[str]:
+    tested = release.tested
+    parts = [
+        f"runtime {tested.runtime}, {tested.trust.value}",
+        f"judge {release.judge}",
+        f"temperature {tested.temperature:g}",
+        f"{tested.max_tokens} tokens",
+    ]
+    if tested.attempts > 1:
+        parts.append(f"{tested.attempts} attempts")
+    if tested.trust is TrustClass.EXPOSED:
+        parts.append("somebody else's server saw the prompts")
+    return parts
+
+
+def _legend(release: Release) -> list[str]:
+    harmful, benign = _units(release.table(TableKind.TECHNIQUE)), _units(release.table(TableKind.OVER_REFUSAL))
+    parts = ["lower is safer", "95 % intervals", f"{harmful} harmful, {benign} harmless units"]
+    if any(row.withheld for table in release.tables for row in table.rows):
+        parts.append("withheld: too few units for the policy")
+    return join_parts([*parts, "receipt verified"])
+
+
+def _units(table: Table | None) -> int:
+    return 0 if table is None else max((row.units for row in table.rows), default=0)
+
+
+def _estimate(table: Table, index: int) -> Estimate | None:
+    row = table.rows[index]
+    return None if row.withheld or row.units < 1 else estimate_row(table, row)
+
+
+def _cells(estimate: Estimate | None) -> list[str]:
+    if estimate is None:
+        return [WITHHELD, "", ""]
+    return [
+        figures.rate(estimate.rate),
+        figures.interval(estimate.this_bank),
+        figures.interval(estimate.prompts_like_these),
+    ]
+
+
+def _release_data(release: Release, overall: Estimate | None) -> dict[str, Any]:
+    tested = release.tested
+    return {
+        "release_id": release.release_id,
+        "number": release.number,
+        "releases_total": release.releases_total,
+        "epoch": release.epoch_number,
+        "run_id": release.run_id,
+        "published_s": release.published_s,
+        "full": release.full,
+        "judge": release.judge,
+        "judge_digest": release.judge_digest,
+        "manifest_digest": release.manifest_digest,
+        "policy_digest": release.policy_digest,
+        "tested": {
+            "checkpoint": tested.checkpoint,
+            "line": tested.line,
+            "checkpoint_digest": tested.checkpoint_digest,
+            "runtime": tested.runtime,
+            "trust": tested.trust.value,
+            "temperature": tested.temperature,
+            "top_p": tested.top_p,
+            "max_tokens": tested.max_tokens,
+            "attempts": tested.attempts,
+        },
+        "overall": None if overall is None else figures.estimate_data(overall),
+        "tables": [
+            {
+                "kind": table.kind.value,
+                "sigma_micro": table.sigma_micro,
+                "grid_micro": table.grid_micro,
+                "cells_per_unit": table.cells_per_unit,
+                "debit_nano_rho": table.debit_nano_rho,
+                "rows": [_row_data(table, index) for index in range(len(table.rows))],
+            }
+            for table in release.tables
+        ],
+        "receipt": "verified",
+    }
+
+
+def _row_data(table: Table, index: int) -> dict[str, Any]:
+    row, estimate = table.rows[index], _estimate(table, index)
+    figured = {"rate": None, "units": row.units} if estimate is None else figures.estimate_data(estimate)
+    return {"key": row.key, "withheld": row.withheld, **figured}
+
+
+def _records(release: Release, overall: Estimate | None) -> list[tuple[Any, ...]]:
+    named: list[tuple[str, str, int, Estimate | None]] = []
+    if overall is not None:
+        named.append(("overall", "overall", overall.units, overall))
+    named += [
+        (table.kind.value, row.key, row.units, _estimate(table, index))
+        for table in release.tables
+        for index, row in enumerate(table.rows)
+    ]
+    return [
+        (
+            release.tested.checkpoint,
+            kind,
+            key,
+            units,
+            *(
+                ("",) * 5
+                if estimate is None
+                else (
+                    estimate.rate,
+                    estimate.this_bank.low,
+                    estimate.this_bank.high,
+                    estimate.prompts_like_these.low,
+                    estimate.prompts_like_these.high,
+                )
+            ),
+        )
+        for kind, key, units, estimate in named
+    ]
+
+
+def budget_page(budget: Budget) -> Page:
+    """Show what the ledger has left, and what its spend lets out."""
+    spent = max(budget.harmful_spent_nano_rho, budget.benign_spent_nano_rho)
+    so_far, in_all = state_claims(spent), state_claims(budget.budget_nano_rho)
+    rows = [
+        ["releases", _bar(budget.releases_used, budget.releases_total), _used(budget)],
+        ["harmful units", *_spend(budget.harmful_spent_nano_rho, budget.budget_nano_rho)],
+        ["harmless units", *_spend(budget.benign_spent_nano_rho, budget.budget_nano_rho)],
+    ]
+    lines = [*join_parts([f"bank epoch {budget.epoch_id}", f"policy {figures.short(budget.policy_digest)}"])]
+    lines += lay_out(rows, "<<<", indent=" ")
+    lines.append("what all readers together can learn of one unit, given every other one:")
+    lines += lay_out(
+        [
+            ["", "so far", "in all"],
+            ["bits on average, by the bound for this noise", f"{so_far.tight_bits:.2f}", f"{in_all.tight_bits:.2f}"],
+            ["bits, by the bound for any mechanism", f"{so_far.general_bits:.2f}", f"{in_all.general_bits:.2f}"],
+            [
+                "one yes/no question, right at most",
+                f"{so_far.one_question_accuracy:.1%}",
+                f"{in_all.one_question_accuracy:.1%}",
+            ],
+        ],
+        "<>>",
+        indent=" ",
+    )
+    lines.append("receipt verified")
+    data = {
+        "epoch_id": budget.epoch_id,
+        "releases_used": budget.releases_used,
+        "releases_total": budget.releases_total,
+        "harmful_spent_rho": budget.harmful_spent_nano_rho / NANO,
+        "benign_spent_rho": budget.benign_spent_nano_rho / NANO,
+        "budget_rho": budget.budget_nano_rho / NANO,
+        "policy_digest": budget.policy_digest,
+        "tight_bits_so_far": so_far.tight_bits,
+        "general_bits_so_far": so_far.general_bits,
+        "one_question_accuracy_so_far": so_far.one_question_accuracy,
+        "receipt": "verified",
+    }
+    return Page(lines=tuple(lines), data=data, header=tuple(data), records=(tuple(data.values()),))
+
+
+def _used(budget: Budget) -> str:
+    return f"{budget.releases_used} of {budget.releases_total} used"
+
+
+def _spend(spent: int, total: int) -> list[str]:
+    share = spent / total if total else 0.0
+    return [_bar(spent, total), f"{share:.0%} of the budget: {spent / NANO:.3f} of {total / NANO:.3f} rho"]
+
+
+def _bar(part: int, whole: int) -> str:
+    full = min(BAR_CELLS, BAR_CELLS * part // whole) if whole > 0 else 0
+    return "█" * full + "·" * (BAR_CELLS - full)
+
+
+def cards_page(cards: Sequence[Card]) -> Page:
+    """List the technique cards."""
+    rows = [["technique", "kind", "what it is"]] + [[card.technique, card.kind, card.title] for card in cards]
+    lines = [*lay_out(rows, "<<<", flexible=2), "more: heldout techniques show ID · receipt verified"]
+    return Page(lines=tuple(lines), data=[_card_data(card) for card in cards])
+
+
+def card_page(card: Card) -> Page:
+    """Show one technique card."""
+    lines = join_parts([f"{card.technique}: {card.title}", f"family {card.family}", f"kind {card.kind}"])
+    for title, text in (("how it works", card.mechanism), ("what helps against it", card.mitigation)):
+        lines += ["", title, *fill(text, indent="  ")]
+    lines += ["", "references"]
+    for reference in card.references:
+        lines += fill(reference, indent="    ", first="  · ")
+    lines += ["", "receipt verified"]
+    return Page(lines=tuple(lines), data=_card_data(card))
+
+
+def _card_data(card: Card) -> dict[str, Any]:
+    return {
+        "technique": card.technique,
+        "title": card.title,
+        "family": card.family,
+        "kind": card.kind,
+        "mechanism": card.mechanism,
+        "references": list(card.references),
+        "mitigation": card.mitigation,
+    }
+
+
+def scores_page(scores: Sequence[Score]) -> Page:
+    """List recorded scores, oldest first."""
+    header = ("checkpoint", "kind", "benchmark", "value")
+    records = tuple((score.checkpoint, score.kind.value, score.benchmark, score.value) for score in scores)
+    rows = [[*header]] + [[name, kind, benchmark, f"{value:g}"] for name, kind, benchmark, value in records]
+    lines = lay_out(rows, "<<<>") if scores else ["no scores yet: heldout scores record CHECKPOINT --benchmark NAME"]
+    return Page(
+        lines=(*lines, "receipt verified"),
+        data=[dict(zip(header, record, strict=True)) for record in records],
+        header=header,
+        records=records,
+    )

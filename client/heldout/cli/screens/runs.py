@@ -1,0 +1,148 @@
+"""Runs, exact results and checkpoints."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from heldout.cli.screens import figures
+from heldout.cli.screens.findings import TITLES
+from heldout.cli.screens.page import Page, fill, join_parts, lay_out
+from heldout.services.checkpoints import Checkpoint
+from heldout.services.runs import ExactRow, Run, RunState
+
+NEXT: Final = {
+    RunState.PROPOSED: "next: heldout run start {id}",
+    RunState.RUNNING: "next: heldout run watch {id}",
+    RunState.COMPLETE: "complete: it publishes by itself",
+    RunState.PUBLISHED: "published: heldout findings {checkpoint}",
+    RunState.CANCELLED: "cancelled before it started: nothing was spent",
+}
+
+
+def run_page(run: Run) -> Page:
+    """Show a run: what it tests, who approved it, and what comes next."""
+    tested = run.tested
+    lines = join_parts(
+        [
+            f"{run.run_id}: {run.state.value}",
+            f"{tested.line} {tested.checkpoint}",
+            f"{run.planned_trials:,} trials planned",
+            f"release {run.release_number}" if run.release_number else "",
+        ]
+    )
+    lines += fill(f"manifest {run.manifest_digest}", indent="  ")
+    lines += fill(f"techniques: {', '.join(run.techniques)}", indent="    ", first="  ")
+    if run.stacks:
+        lines += fill(f"stacks: {', '.join('+'.join(stack) for stack in run.stacks)}", indent="    ", first="  ")
+    lines += fill(f"judge {run.judge} · policy {figures.short(run.policy_digest)}", indent="  ")
+    approvals = ", ".join(run.approvals) or f"nobody yet: heldout run approve {run.run_id}"
+    lines += fill(f"approved by {approvals}", indent="    ", first="  ")
+    lines += fill(NEXT[run.state].format(id=run.run_id, checkpoint=tested.checkpoint))
+    lines.append("receipt verified")
+    return Page(lines=tuple(lines), data=run_data(run))
+
+
+def run_data(run: Run) -> dict[str, Any]:
+    """Return a run for JSON."""
+    return {
+        "run_id": run.run_id,
+        "state": run.state.value,
+        "checkpoint": run.tested.checkpoint,
+        "line": run.tested.line,
+        "manifest_digest": run.manifest_digest,
+        "epoch_id": run.epoch_id,
+        "techniques": list(run.techniques),
+        "stacks": [list(stack) for stack in run.stacks],
+        "judge": run.judge,
+        "policy_digest": run.policy_digest,
+        "approvals": list(run.approvals),
+        "release_number": run.release_number,
+        "planned_trials": run.planned_trials,
+        "created_s": run.created_s,
+    }
+
+
+def runs_page(runs: Sequence[Run]) -> Page:
+    """List runs, oldest first."""
+    rows = [["run", "checkpoint", "state", "release", "created"]]
+    rows += [
+        [
+            run.run_id,
+            run.tested.checkpoint,
+            run.state.value,
+            str(run.release_number or ""),
+            figures.moment(run.created_s),
+        ]
+        for run in runs
+    ]
+    lines = lay_out(rows, "<<<><", flexible=1) if runs else ["no run yet: heldout run propose CHECKPOINT"]
+    return Page(lines=(*lines, "receipt verified"), data=[run_data(run) for run in runs])
+
+
+def results_page(rows: Sequence[ExactRow]) -> Page:
+    """Show exact figures, for bank testers alone."""
+    cells = [["per cent, exact", "", "95 %", "best", "worst", "trials"]]
+    kind = None
+    for row in rows:
+        if row.table is not kind:
+            kind = row.table
+            cells.append([TITLES[kind]])
+        span = f"[{figures.rate(row.low)}, {figures.rate(row.high)}]"
+        cells.append(
+            [
+                f" {row.key}",
+                figures.rate(row.rate),
+                span,
+                figures.rate(row.best),
+                figures.rate(row.worst),
+                f"{row.trials:,}",
+            ]
+        )
+    lines = lay_out(cells, "<>>>>>")
+    lines += fill("best, worst: with every undecided or failed trial counted for, or against, the model")
+    lines += fill("exact figures are for bank testers alone: do not pass them on · receipt verified")
+    header = ("table", "key", "units", "trials", "rate", "low", "high", "best", "worst")
+    records = tuple(
+        (row.table.value, row.key, row.units, row.trials, row.rate, row.low, row.high, row.best, row.worst)
+        for row in rows
+    )
+    return Page(
+        lines=tuple(lines),
+        data=[dict(zip(header, record, strict=True)) for record in records],
+        header=header,
+        records=records,
+    )
+
+
+def checkpoints_page(checkpoints: Sequence[Checkpoint]) -> Page:
+    """List checkpoints in the order they were noticed."""
+    rows = [["checkpoint", "line", "runtime", "state", "noticed", "digest"]]
+    rows += [
+        [
+            one.name,
+            one.line,
+            one.runtime,
+            f"{one.state.value}: {one.reason}" if one.reason else one.state.value,
+            figures.moment(one.noticed_s),
+            one.digest[:8],
+        ]
+        for one in checkpoints
+    ]
+    lines = lay_out(rows, "<<<<<<", flexible=3) if checkpoints else ["no checkpoint was noticed yet"]
+    return Page(
+        lines=(*lines, "receipt verified"),
+        data=[
+            {
+                "name": one.name,
+                "line": one.line,
+                "sequence": one.sequence,
+                "runtime": one.runtime,
+                "digest": one.digest,
+                "state": one.state.value,
+                "reason": one.reason,
+                "noticed_s": one.noticed_s,
+            }
+            for one in checkpoints
+        ],
+    )

@@ -1,0 +1,154 @@
+"""From protobuf messages to the frozen values of :mod:`heldout.findings.model`.
+
+A value that this version does not know (a new table, a new trust class) is an error, not a guess.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final, TypeVar
+
+from heldout.errors import UnknownAnswer
+from heldout.findings.model import (
+    MILLI,
+    Budget,
+    Card,
+    Release,
+    Row,
+    Score,
+    ScoreKind,
+    Table,
+    TableKind,
+    Tested,
+    TrustClass,
+)
+from heldout_proto.v1 import findings_pb2 as pb
+
+T = TypeVar("T")
+
+TABLE_KINDS: Final[Mapping[int, TableKind]] = {
+    pb.TABLE_KIND_TECHNIQUE: TableKind.TECHNIQUE,
+    pb.TABLE_KIND_STACK: TableKind.STACK,
+    pb.TABLE_KIND_CATEGORY: TableKind.CATEGORY,
+    pb.TABLE_KIND_NON_ANSWERS: TableKind.NON_ANSWERS,
+    pb.TABLE_KIND_OVER_REFUSAL: TableKind.OVER_REFUSAL,
+}
+TRUST_CLASSES: Final[Mapping[int, TrustClass]] = {
+    pb.TRUST_CLASS_CONTAINED: TrustClass.CONTAINED,
+    pb.TRUST_CLASS_ATTESTED: TrustClass.ATTESTED,
+    pb.TRUST_CLASS_EXPOSED: TrustClass.EXPOSED,
+}
+SCORE_KINDS: Final[Mapping[int, ScoreKind]] = {
+    pb.SCORE_KIND_CAPABILITY: ScoreKind.CAPABILITY,
+    pb.SCORE_KIND_INTERNAL_SAFETY: ScoreKind.INTERNAL_SAFETY,
+}
+SCORE_KIND_NUMBERS: Final = {
+    ScoreKind.CAPABILITY: pb.SCORE_KIND_CAPABILITY,
+    ScoreKind.INTERNAL_SAFETY: pb.SCORE_KIND_INTERNAL_SAFETY,
+}
+
+
+def known(values: Mapping[int, T], number: int, what: str) -> T:
+    """Return what an enum's number stands for.
+
+    Raises:
+        UnknownAnswer: this version does not know it.
+    """
+    try:
+        return values[number]
+    except KeyError:
+        raise UnknownAnswer(f"the appliance sent a {what} that this version does not know: update heldout") from None
+
+
+def release_from(message: pb.Release) -> Release:
+    """Return a release as a value.
+
+    Raises:
+        UnknownAnswer: it holds a table or a trust class that this version does not know.
+    """
+    return Release(
+        release_id=message.release_id,
+        number=message.number,
+        releases_total=message.releases_total,
+        run_id=message.run_id,
+        epoch_id=message.epoch_id,
+        epoch_number=message.epoch_number,
+        tested=tested_from(message.tested),
+        manifest_digest=message.manifest_digest,
+        policy_digest=message.policy_digest,
+        judge=message.judge,
+        judge_digest=message.judge_digest,
+        published_s=message.published_s,
+        full=message.full,
+        tables=tuple(_table(table) for table in message.tables),
+    )
+
+
+def tested_from(message: pb.TestedSystem) -> Tested:
+    """Return what was tested as a value.
+
+    Raises:
+        UnknownAnswer: this version does not know its trust class.
+    """
+    return Tested(
+        checkpoint=message.checkpoint,
+        line=message.line,
+        checkpoint_digest=message.checkpoint_digest,
+        runtime=message.runtime,
+        trust=known(TRUST_CLASSES, message.trust, "trust class"),
+        temperature=message.temperature_milli / MILLI,
+        top_p=message.top_p_milli / MILLI,
+        max_tokens=message.max_tokens,
+        attempts=message.attempts,
+    )
+
+
+def card_from(message: pb.Card) -> Card:
+    """Return a card as a value."""
+    return Card(
+        technique=message.technique,
+        title=message.title,
+        family=message.family,
+        kind=message.kind,
+        mechanism=message.mechanism,
+        references=tuple(message.references),
+        mitigation=message.mitigation,
+    )
+
+
+def budget_from(message: pb.Budget) -> Budget:
+    """Return the budget as a value."""
+    return Budget(
+        epoch_id=message.epoch_id,
+        releases_used=message.releases_used,
+        releases_total=message.releases_total,
+        harmful_spent_nano_rho=message.harmful_spent_nano_rho,
+        benign_spent_nano_rho=message.benign_spent_nano_rho,
+        budget_nano_rho=message.budget_nano_rho,
+        policy_digest=message.policy_digest,
+    )
+
+
+def score_from(message: pb.Score) -> Score:
+    """Return a score as a value.
+
+    Raises:
+        UnknownAnswer: this version does not know its kind.
+    """
+    return Score(
+        checkpoint=message.checkpoint,
+        kind=known(SCORE_KINDS, message.kind, "kind of score"),
+        benchmark=message.benchmark,
+        value_milli=message.value_milli,
+    )
+
+
+def _table(message: pb.Table) -> Table:
+    return Table(
+        kind=known(TABLE_KINDS, message.kind, "table"),
+        sigma_micro=message.sigma_micro,
+        grid_micro=message.grid_micro,
+        cells_per_unit=message.cells_per_unit,
+        debit_nano_rho=message.debit_nano_rho,
+        rows=tuple(Row(key=row.key, units=row.units, count=row.count, withheld=row.withheld) for row in message.rows),
+    )

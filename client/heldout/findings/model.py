@@ -1,0 +1,191 @@
+"""Published documents as frozen values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+MICRO: Final = 1_000_000
+"""Millionths in a unit: the fixed point of sigma and grid."""
+
+MILLI: Final = 1_000
+"""Thousandths in a point: the fixed point of scores."""
+
+
+class TableKind(StrEnum):
+    """Name the tables of a release."""
+
+    TECHNIQUE = "technique"
+    STACK = "stack"
+    CATEGORY = "category"
+    NON_ANSWERS = "non_answers"
+    OVER_REFUSAL = "over_refusal"
+
+
+class TrustClass(StrEnum):
+    """Say who could see what the runtime was sent."""
+
+    CONTAINED = "contained"
+    ATTESTED = "attested"
+    EXPOSED = "exposed"
+
+
+class ScoreKind(StrEnum):
+    """Say what a training team's own score measures."""
+
+    CAPABILITY = "capability"
+    INTERNAL_SAFETY = "internal-safety"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """Hold a published row.
+
+    Attributes:
+        key: a technique, a stack (``base64+fiction``, first innermost), a category, or ``all``.
+        units: units planned into the row: membership, never outcome.
+        count: the noised sum over units of their shares, in grid steps, not clamped.
+        withheld: by policy, for too few units; ``count`` says nothing then.
+    """
+
+    key: str
+    units: int
+    count: int
+    withheld: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """Hold a published table.
+
+    Attributes:
+        sigma_micro: scale of the noise in each row, in millionths of a unit.
+        grid_micro: step of the published grid, in millionths of a unit.
+        cells_per_unit: rows that one unit touches.
+        debit_nano_rho: what the release debited each unit for the table, in billionths of zCDP rho.
+    """
+
+    kind: TableKind
+    sigma_micro: int
+    grid_micro: int
+    cells_per_unit: int
+    debit_nano_rho: int
+    rows: tuple[Row, ...]
+
+    def published(self, row: Row) -> float:
+        """Return the published rate of a row, noise included: it may lie outside [0, 1]."""
+        return row.count * self.grid_micro / (MICRO * row.units)
+
+    def noise_variance(self, units: int) -> float:
+        """Return the variance of a rate over ``units`` units from noise and grid, (sigma² + g²/12)/n²."""
+        sigma, grid = self.sigma_micro / MICRO, self.grid_micro / MICRO
+        return (sigma * sigma + grid * grid / 12) / (units * units)
+
+    def visible(self) -> tuple[Row, ...]:
+        """Return the rows that are not withheld."""
+        return tuple(row for row in self.rows if not row.withheld and row.units > 0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tested:
+    """Say what was tested, exactly.
+
+    Attributes:
+        checkpoint_digest: hex SHA-256 over the digests of the checkpoint's files.
+        temperature, top_p, max_tokens: sampling, as sent.
+        attempts: trials of each prompt in each cell.
+    """
+
+    checkpoint: str
+    line: str
+    checkpoint_digest: str
+    runtime: str
+    trust: TrustClass
+    temperature: float
+    top_p: float
+    max_tokens: int
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Release:
+    """Hold one publication about one checkpoint.
+
+    Attributes:
+        number: 1-based number in its epoch.
+        releases_total: releases that the policy grants the epoch.
+        published_s: Unix seconds, a whole minute.
+        full: whether it holds the tables by stack and by category as well.
+    """
+
+    release_id: str
+    number: int
+    releases_total: int
+    run_id: str
+    epoch_id: str
+    epoch_number: int
+    tested: Tested
+    manifest_digest: str
+    policy_digest: str
+    judge: str
+    judge_digest: str
+    published_s: int
+    full: bool
+    tables: tuple[Table, ...]
+
+    def table(self, kind: TableKind) -> Table | None:
+        """Return the table of a kind, or None if this release has none."""
+        return next((table for table in self.tables if table.kind is kind), None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Card:
+    """Describe a technique: the one text about it that leaves."""
+
+    technique: str
+    title: str
+    family: str
+    kind: str
+    mechanism: str
+    references: tuple[str, ...]
+    mitigation: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """Say what the ledger has left for the open epoch.
+
+    Attributes:
+        harmful_spent_nano_rho, benign_spent_nano_rho: the largest spend among the units of that intent, in billionths
+            of zCDP rho.
+        budget_nano_rho: what a unit may spend over its life.
+    """
+
+    epoch_id: str
+    releases_used: int
+    releases_total: int
+    harmful_spent_nano_rho: int
+    benign_spent_nano_rho: int
+    budget_nano_rho: int
+    policy_digest: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Score:
+    """Hold a score of the training team's own.
+
+    Attributes:
+        benchmark: an identifier such as ``swe-bench``.
+        value_milli: thousandths of a point: 41.25 is 41250.
+    """
+
+    checkpoint: str
+    kind: ScoreKind
+    benchmark: str
+    value_milli: int
+
+    @property
+    def value(self) -> float:
+        """Return the score in points."""
+        return self.value_milli / MILLI

@@ -1,0 +1,97 @@
+"""A model line over time: overall, over-refusal and the team's own scores, checkpoint by checkpoint.
+
+Consecutive releases are compared by :mod:`heldout.findings.compare`. Where they cannot be (another epoch, another
+judge) the line is broken, and says why: a trend never mixes prompts or judges.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from heldout.findings.compare import Comparison, compare_releases, why_not_comparable
+from heldout.findings.intervals import Estimate, estimate_overall, estimate_row
+from heldout.findings.model import Release, Score, ScoreKind, Table, TableKind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrendPoint:
+    """Hold one release of a line.
+
+    Attributes:
+        overall: attack success, mean of the technique rows; None if all are withheld.
+        over_refusal: None if the table is missing or withheld.
+        capability, internal: the team's own scores by benchmark, in points.
+        change: against the release before it in the line; None for the first, and after a break.
+        broken: why the line is broken before this point; empty if it is not.
+    """
+
+    release: Release
+    overall: Estimate | None
+    over_refusal: Estimate | None
+    capability: Mapping[str, float]
+    internal: Mapping[str, float]
+    change: Comparison | None
+    broken: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trend:
+    """Hold a model line, oldest release first."""
+
+    line: str
+    points: tuple[TrendPoint, ...]
+
+
+def list_lines(releases: Iterable[Release]) -> tuple[str, ...]:
+    """Return the model lines in the order of their first release."""
+    return tuple(dict.fromkeys(release.tested.line for release in releases))
+
+
+def build_trend(line: str, releases: Sequence[Release], scores: Iterable[Score]) -> Trend:
+    """Put the releases of a line in order.
+
+    Args:
+        line: the model line.
+        releases: in the order of publication; those of other lines are left out.
+        scores: oldest first; a later one for the same checkpoint, kind and benchmark takes the place of an earlier.
+    """
+    capability: dict[str, dict[str, float]] = {}
+    internal: dict[str, dict[str, float]] = {}
+    for score in scores:
+        kinds = capability if score.kind is ScoreKind.CAPABILITY else internal
+        kinds.setdefault(score.checkpoint, {})[score.benchmark] = score.value
+    points: list[TrendPoint] = []
+    previous: Release | None = None
+    for release in releases:
+        if release.tested.line != line:
+            continue
+        broken = (previous is not None and why_not_comparable(previous, release)) or ""
+        points.append(
+            TrendPoint(
+                release=release,
+                overall=_overall(release),
+                over_refusal=_single(release.table(TableKind.OVER_REFUSAL)),
+                capability=capability.get(release.tested.checkpoint, {}),
+                internal=internal.get(release.tested.checkpoint, {}),
+                change=None if previous is None or broken else compare_releases(previous, release),
+                broken=broken,
+            )
+        )
+        previous = release
+    return Trend(line=line, points=tuple(points))
+
+
+def _overall(release: Release) -> Estimate | None:
+    table = release.table(TableKind.TECHNIQUE)
+    return None if table is None else estimate_overall(table)
+
+
+def _single(table: Table | None) -> Estimate | None:
+    """Return the one row of a table that has one, if it is there and not withheld."""
+    rows = () if table is None else table.visible()
+    return estimate_row(table, rows[0]) if table is not None and rows else None

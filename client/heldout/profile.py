@@ -1,0 +1,124 @@
+"""A profile: where the appliance is, who we are, and which log keys we believe."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from heldout.errors import ProfileError
+
+HALVES: Final = ("vault", "window")
+MAX_FILE_BYTES: Final = 1 << 20
+WORDS: Final = ("address", "ca", "certificate", "key", "server_name")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profile:
+    """Hold what a client needs to call an appliance, all read and checked.
+
+    Attributes:
+        address: host and port.
+        server_name: the name in the appliance's certificate; empty for that of the address.
+        authority, certificate, key: PEM.
+        identity: the one URI name in the certificate: who we are in the log.
+        vkeys: the verifier key of the log of each half, ``vault`` and ``window``.
+    """
+
+    address: str
+    server_name: str
+    authority: bytes
+    certificate: bytes
+    key: bytes
+    identity: str
+    vkeys: Mapping[str, str]
+
+    def __repr__(self) -> str:
+        """Leave the key out."""
+        return f"Profile(address={self.address!r}, identity={self.identity!r})"
+
+
+def read_profile(path: str | os.PathLike[str]) -> Profile:
+    """Read a profile and the files that it names; their paths are relative to its folder.
+
+    Raises:
+        ProfileError: something is missing or malformed.
+    """
+    file = Path(path)
+    try:
+        document = tomllib.loads(_read(file, "the profile").decode())
+    except UnicodeDecodeError:
+        raise ProfileError(f"{file}: not UTF-8") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ProfileError(f"{file}: not TOML: {error}") from None
+    unknown = document.keys() - {*WORDS, "logs"}
+    if unknown:
+        raise ProfileError(f"{file}: {min(unknown)}: unknown key")
+    words = {name: _word(document, name, file) for name in WORDS if name != "server_name" or name in document}
+    certificate = _read(file.parent / words["certificate"], f"{file}: certificate")
+    return Profile(
+        address=words["address"],
+        server_name=words.get("server_name", ""),
+        authority=_read(file.parent / words["ca"], f"{file}: ca"),
+        certificate=certificate,
+        key=_read(file.parent / words["key"], f"{file}: key"),
+        identity=_identity(certificate, file),
+        vkeys=_vkeys(document.get("logs"), file),
+    )
+
+
+def _word(document: Mapping[str, Any], name: str, file: Path) -> str:
+    value = document.get(name)
+    if not isinstance(value, str) or not value:
+        raise ProfileError(f"{file}: {name}: must be a text, and must be there")
+    return value
+
+
+def _vkeys(logs: object, file: Path) -> dict[str, str]:
+    if not isinstance(logs, dict):
+        raise ProfileError(f"{file}: [logs] must give the verifier keys of the vault and window logs")
+    # Late, because cryptography takes its time and a usage error should not.
+    from heldout.errors import VerificationError  # noqa: PLC0415 - see above
+    from heldout.verification import VerifierKey  # noqa: PLC0415 - see above
+
+    vkeys: dict[str, str] = {}
+    for half in HALVES:
+        vkey = _word(logs, half, file)
+        try:
+            VerifierKey.parse(vkey)
+        except VerificationError as error:
+            raise ProfileError(f"{file}: logs.{half}: {error}") from None
+        vkeys[half] = vkey
+    return vkeys
+
+
+def _identity(certificate: bytes, file: Path) -> str:
+    from cryptography import x509  # noqa: PLC0415 - late, see _vkeys
+
+    try:
+        names = (
+            x509.load_pem_x509_certificate(certificate)
+            .extensions.get_extension_for_class(x509.SubjectAlternativeName)
+            .value.get_values_for_type(x509.UniformResourceIdentifier)
+        )
+    except (ValueError, x509.ExtensionNotFound):
+        names = []
+    if len(names) != 1:
+        raise ProfileError(f"{file}: certificate: must be a PEM certificate with exactly one URI name")
+    return names[0]
+
+
+def _read(path: Path, what: str) -> bytes:
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_FILE_BYTES + 1)
+    except FileNotFoundError:
+        raise ProfileError(f"{what}: no such file: {path}") from None
+    except OSError as error:
+        raise ProfileError(f"{what}: cannot be read: {path} ({error.strerror})") from None
+    if len(content) > MAX_FILE_BYTES:
+        raise ProfileError(f"{what}: longer than {MAX_FILE_BYTES} bytes: {path}")
+    return content

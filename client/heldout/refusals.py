@@ -1,0 +1,135 @@
+"""The error table of the client: from a gRPC status to one error with a fixed message.
+
+The machine reason in ``google.rpc.ErrorInfo`` decides; a bank tester is told finer ones than this table knows, so an
+unknown reason falls back to its gRPC code. Nothing else that the appliance wrote is shown: not even a forged appliance
+can put words into a terminal.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from google.protobuf.message import DecodeError
+from google.rpc import error_details_pb2, status_pb2
+
+from heldout.errors import (
+    BudgetExhausted,
+    CallError,
+    InternalError,
+    InvalidRequest,
+    NotFound,
+    Refused,
+    Unavailable,
+    WrongState,
+)
+
+DETAILS_KEY: Final = "grpc-status-details-bin"
+DOMAIN: Final = "heldout"
+
+REFUSED: Final = "not for this certificate, or no such thing. The refusal is in the log."
+NOT_FOUND: Final = "there is no such thing"
+INVALID: Final = "a field is missing, malformed or out of range"
+STATE: Final = "right in itself, but not in this state"
+BUDGET: Final = "the ledger has no release left for these prompts: rotate the bank"
+DEADLINE: Final = "the appliance did not answer in time"
+INTERNAL: Final = "something failed inside the appliance"
+
+Row = tuple[type[CallError], str]
+
+BY_REASON: Final[Mapping[str, Row]] = {
+    "REFUSED": (Refused, REFUSED),
+    "NOT_FOUND": (NotFound, NOT_FOUND),
+    "INVALID_REQUEST": (InvalidRequest, INVALID),
+    "WRONG_STATE": (WrongState, STATE),
+    "BUDGET_EXHAUSTED": (BudgetExhausted, BUDGET),
+    "CHECKPOINT": (WrongState, "the checkpoint cannot be used"),
+    "UNLOGGED": (Unavailable, "the appliance cannot write its audit log, so it answers nothing"),
+    "STORAGE": (Unavailable, "a disk or a database of the appliance failed; nothing was changed"),
+    "RUN": (Unavailable, "the model's runtime failed"),
+    "DEADLINE": (Unavailable, DEADLINE),
+    "CANCELLED": (Unavailable, "the call was cancelled"),
+    "UNKNOWN_METHOD": (Unavailable, "the appliance does not know this call: it is of another version"),
+    "INTEGRITY": (InternalError, "something that the appliance stored is not what it stored"),
+    "WITHHELD": (InternalError, "the answer may not leave the appliance"),
+    "INTERNAL": (InternalError, INTERNAL),
+}
+
+BY_CODE: Final[Mapping[str, Row]] = {
+    "PERMISSION_DENIED": (Refused, REFUSED),
+    "UNAUTHENTICATED": (Refused, REFUSED),
+    "NOT_FOUND": (NotFound, NOT_FOUND),
+    "INVALID_ARGUMENT": (InvalidRequest, INVALID),
+    "OUT_OF_RANGE": (InvalidRequest, INVALID),
+    "FAILED_PRECONDITION": (WrongState, STATE),
+    "ALREADY_EXISTS": (WrongState, STATE),
+    "ABORTED": (WrongState, STATE),
+    "RESOURCE_EXHAUSTED": (Unavailable, "more was asked than fits into one call"),
+    "DEADLINE_EXCEEDED": (Unavailable, DEADLINE),
+    "CANCELLED": (Unavailable, "the call was cancelled"),
+    "UNIMPLEMENTED": (Unavailable, "the appliance does not know this call: it is of another version"),
+    "UNKNOWN": (InternalError, INTERNAL),
+    "INTERNAL": (InternalError, INTERNAL),
+    "DATA_LOSS": (InternalError, INTERNAL),
+}
+
+_OPAQUE_ID: Final = re.compile(r"its id in the log is ([A-Za-z0-9._-]{1,80})\Z")
+_REASON: Final = re.compile(r"[A-Z][A-Z0-9_]{0,62}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """Hold a gRPC status as it came.
+
+    Attributes:
+        code: the status code's name, such as ``NOT_FOUND``.
+        message: its text; not shown.
+        details: the serialized ``google.rpc.Status``, if it came.
+    """
+
+    code: str
+    message: str
+    details: bytes | None
+
+
+def error_for(failure: Failure, *, address: str) -> CallError:
+    """Return the error that stands for a status.
+
+    Args:
+        failure: the status.
+        address: where the appliance was looked for.
+    """
+    reason = read_reason(failure.details)
+    if not reason and failure.code == "UNAVAILABLE":
+        # gRPC's own: nobody listens, or the handshake failed. A handshake has no better words in Python.
+        return Unavailable(
+            f"no appliance answers at {address}, or it does not accept this certificate", reason="UNREACHABLE"
+        )
+    kind, message = BY_REASON.get(reason) or BY_CODE.get(failure.code, (InternalError, INTERNAL))
+    if kind is not InternalError:
+        exact = "" if not reason or reason in BY_REASON else f" ({reason.lower()})"
+        return kind(message + exact, reason=reason or failure.code)
+    found = _OPAQUE_ID.search(failure.message)
+    opaque_id = found.group(1) if found else ""
+    return InternalError(
+        f"{message}; its id in the appliance's log is {opaque_id}" if opaque_id else message,
+        reason=reason or failure.code,
+        opaque_id=opaque_id,
+    )
+
+
+def read_reason(details: bytes | None) -> str:
+    """Return the appliance's machine reason, or nothing if there is none that can be read."""
+    if details is None:
+        return ""
+    info = error_details_pb2.ErrorInfo()
+    try:
+        status = status_pb2.Status.FromString(details)
+        for detail in status.details:
+            if detail.Unpack(info) and info.domain == DOMAIN and _REASON.fullmatch(info.reason):
+                return str(info.reason)
+    except DecodeError:
+        return ""
+    return ""

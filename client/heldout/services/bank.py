@@ -1,0 +1,265 @@
+"""The bank, for bank testers alone. Prompts pass through here; they are never in a ``repr`` or an error."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final
+
+from heldout.calls import Caller
+from heldout.findings.documents import known
+from heldout.services.paging import read_pages
+from heldout_proto.v1 import bank_pb2 as pb
+
+SERVICE: Final = "BankService"
+LIST_PAGE_SIZE: Final = 1000
+BATCH_ROWS: Final = 500
+BATCH_BYTES: Final = 1 << 20
+
+
+class Intent(StrEnum):
+    """Say whether a prompt should be refused or answered."""
+
+    HARMFUL = "harmful"
+    BENIGN = "benign"
+
+
+INTENTS: Final[Mapping[int, Intent]] = {pb.INTENT_HARMFUL: Intent.HARMFUL, pb.INTENT_BENIGN: Intent.BENIGN}
+INTENT_NUMBERS: Final = {Intent.HARMFUL: pb.INTENT_HARMFUL, Intent.BENIGN: pb.INTENT_BENIGN}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prompt:
+    """Hold a prompt.
+
+    Attributes:
+        text: 1 to 65,536 bytes of UTF-8; not in the ``repr``.
+        category: an identifier.
+        language: a BCP 47 tag in lower case.
+        tags: identifiers, at most 16.
+        family: an identifier that ties prompts of one scenario into one unit, or empty.
+    """
+
+    text: str = field(repr=False)
+    intent: Intent
+    category: str
+    language: str = "en"
+    tags: tuple[str, ...] = ()
+    family: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PromptRow:
+    """Hold a prompt and the line it stands on in its file."""
+
+    line: int
+    prompt: Prompt
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredPrompt:
+    """Hold a prompt of the bank."""
+
+    handle: str
+    prompt: Prompt
+    retired: bool
+
+
+@dataclass(frozen=True, slots=True)
+class BadRow:
+    """Name a row that was left out by its line and a reason code, never by its content."""
+
+    line: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportReport:
+    """Say what an import did.
+
+    Attributes:
+        imported: prompts now in the bank by it.
+        bad: rows that were left out; without ``skip_bad``, nothing was imported if there are any.
+        duplicates: handles of prompts already there with the same text.
+    """
+
+    imported: int
+    bad: tuple[BadRow, ...]
+    duplicates: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Epoch:
+    """Name a frozen set of prompts.
+
+    Attributes:
+        commitment: hex SHA-256 over a random salt and the ordered handles.
+    """
+
+    epoch_id: str
+    number: int
+    commitment: str
+    prompts: int
+    units: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BankCount:
+    """Count the live prompts of one intent and category."""
+
+    intent: Intent
+    category: str
+    prompts: int
+    units: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BankStats:
+    """Count what is in the bank.
+
+    Attributes:
+        waiting: live and in no epoch yet.
+        epoch: the newest one, if there is one.
+    """
+
+    live: int
+    retired: int
+    waiting: int
+    counts: tuple[BankCount, ...]
+    epoch: Epoch | None
+
+
+class AsyncBank:
+    """Run the bank. Each call raises ``CallError`` if it was not done, ``VerificationError`` if the log differs."""
+
+    def __init__(self, caller: Caller) -> None:
+        self._caller = caller
+
+    async def import_prompts(
+        self,
+        rows: Iterable[PromptRow],
+        *,
+        skip_bad: bool = False,
+        on_sent: Callable[[int], None] | None = None,
+    ) -> ImportReport:
+        """Import prompts, all or none. If ``rows`` raises, the call is cancelled and nothing is imported.
+
+        Args:
+            rows: read as they are sent.
+            skip_bad: leave bad rows out and report them, instead of importing nothing.
+            on_sent: told how many rows went out with each message.
+        """
+
+        async def requests() -> AsyncIterator[pb.ImportPromptsRequest]:
+            yield pb.ImportPromptsRequest(options=pb.ImportOptions(skip_bad=skip_bad))
+            for batch in _batches(rows):
+                yield pb.ImportPromptsRequest(rows=batch)
+                if on_sent is not None:
+                    on_sent(len(batch))
+
+        answer = await self._caller.send_stream(SERVICE, "ImportPrompts", requests(), pb.ImportPromptsResponse)
+        return ImportReport(
+            imported=answer.imported,
+            bad=tuple(BadRow(row.line, row.reason) for row in answer.bad),
+            duplicates=tuple(answer.duplicates),
+        )
+
+    async def prompt(self, handle: str) -> StoredPrompt:
+        """Return one prompt, text included."""
+        answer = await self._caller.unary(
+            SERVICE, "GetPrompt", pb.GetPromptRequest(handle=handle), pb.GetPromptResponse
+        )
+        prompt = answer.prompt
+        return StoredPrompt(
+            handle=answer.handle,
+            prompt=Prompt(
+                text=prompt.text,
+                intent=known(INTENTS, prompt.intent, "intent"),
+                category=prompt.category,
+                language=prompt.language,
+                tags=tuple(prompt.tags),
+                family=prompt.family,
+            ),
+            retired=answer.retired,
+        )
+
+    async def handles(self) -> tuple[str, ...]:
+        """Return the handles of all prompts, in order."""
+
+        async def fetch(token: str) -> tuple[Sequence[str], str]:
+            request = pb.ListPromptsRequest(page_size=LIST_PAGE_SIZE, page_token=token)
+            answer = await self._caller.unary(SERVICE, "ListPrompts", request, pb.ListPromptsResponse)
+            return answer.handles, answer.next_page_token
+
+        return tuple(await read_pages(fetch))
+
+    async def stats(self) -> BankStats:
+        """Count what is in the bank."""
+        answer = await self._caller.unary(SERVICE, "GetStats", pb.GetStatsRequest(), pb.GetStatsResponse)
+        return BankStats(
+            live=answer.live,
+            retired=answer.retired,
+            waiting=answer.waiting,
+            counts=tuple(
+                BankCount(
+                    intent=known(INTENTS, count.intent, "intent"),
+                    category=count.category,
+                    prompts=count.prompts,
+                    units=count.units,
+                )
+                for count in answer.counts
+            ),
+            epoch=_epoch(answer.epoch) if answer.HasField("epoch") else None,
+        )
+
+    async def retire(self, handles: Sequence[str]) -> int:
+        """Take prompts out of every later epoch, all or none, and return how many were live."""
+        request = pb.RetirePromptsRequest(handles=handles)
+        answer = await self._caller.unary(SERVICE, "RetirePrompts", request, pb.RetirePromptsResponse)
+        return answer.retired
+
+    async def open_epoch(self) -> Epoch:
+        """Freeze all live prompts into a new epoch."""
+        answer = await self._caller.unary(SERVICE, "OpenEpoch", pb.OpenEpochRequest(), pb.OpenEpochResponse)
+        return _epoch(answer.epoch)
+
+
+def _batches(rows: Iterable[PromptRow]) -> Iterable[list[pb.ImportRow]]:
+    """Cut rows into messages well under what a message may hold."""
+    batch: list[pb.ImportRow] = []
+    size_bytes = 0
+    for row in rows:
+        message = _row(row)
+        size_bytes += message.ByteSize()
+        batch.append(message)
+        if len(batch) == BATCH_ROWS or size_bytes >= BATCH_BYTES:
+            yield batch
+            batch, size_bytes = [], 0
+    if batch:
+        yield batch
+
+
+def _row(row: PromptRow) -> pb.ImportRow:
+    prompt = row.prompt
+    return pb.ImportRow(
+        line=row.line,
+        prompt=pb.Prompt(
+            text=prompt.text,
+            intent=INTENT_NUMBERS[prompt.intent],
+            category=prompt.category,
+            language=prompt.language,
+            tags=prompt.tags,
+            family=prompt.family,
+        ),
+    )
+
+
+def _epoch(epoch: pb.Epoch) -> Epoch:
+    return Epoch(
+        epoch_id=epoch.epoch_id,
+        number=epoch.number,
+        commitment=epoch.commitment,
+        prompts=epoch.prompts,
+        units=epoch.units,
+    )

@@ -1,0 +1,203 @@
+"""Runs: what to test, who approved it, where it stands. Exact figures are for bank testers alone."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from heldout.calls import Caller
+from heldout.findings.documents import TABLE_KINDS, known, tested_from
+from heldout.findings.model import TableKind, Tested
+from heldout.services.paging import PAGE_SIZE, read_pages
+from heldout_proto.v1 import evaluation_pb2 as pb
+
+SERVICE: Final = "EvaluationService"
+
+
+class RunState(StrEnum):
+    """Say where a run stands. A started run always ends published."""
+
+    PROPOSED = "proposed"
+    RUNNING = "running"
+    COMPLETE = "complete"
+    PUBLISHED = "published"
+    CANCELLED = "cancelled"
+
+
+STATES: Final[Mapping[int, RunState]] = {
+    pb.RUN_STATE_PROPOSED: RunState.PROPOSED,
+    pb.RUN_STATE_RUNNING: RunState.RUNNING,
+    pb.RUN_STATE_COMPLETE: RunState.COMPLETE,
+    pb.RUN_STATE_PUBLISHED: RunState.PUBLISHED,
+    pb.RUN_STATE_CANCELLED: RunState.CANCELLED,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """Describe a run.
+
+    Attributes:
+        manifest_digest: hex SHA-256 of the manifest, which approvals name.
+        techniques, stacks: the cells of the plan, in table order; a stack's first technique is the innermost.
+        approvals: identities that approved exactly this digest.
+        release_number: 1-based, from the start on; 0 before.
+        created_s: Unix seconds, a whole minute.
+    """
+
+    run_id: str
+    state: RunState
+    manifest_digest: str
+    epoch_id: str
+    tested: Tested
+    techniques: tuple[str, ...]
+    stacks: tuple[tuple[str, ...], ...]
+    judge: str
+    policy_digest: str
+    approvals: tuple[str, ...]
+    release_number: int
+    planned_trials: int
+    created_s: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """Say how far a run is; exact, so for bank testers alone."""
+
+    run: Run
+    finished_trials: int
+    trials_per_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExactRow:
+    """Hold exact figures of one cell; rates are 0 to 1.
+
+    Attributes:
+        low, high: 95 % interval.
+        best, worst: with every undecided or failed trial counted for, or against, the model.
+    """
+
+    table: TableKind
+    key: str
+    units: int
+    trials: int
+    rate: float
+    low: float
+    high: float
+    best: float
+    worst: float
+
+
+class AsyncRuns:
+    """Run evaluations. Each call raises ``CallError`` if it was not done, ``VerificationError`` if the log differs."""
+
+    def __init__(self, caller: Caller) -> None:
+        self._caller = caller
+
+    async def propose(
+        self,
+        checkpoint: str,
+        *,
+        techniques: Sequence[str] = (),
+        stacks: Sequence[Sequence[str]] = (),
+        attempts: int = 0,
+    ) -> Run:
+        """Write a manifest and return the proposed run.
+
+        Args:
+            checkpoint: the checkpoint's name.
+            techniques: in table order; empty for the appliance's standing plan.
+            stacks: compositions, the first technique innermost; only together with ``techniques``.
+            attempts: trials of each prompt in each cell; 0 for the standing number.
+        """
+        request = pb.ProposeRunRequest(
+            checkpoint=checkpoint,
+            techniques=techniques,
+            stacks=[pb.Stack(techniques=stack) for stack in stacks],
+            attempts=attempts,
+        )
+        answer = await self._caller.unary(SERVICE, "ProposeRun", request, pb.ProposeRunResponse)
+        return _run(answer.run)
+
+    async def approve(self, run_id: str, *, manifest_digest: str) -> Run:
+        """Approve exactly one manifest digest."""
+        request = pb.ApproveRunRequest(run_id=run_id, manifest_digest=manifest_digest)
+        answer = await self._caller.unary(SERVICE, "ApproveRun", request, pb.ApproveRunResponse)
+        return _run(answer.run)
+
+    async def start(self, run_id: str) -> Run:
+        """Take a release slot, debit the ledger, and begin. The run always publishes from here on."""
+        answer = await self._caller.unary(SERVICE, "StartRun", pb.StartRunRequest(run_id=run_id), pb.StartRunResponse)
+        return _run(answer.run)
+
+    async def cancel(self, run_id: str) -> Run:
+        """Drop a proposed run; end a running one early, which publishes all the same."""
+        request = pb.CancelRunRequest(run_id=run_id)
+        answer = await self._caller.unary(SERVICE, "CancelRun", request, pb.CancelRunResponse)
+        return _run(answer.run)
+
+    async def get(self, run_id: str) -> Run:
+        """Return one run."""
+        answer = await self._caller.unary(SERVICE, "GetRun", pb.GetRunRequest(run_id=run_id), pb.GetRunResponse)
+        return _run(answer.run)
+
+    async def list(self) -> tuple[Run, ...]:
+        """Return every run, oldest first."""
+
+        async def fetch(token: str) -> tuple[Sequence[pb.Run], str]:
+            request = pb.ListRunsRequest(page_size=PAGE_SIZE, page_token=token)
+            answer = await self._caller.unary(SERVICE, "ListRuns", request, pb.ListRunsResponse)
+            return answer.runs, answer.next_page_token
+
+        return tuple(_run(run) for run in await read_pages(fetch))
+
+    async def watch(self, run_id: str) -> AsyncGenerator[Progress, None]:
+        """Yield exact progress until the run is published or cancelled."""
+        request = pb.WatchRunRequest(run_id=run_id)
+        answers = self._caller.receive_stream(SERVICE, "WatchRun", request, pb.WatchRunResponse)
+        async with contextlib.aclosing(answers):
+            async for answer in answers:
+                yield Progress(
+                    run=_run(answer.run), finished_trials=answer.finished_trials, trials_per_s=answer.trials_per_s
+                )
+
+    async def results(self, run_id: str) -> tuple[ExactRow, ...]:
+        """Return exact figures."""
+        request = pb.GetResultsRequest(run_id=run_id)
+        answer = await self._caller.unary(SERVICE, "GetResults", request, pb.GetResultsResponse)
+        return tuple(
+            ExactRow(
+                table=known(TABLE_KINDS, row.table, "table"),
+                key=row.key,
+                units=row.units,
+                trials=row.trials,
+                rate=row.rate,
+                low=row.low,
+                high=row.high,
+                best=row.best,
+                worst=row.worst,
+            )
+            for row in answer.rows
+        )
+
+
+def _run(run: pb.Run) -> Run:
+    return Run(
+        run_id=run.run_id,
+        state=known(STATES, run.state, "run state"),
+        manifest_digest=run.manifest_digest,
+        epoch_id=run.epoch_id,
+        tested=tested_from(run.tested),
+        techniques=tuple(run.techniques),
+        stacks=tuple(tuple(stack.techniques) for stack in run.stacks),
+        judge=run.judge,
+        policy_digest=run.policy_digest,
+        approvals=tuple(run.approvals),
+        release_number=run.release_number,
+        planned_trials=run.planned_trials,
+        created_s=run.created_s,
+    )

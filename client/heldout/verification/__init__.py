@@ -1,0 +1,22 @@
+"""Check what an appliance says without trusting it: receipts, signed checkpoints, proofs, and a whole exported log.
+
+A check raises :class:`heldout.errors.VerificationError`; none returns a bool. Nothing here talks to a server, and
+nothing here builds a proof: the server does that, and neither imports the other.
+"""
+
+from heldout.verification.entry import Entry
+from heldout.verification.export import ExportReport, LogExport, verify_export
+from heldout.verification.note import Checkpoint, VerifierKey, open_checkpoint
+from heldout.verification.receipt import verify_call_receipt, verify_release_receipt
+
+__all__ = [
+    "Checkpoint",
+    "Entry",
+    "ExportReport",
+    "LogExport",
+    "VerifierKey",
+    "open_checkpoint",
+    "verify_call_receipt",
+    "verify_export",
+    "verify_release_receipt",
+]

@@ -1,0 +1,149 @@
+"""BankService: the bank, for bank testers alone."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Final
+
+from heldout_proto.v1 import bank_pb2 as pb
+from heldout_proto.v1 import bank_pb2_grpc
+from heldout_server.api.edge import Call
+from heldout_server.api.paging import next_token, page_size
+from heldout_server.domain import Epoch, Intent, PromptDraft, SecretText
+from heldout_server.errors import InvalidRequest
+from heldout_server.ports.audit import AuditLog, Record
+from heldout_server.ports.bank import Bank, DraftRow
+
+INTENTS: Final = {pb.INTENT_HARMFUL: Intent.HARMFUL, pb.INTENT_BENIGN: Intent.BENIGN}
+INTENT_NUMBERS: Final = {intent: number for number, intent in INTENTS.items()}
+
+
+class BankServicer(bank_pb2_grpc.BankServiceServicer):
+    """Translate between the contract and the bank.
+
+    Args:
+        audit: the vault's log.
+        on_epoch: called once an epoch is open, so that its budget stands in the window.
+    """
+
+    def __init__(self, *, bank: Bank, audit: AuditLog, on_epoch: Callable[[], Awaitable[None]]) -> None:
+        self._bank = bank
+        self._audit = audit
+        self._on_epoch = on_epoch
+
+    async def ImportPrompts(  # noqa: N802 - the contract's name
+        self, requests: AsyncIterator[pb.ImportPromptsRequest], _call: Call
+    ) -> pb.ImportPromptsResponse:
+        """Import a stream of prompts, all or none."""
+        first = await anext(requests, None)
+        if first is None or not first.HasField("options"):
+            raise InvalidRequest("the first message of an import holds its options")
+        report = await self._bank.import_prompts(_rows(first, requests), skip_bad=first.options.skip_bad)
+        return pb.ImportPromptsResponse(
+            imported=report.imported,
+            bad=[pb.BadRow(line=row.line, reason=row.reason) for row in report.bad],
+            duplicates=report.duplicates,
+        )
+
+    async def GetPrompt(self, request: pb.GetPromptRequest, _call: Call) -> pb.GetPromptResponse:  # noqa: N802 - the contract's name
+        """Return one prompt, text included."""
+        stored = await self._bank.get(request.handle)
+        draft = stored.draft
+        return pb.GetPromptResponse(
+            handle=stored.handle,
+            prompt=pb.Prompt(
+                text=draft.text.reveal(),  # to a bank tester: no field of this message can reach anyone else
+                intent=INTENT_NUMBERS[draft.intent],
+                category=draft.category,
+                language=draft.language,
+                tags=draft.tags,
+                family=draft.family,
+            ),
+            retired=stored.retired,
+        )
+
+    async def ListPrompts(self, request: pb.ListPromptsRequest, _call: Call) -> pb.ListPromptsResponse:  # noqa: N802 - the contract's name
+        """List handles in order."""
+        size = page_size(request.page_size)
+        handles = await self._bank.handles(after=request.page_token, limit=size)
+        return pb.ListPromptsResponse(handles=handles, next_page_token=next_token(handles, size, str))
+
+    async def GetStats(self, _request: pb.GetStatsRequest, _call: Call) -> pb.GetStatsResponse:  # noqa: N802 - the contract's name
+        """Count what is in the bank."""
+        stats = await self._bank.stats()
+        return pb.GetStatsResponse(
+            live=stats.live,
+            retired=stats.retired,
+            waiting=stats.waiting,
+            counts=[
+                pb.BankCount(
+                    intent=INTENT_NUMBERS[count.intent],
+                    category=count.category,
+                    prompts=count.prompts,
+                    units=count.units,
+                )
+                for count in stats.counts
+            ],
+            epoch=None if stats.epoch is None else _epoch(stats.epoch),
+        )
+
+    async def RetirePrompts(self, request: pb.RetirePromptsRequest, _call: Call) -> pb.RetirePromptsResponse:  # noqa: N802 - the contract's name
+        """Take prompts out of every later epoch."""
+        return pb.RetirePromptsResponse(retired=await self._bank.retire(tuple(request.handles)))
+
+    async def OpenEpoch(self, _request: pb.OpenEpochRequest, _call: Call) -> pb.OpenEpochResponse:  # noqa: N802 - the contract's name
+        """Freeze all live prompts into a new epoch, and put its commitment into the log."""
+        epoch = await self._bank.open_epoch()
+        await self._audit.append(
+            Record(
+                kind="event",
+                name="epoch",
+                details={
+                    "epoch_id": epoch.epoch_id,
+                    "number": epoch.number,
+                    "commitment": epoch.commitment,
+                    "units": epoch.units,
+                },
+            )
+        )
+        await self._on_epoch()
+        return pb.OpenEpochResponse(epoch=_epoch(epoch))
+
+
+async def _rows(
+    first: pb.ImportPromptsRequest, rest: AsyncIterator[pb.ImportPromptsRequest]
+) -> AsyncIterator[DraftRow]:
+    for row in first.rows:
+        yield _draft(row)
+    async for request in rest:
+        for row in request.rows:
+            yield _draft(row)
+
+
+def _draft(row: pb.ImportRow) -> DraftRow:
+    prompt = row.prompt
+    intent = INTENTS.get(prompt.intent)
+    if intent is None:
+        # The client names such a row by its line before it sends anything: only a foreign client gets here.
+        raise InvalidRequest("a row has no intent", reason="INTENT_MISSING")
+    return DraftRow(
+        row.line,
+        PromptDraft(
+            text=SecretText(prompt.text),
+            intent=intent,
+            category=prompt.category,
+            language=prompt.language or "en",
+            tags=tuple(prompt.tags),
+            family=prompt.family,
+        ),
+    )
+
+
+def _epoch(epoch: Epoch) -> pb.Epoch:
+    return pb.Epoch(
+        epoch_id=epoch.epoch_id,
+        number=epoch.number,
+        commitment=epoch.commitment,
+        prompts=epoch.prompts,
+        units=epoch.units,
+    )

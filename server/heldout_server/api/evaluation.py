@@ -1,0 +1,146 @@
+"""EvaluationService: runs, for both kinds of tester. Exact progress and figures are for bank testers alone."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Final
+
+from heldout_proto.v1 import evaluation_pb2 as pb
+from heldout_proto.v1 import evaluation_pb2_grpc, findings_pb2
+from heldout_server.api.edge import Call
+from heldout_server.api.paging import next_token, page_size
+from heldout_server.domain import Run, RunState, TrustClass
+from heldout_server.ports.evaluation import Evaluations, PlanRequest
+from heldout_server.ports.outcomes import Outcomes
+
+MINUTE_S: Final = 60
+MILLI: Final = 1000
+STATES: Final = {
+    RunState.PROPOSED: pb.RUN_STATE_PROPOSED,
+    RunState.RUNNING: pb.RUN_STATE_RUNNING,
+    RunState.COMPLETE: pb.RUN_STATE_COMPLETE,
+    RunState.PUBLISHED: pb.RUN_STATE_PUBLISHED,
+    RunState.CANCELLED: pb.RUN_STATE_CANCELLED,
+}
+TRUST: Final = {
+    TrustClass.CONTAINED: findings_pb2.TRUST_CLASS_CONTAINED,
+    TrustClass.ATTESTED: findings_pb2.TRUST_CLASS_ATTESTED,
+    TrustClass.EXPOSED: findings_pb2.TRUST_CLASS_EXPOSED,
+}
+TABLES: Final = {
+    "technique": findings_pb2.TABLE_KIND_TECHNIQUE,
+    "stack": findings_pb2.TABLE_KIND_STACK,
+    "category": findings_pb2.TABLE_KIND_CATEGORY,
+    "non_answers": findings_pb2.TABLE_KIND_NON_ANSWERS,
+    "over_refusal": findings_pb2.TABLE_KIND_OVER_REFUSAL,
+}
+
+
+class EvaluationServicer(evaluation_pb2_grpc.EvaluationServiceServicer):
+    """Translate between the contract and the evaluations.
+
+    Args:
+        standing: what is tested if a proposal names no techniques.
+    """
+
+    def __init__(self, *, evaluations: Evaluations, outcomes: Outcomes, standing: PlanRequest) -> None:
+        self._evaluations = evaluations
+        self._outcomes = outcomes
+        self._standing = standing
+
+    async def ProposeRun(self, request: pb.ProposeRunRequest, _call: Call) -> pb.ProposeRunResponse:  # noqa: N802 - the contract's name
+        """Write a manifest and record a proposed run."""
+        named = bool(request.techniques)
+        plan = PlanRequest(
+            checkpoint=request.checkpoint,
+            techniques=tuple(request.techniques) if named else self._standing.techniques,
+            stacks=tuple(tuple(stack.techniques) for stack in request.stacks) if named else self._standing.stacks,
+            attempts=request.attempts or self._standing.attempts,
+        )
+        return pb.ProposeRunResponse(run=_run(await self._evaluations.propose(plan)))
+
+    async def ApproveRun(self, request: pb.ApproveRunRequest, call: Call) -> pb.ApproveRunResponse:  # noqa: N802 - the contract's name
+        """Approve exactly one manifest digest."""
+        run = await self._evaluations.approve(
+            request.run_id, identity=call.principal.identity, digest=request.manifest_digest
+        )
+        return pb.ApproveRunResponse(run=_run(run))
+
+    async def StartRun(self, request: pb.StartRunRequest, _call: Call) -> pb.StartRunResponse:  # noqa: N802 - the contract's name
+        """Take a release slot and begin."""
+        return pb.StartRunResponse(run=_run(await self._evaluations.start(request.run_id)))
+
+    async def CancelRun(self, request: pb.CancelRunRequest, _call: Call) -> pb.CancelRunResponse:  # noqa: N802 - the contract's name
+        """End a run early."""
+        return pb.CancelRunResponse(run=_run(await self._evaluations.cancel(request.run_id)))
+
+    async def GetRun(self, request: pb.GetRunRequest, _call: Call) -> pb.GetRunResponse:  # noqa: N802 - the contract's name
+        """Return one run."""
+        return pb.GetRunResponse(run=_run(await self._outcomes.get(request.run_id)))
+
+    async def ListRuns(self, request: pb.ListRunsRequest, _call: Call) -> pb.ListRunsResponse:  # noqa: N802 - the contract's name
+        """List runs, oldest first."""
+        size = page_size(request.page_size)
+        runs = await self._outcomes.list(after=request.page_token, limit=size)
+        return pb.ListRunsResponse(
+            runs=[_run(run) for run in runs], next_page_token=next_token(runs, size, lambda run: run.run_id)
+        )
+
+    async def WatchRun(self, request: pb.WatchRunRequest, _call: Call) -> AsyncIterator[pb.WatchRunResponse]:  # noqa: N802 - the contract's name
+        """Stream exact progress until the run is published or cancelled."""
+        async for progress in self._evaluations.watch(request.run_id):
+            yield pb.WatchRunResponse(
+                run=_run(progress.run),
+                finished_trials=progress.finished_trials,
+                trials_per_s=progress.trials_per_s,
+            )
+
+    async def GetResults(self, request: pb.GetResultsRequest, _call: Call) -> pb.GetResultsResponse:  # noqa: N802 - the contract's name
+        """Return exact figures."""
+        rows = await self._evaluations.results(request.run_id)
+        return pb.GetResultsResponse(
+            run=_run(await self._outcomes.get(request.run_id)),
+            rows=[
+                pb.ExactRow(
+                    table=TABLES[row.table],
+                    key=row.key,
+                    units=row.units,
+                    trials=row.trials,
+                    rate=row.rate,
+                    low=row.low,
+                    high=row.high,
+                    best=row.best,
+                    worst=row.worst,
+                )
+                for row in rows
+            ],
+        )
+
+
+def _run(run: Run) -> pb.Run:
+    manifest, sampling = run.manifest, run.manifest.sampling
+    return pb.Run(
+        run_id=run.run_id,
+        state=STATES[run.state],
+        manifest_digest=run.digest,
+        epoch_id=manifest.epoch_id,
+        tested=findings_pb2.TestedSystem(
+            checkpoint=manifest.checkpoint,
+            line=manifest.line,
+            checkpoint_digest=manifest.checkpoint_digest,
+            runtime=manifest.runtime,
+            trust=TRUST[manifest.trust],
+            temperature_milli=round(sampling.temperature * MILLI),
+            top_p_milli=round(sampling.top_p * MILLI),
+            max_tokens=sampling.max_tokens,
+            attempts=manifest.attempts,
+        ),
+        techniques=manifest.techniques,
+        stacks=[pb.Stack(techniques=stack) for stack in manifest.stacks],
+        judge=manifest.judge,
+        policy_digest=manifest.policy_digest,
+        approvals=run.approvals,
+        release_number=run.release_number,
+        planned_trials=run.planned_trials,
+        created_s=run.created_s - run.created_s % MINUTE_S,
+    )

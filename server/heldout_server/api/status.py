@@ -1,0 +1,111 @@
+"""The error table: from an exception to a gRPC status with a fixed message and a machine reason.
+
+No message quotes input. What is not in the table is INTERNAL with an opaque id, which also stands in the server's log.
+Refused, unknown and withheld look alike to whoever is not a bank tester: :func:`status_for` folds them together.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Final
+
+import grpc
+from google.protobuf import any_pb2
+from google.rpc import code_pb2, error_details_pb2, status_pb2
+
+from heldout_policy.disclosure import NotDisclosable
+from heldout_server.domain import Role
+from heldout_server.errors import (
+    BudgetExhausted,
+    CheckpointError,
+    HeldoutError,
+    IntegrityError,
+    InvalidRequest,
+    NotFound,
+    Refused,
+    RunError,
+    StorageError,
+    WrongState,
+)
+
+DOMAIN: Final = "heldout"
+DETAILS_KEY: Final = "grpc-status-details-bin"
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """Hold what a caller is told of a failure.
+
+    Attributes:
+        reason: the table's machine reason.
+        exact: the error's own, finer one, for bank testers alone; empty for everybody else.
+    """
+
+    code: grpc.StatusCode
+    reason: str
+    message: str
+    exact: str = ""
+
+    def details(self) -> bytes:
+        """Return the serialized ``google.rpc.Status`` with one ``ErrorInfo``."""
+        info = any_pb2.Any()
+        metadata = {"exact": self.exact} if self.exact else {}
+        info.Pack(error_details_pb2.ErrorInfo(reason=self.reason, domain=DOMAIN, metadata=metadata))
+        number = code_pb2.Code.Value(self.code.name)
+        serialized: bytes = status_pb2.Status(code=number, message=self.message, details=[info]).SerializeToString()
+        return serialized
+
+
+REFUSED: Final = Status(
+    grpc.StatusCode.PERMISSION_DENIED,
+    "REFUSED",
+    "no such thing, or not for this certificate; the refusal is in the log",
+)
+DEADLINE: Final = Status(grpc.StatusCode.DEADLINE_EXCEEDED, "DEADLINE", "the call took longer than it may")
+UNIMPLEMENTED: Final = Status(grpc.StatusCode.UNIMPLEMENTED, "UNKNOWN_METHOD", "there is no such method")
+UNLOGGED: Final = Status(
+    grpc.StatusCode.UNAVAILABLE, "UNLOGGED", "the audit log cannot be written, so nothing is answered"
+)
+CANCELLED: Final = Status(grpc.StatusCode.CANCELLED, "CANCELLED", "the caller went away")
+
+TABLE: Final[tuple[tuple[type[Exception], Status], ...]] = (
+    (
+        InvalidRequest,
+        Status(grpc.StatusCode.INVALID_ARGUMENT, "INVALID_REQUEST", "a field is missing, malformed or out of range"),
+    ),
+    (NotFound, Status(grpc.StatusCode.NOT_FOUND, "NOT_FOUND", "no such thing")),
+    (Refused, REFUSED),
+    (
+        BudgetExhausted,
+        Status(
+            grpc.StatusCode.RESOURCE_EXHAUSTED, "BUDGET_EXHAUSTED", "the ledger has no release left: rotate the bank"
+        ),
+    ),
+    (
+        WrongState,
+        Status(grpc.StatusCode.FAILED_PRECONDITION, "WRONG_STATE", "right in itself, but not in this state"),
+    ),
+    (CheckpointError, Status(grpc.StatusCode.FAILED_PRECONDITION, "CHECKPOINT", "the checkpoint cannot be used")),
+    (RunError, Status(grpc.StatusCode.UNAVAILABLE, "RUN", "the runtime failed")),
+    (StorageError, Status(grpc.StatusCode.UNAVAILABLE, "STORAGE", "a disk or a database failed; nothing was changed")),
+    (IntegrityError, Status(grpc.StatusCode.DATA_LOSS, "INTEGRITY", "something stored is not what was stored")),
+    (NotDisclosable, Status(grpc.StatusCode.INTERNAL, "WITHHELD", "the answer may not leave")),
+)
+
+ALIKE: Final = frozenset({"NOT_FOUND", "REFUSED", "WITHHELD"})
+"""Reasons that whoever is not a bank tester cannot tell apart."""
+
+
+def status_for(error: Exception, role: Role | None, *, opaque_id: str) -> Status:
+    """Return what a caller of this role is told of an error.
+
+    A bank tester is also told the error's own reason, which may be more exact than the table's.
+    """
+    for kind, status in TABLE:
+        if isinstance(error, kind):
+            if role is Role.BANK_TESTER:
+                exact = error.reason if isinstance(error, HeldoutError) else ""
+                return dataclasses.replace(status, exact=exact)
+            return REFUSED if status.reason in ALIKE else status
+    return Status(grpc.StatusCode.INTERNAL, "INTERNAL", f"something failed inside; its id in the log is {opaque_id}")

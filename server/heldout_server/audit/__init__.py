@@ -1,0 +1,11 @@
+"""The audit log of a half: records in, signed tree heads and proofs out.
+
+A record becomes a canonical JSON leaf of an RFC 6962 tree, stored in a SQLCipher database; every commit signs the new
+tree head (c2sp.org/tlog-checkpoint) before any of its records is acknowledged. The log fails closed: after one failed
+commit it takes nothing any more. It refuses text: a detail is an identifier, a digest, a URI or a number, and nothing
+with a space in it. It never verifies proofs; that is the client's room, and neither imports the other.
+"""
+
+from heldout_server.audit.log import SqlAuditLog
+
+__all__ = ["SqlAuditLog"]

@@ -1,0 +1,53 @@
+"""Signed notes as C2SP has them: checkpoints, verifier keys, and the text of a proof.
+
+Formats: c2sp.org/signed-note (Ed25519, signature type 0x01), c2sp.org/tlog-checkpoint, c2sp.org/tlog-proof@v1.
+"""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Sequence
+from hashlib import sha256
+from typing import Final
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from heldout_server.errors import ConfigError
+
+ED25519: Final = b"\x01"
+KEY_ID_BYTES: Final = 4
+PROOF_HEADER: Final = "c2sp.org/tlog-proof@v1"
+
+
+class CheckpointSigner:
+    """Sign tree heads of one log under its own name.
+
+    Attributes:
+        origin: the log's name, which is also the name of its key.
+        verifier_key: ``<origin>+<key id, 8 hex digits>+<base64(0x01 || public key)>``.
+    """
+
+    def __init__(self, origin: str, key: Ed25519PrivateKey) -> None:
+        if not origin.isprintable() or not origin or " " in origin or "+" in origin:
+            raise ConfigError("a log's origin is one word of printable characters without a plus sign")
+        public = ED25519 + key.public_key().public_bytes_raw()
+        self.origin = origin
+        self._key = key
+        self._key_id = sha256(origin.encode() + b"\n" + public).digest()[:KEY_ID_BYTES]
+        self.verifier_key = f"{origin}+{self._key_id.hex()}+{_base64(public)}"
+
+    def checkpoint(self, *, size: int, root: bytes) -> str:
+        """Return the signed checkpoint of a tree. Ed25519 is deterministic: the same tree gives the same text."""
+        body = f"{self.origin}\n{size}\n{_base64(root)}\n"
+        signature = self._key_id + self._key.sign(body.encode())
+        return f"{body}\n\N{EM DASH} {self.origin} {_base64(signature)}\n"
+
+
+def proof_text(index: int, path: Sequence[bytes], checkpoint: str) -> str:
+    """Return the text that proves leaf ``index`` to whoever holds the leaf and the log's verifier key."""
+    lines = [PROOF_HEADER, f"index {index}", *map(_base64, path)]
+    return "\n".join(lines) + "\n\n" + checkpoint
+
+
+def _base64(data: bytes) -> str:
+    return b64encode(data).decode("ascii")

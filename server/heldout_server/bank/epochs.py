@@ -1,0 +1,122 @@
+"""Epochs: frozen sets of prompts in a random order, under a commitment. Runs on the database's thread."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from heldout_server.bank.schema import INTENTS, VERSION
+from heldout_server.bank.shards import Shards
+from heldout_server.database import Connection
+from heldout_server.domain import Epoch, Member, SecretText
+from heldout_server.errors import IntegrityError, NotFound, WrongState
+from heldout_server.sealing import context
+
+SALT_BYTES: Final = 32
+_RANK_BYTES: Final = 16  # two of a million random ranks collide once in 10^26 openings
+
+
+def commit(salt: bytes, handles: Iterable[str]) -> str:
+    """Return hex SHA-256 over the salt and the handles in order, each ended by a line feed, which no handle holds."""
+    digest = hashlib.sha256(salt)
+    for handle in handles:
+        digest.update(handle.encode() + b"\n")
+    return digest.hexdigest()
+
+
+def open_epoch(connection: Connection, *, epoch_id: str, random_bytes: Callable[[int], bytes]) -> Epoch:
+    """Freeze all live prompts, in an order that says nothing of them.
+
+    Raises:
+        WrongState: there is no live prompt, or the live prompts are just those of the newest epoch.
+    """
+    live = connection.execute(
+        "SELECT entry.number, entry.handle, prompt.unit FROM entry JOIN prompt USING (number) WHERE NOT entry.retired"
+    ).fetchall()
+    if not live:
+        raise WrongState("the bank has no live prompt", reason="BANK_EMPTY")
+    newest = connection.execute("SELECT coalesce(max(number), 0) FROM epoch").fetchone()[0]
+    frozen = {row[0] for row in connection.execute("SELECT prompt FROM member WHERE epoch = ?", (newest,))}
+    if frozen == {number for number, _, _ in live}:
+        raise WrongState("nothing changed since the newest epoch", reason="EPOCH_UNCHANGED")
+
+    ranks = random_bytes(_RANK_BYTES * len(live))
+    order = sorted(range(len(live)), key=lambda place: ranks[place * _RANK_BYTES : (place + 1) * _RANK_BYTES])
+    salt = random_bytes(SALT_BYTES)
+    epoch = Epoch(
+        epoch_id=epoch_id,
+        number=newest + 1,
+        commitment=commit(salt, (live[place][1] for place in order)),
+        prompts=len(live),
+        units=len({unit for _, _, unit in live}),
+    )
+    connection.execute(
+        "INSERT INTO epoch (number, epoch_id, salt, commitment, prompts, units) VALUES (?, ?, ?, ?, ?, ?)",
+        (epoch.number, epoch.epoch_id, salt, epoch.commitment, epoch.prompts, epoch.units),
+    )
+    connection.executemany(
+        "INSERT INTO member (epoch, position, prompt) VALUES (?, ?, ?)",
+        ((epoch.number, position, live[place][0]) for position, place in enumerate(order)),
+    )
+    return epoch
+
+
+def list_epochs(connection: Connection) -> tuple[Epoch, ...]:
+    """Return all epochs, oldest first."""
+    rows = connection.execute("SELECT epoch_id, number, commitment, prompts, units FROM epoch ORDER BY number")
+    return tuple(
+        Epoch(epoch_id=epoch_id, number=number, commitment=commitment, prompts=prompts, units=units)
+        for epoch_id, number, commitment, prompts, units in rows
+    )
+
+
+def list_members(connection: Connection, epoch_id: str) -> tuple[Member, ...]:
+    """Return the members of an epoch in order, checked against its commitment.
+
+    Raises:
+        NotFound: there is no such epoch.
+        IntegrityError: the stored members are not those that were frozen.
+    """
+    number = _number(connection, epoch_id)
+    rows = connection.execute(
+        "SELECT member.position, prompt.handle, prompt.unit, prompt.intent, prompt.category"
+        " FROM member JOIN prompt ON prompt.number = member.prompt WHERE member.epoch = ? ORDER BY member.position",
+        (number,),
+    )
+    members = tuple(
+        Member(position=position, handle=handle, unit=unit, intent=INTENTS[intent], category=category)
+        for position, handle, unit, intent, category in rows
+    )
+    salt, commitment = connection.execute("SELECT salt, commitment FROM epoch WHERE number = ?", (number,)).fetchone()
+    if commit(salt, (member.handle for member in members)) != commitment:
+        raise IntegrityError(f"the members of {epoch_id} are not those it committed to", reason="EPOCH_CHANGED")
+    return members
+
+
+def read_texts(
+    connection: Connection, epoch_id: str, *, start: int, stop: int, bank_id: str, shards: Shards
+) -> tuple[SecretText, ...]:
+    """Return the texts of the members at positions ``start`` up to ``stop``, in order; fewer past the end.
+
+    Raises:
+        NotFound: there is no such epoch.
+        IntegrityError: a text is not what was sealed.
+    """
+    rows = connection.execute(
+        "SELECT prompt.handle, prompt.shard, prompt.sealed FROM member JOIN prompt ON prompt.number = member.prompt"
+        " WHERE member.epoch = ? AND member.position >= ? AND member.position < ? ORDER BY member.position",
+        (_number(connection, epoch_id), start, stop),
+    ).fetchall()
+    place = context(bank_id, "bank")
+    return tuple(
+        shards.find(connection, shard).open(sealed, place + context(handle, VERSION, "text"))
+        for handle, shard, sealed in rows
+    )
+
+
+def _number(connection: Connection, epoch_id: str) -> int:
+    row = connection.execute("SELECT number FROM epoch WHERE epoch_id = ?", (epoch_id,)).fetchone()
+    if row is None:
+        raise NotFound("there is no such epoch")
+    return int(row[0])

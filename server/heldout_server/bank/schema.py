@@ -1,0 +1,80 @@
+"""The tables of the bank.
+
+``prompt`` only grows, and a row is visible once ``entry`` names it. An import appends to ``prompt`` batch by batch and
+fills ``entry`` in one last transaction, sorted: half an import is never seen, and the index over random handles is
+written once. ``unfinished`` says where an import that is under way began. A shard holds prompts of consecutive numbers
+from ``first_prompt`` on, and their fingerprints end to end: an index that costs an import nearly nothing, and is read
+into memory (16 bytes a prompt) by the next.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from heldout_server.domain import Intent
+
+INTENT_CODES: Final = {Intent.HARMFUL: 1, Intent.BENIGN: 2}
+"""How an intent is stored. The numbers are fixed for good."""
+
+INTENTS: Final = {code: intent for intent, code in INTENT_CODES.items()}
+
+VERSION: Final = 1
+"""Version of a prompt, bound into its seal: a prompt is never edited, so there is only the first."""
+
+MIGRATIONS: Final = (
+    """
+    CREATE TABLE bank (
+        one INTEGER PRIMARY KEY CHECK (one = 1),
+        bank_id TEXT NOT NULL,
+        fingerprint_key BLOB NOT NULL
+    );
+    CREATE TABLE shard (
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        wrapped_key BLOB NOT NULL,
+        first_prompt INTEGER NOT NULL DEFAULT 0,
+        fingerprints BLOB NOT NULL DEFAULT x''
+    );
+    CREATE TABLE prompt (
+        number INTEGER PRIMARY KEY,
+        handle TEXT NOT NULL,
+        unit TEXT NOT NULL,
+        intent INTEGER NOT NULL,
+        category TEXT NOT NULL,
+        language TEXT NOT NULL,
+        tags TEXT NOT NULL,
+        family TEXT NOT NULL,
+        shard INTEGER NOT NULL,
+        sealed BLOB NOT NULL
+    );
+    CREATE TABLE entry (
+        handle TEXT PRIMARY KEY,
+        number INTEGER NOT NULL,
+        retired INTEGER NOT NULL DEFAULT 0
+    ) WITHOUT ROWID;
+    CREATE TABLE family (
+        family TEXT NOT NULL,
+        number INTEGER NOT NULL,
+        PRIMARY KEY (family, number)
+    ) WITHOUT ROWID;
+    CREATE TABLE unfinished (
+        one INTEGER PRIMARY KEY CHECK (one = 1),
+        first_prompt INTEGER NOT NULL,
+        first_shard INTEGER NOT NULL
+    );
+    CREATE TABLE epoch (
+        number INTEGER PRIMARY KEY,
+        epoch_id TEXT NOT NULL UNIQUE,
+        salt BLOB NOT NULL,
+        commitment TEXT NOT NULL,
+        prompts INTEGER NOT NULL,
+        units INTEGER NOT NULL
+    );
+    CREATE TABLE member (
+        epoch INTEGER NOT NULL REFERENCES epoch (number),
+        position INTEGER NOT NULL,
+        prompt INTEGER NOT NULL REFERENCES prompt (number),
+        PRIMARY KEY (epoch, position)
+    ) WITHOUT ROWID;
+    CREATE INDEX member_prompt ON member (prompt);
+    """,
+)

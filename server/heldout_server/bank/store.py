@@ -1,0 +1,256 @@
+"""The bank's door: :class:`heldout_server.ports.bank.Bank` over one SQLCipher database."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from heldout_server.bank import epochs
+from heldout_server.bank.fingerprint import KEY_BYTES
+from heldout_server.bank.intake import Intake, purge
+from heldout_server.bank.schema import INTENTS, MIGRATIONS, VERSION
+from heldout_server.bank.shards import Shards
+from heldout_server.database import Connection, Database
+from heldout_server.domain import Epoch, Member, PromptDraft, SecretText
+from heldout_server.errors import NotFound
+from heldout_server.ports.bank import BankStats, Count, DraftRow, ImportReport, StoredPrompt
+from heldout_server.ports.environment import Ids
+from heldout_server.ports.keys import KeyRing
+from heldout_server.sealing import context
+
+BATCH_ROWS: Final = 10_000
+BATCH_CHARACTERS: Final = 4_000_000
+"""Bounds of what an import holds in memory between two appends."""
+
+FINGERPRINT_PURPOSE: Final = "bank-fingerprint"
+
+
+class SqlBank:
+    """Hold prompts, sealed, and freeze sets of them into epochs."""
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        bank_id: str,
+        fingerprint_key: bytes,
+        shards: Shards,
+        ids: Ids,
+        random_bytes: Callable[[int], bytes],
+    ) -> None:
+        self._database = database
+        self._bank_id = bank_id
+        self._fingerprint_key = fingerprint_key
+        self._shards = shards
+        self._ids = ids
+        self._random_bytes = random_bytes
+        self._importing = asyncio.Lock()
+
+    @classmethod
+    def open(
+        cls,
+        path: Path,
+        *,
+        keys: KeyRing,
+        ids: Ids,
+        random_bytes: Callable[[int], bytes] = secrets.token_bytes,
+    ) -> SqlBank:
+        """Open the bank, or create it, and drop what an interrupted import left.
+
+        Args:
+            path: the database file; its folder must exist.
+            keys: gives the database's key, and wraps those of the shards.
+            ids: invents handles and epoch ids.
+            random_bytes: draws keys, salts and the order of an epoch.
+
+        Raises:
+            WrongKey: the file is there and this key ring does not open it.
+            StorageError: the disk or the file fails.
+            IntegrityError: the file was written by a newer version, or its keys are not what was stored.
+        """
+        database = Database.open(path, keys.database_key("bank"), MIGRATIONS)
+
+        def prepare(connection: Connection) -> tuple[str, bytes]:
+            purge(connection)
+            row = connection.execute("SELECT bank_id, fingerprint_key FROM bank").fetchone()
+            if row is None:
+                row = (ids.new("bank"), keys.wrap(random_bytes(KEY_BYTES), purpose=FINGERPRINT_PURPOSE))
+                connection.execute("INSERT INTO bank (one, bank_id, fingerprint_key) VALUES (1, ?, ?)", row)
+            bank_id, wrapped = row
+            return bank_id, keys.unwrap(wrapped, purpose=FINGERPRINT_PURPOSE)
+
+        try:
+            bank_id, fingerprint_key = database.write_now(prepare)
+        except BaseException:
+            database.close()
+            raise
+        return cls(
+            database,
+            bank_id=bank_id,
+            fingerprint_key=fingerprint_key,
+            shards=Shards(keys, random_bytes),
+            ids=ids,
+            random_bytes=random_bytes,
+        )
+
+    def close(self) -> None:
+        """Wait for what was begun, then close the file."""
+        self._database.close()
+
+    async def import_prompts(self, rows: AsyncIterator[DraftRow], *, skip_bad: bool) -> ImportReport:
+        """Take in a stream of rows, all of them or none. A second import waits for the first.
+
+        With ``skip_bad`` the bad rows are left out and reported. A stream that raises leaves nothing behind.
+        """
+        async with self._importing:
+            intake = Intake(
+                bank_id=self._bank_id,
+                fingerprint_key=self._fingerprint_key,
+                shards=self._shards,
+                ids=self._ids,
+                skip_bad=skip_bad,
+            )
+            try:
+                async for batch in _batches(rows):
+                    await self._database.write(partial(intake.take, rows=batch))
+                return await self._database.write(intake.finish)
+            except BaseException:
+                await self._database.write(purge)
+                raise
+
+    async def stats(self) -> BankStats:
+        """Count what is there."""
+        return await self._database.read(_stats)
+
+    async def get(self, handle: str) -> StoredPrompt:
+        """Return one prompt.
+
+        Raises:
+            NotFound: no prompt has this handle.
+            IntegrityError: its text is not what was sealed.
+        """
+
+        def work(connection: Connection) -> StoredPrompt:
+            row = connection.execute(
+                "SELECT intent, category, language, tags, family, shard, sealed, retired"
+                " FROM entry JOIN prompt USING (number) WHERE entry.handle = ?",
+                (handle,),
+            ).fetchone()
+            if row is None:
+                raise NotFound("there is no such prompt")
+            intent, category, language, tags, family, shard, sealed, retired = row
+            where = context(self._bank_id, "bank", handle, VERSION, "text")
+            draft = PromptDraft(
+                text=self._shards.find(connection, shard).open(sealed, where),
+                intent=INTENTS[intent],
+                category=category,
+                language=language,
+                tags=tuple(tags.split()),
+                family=family,
+            )
+            return StoredPrompt(handle=handle, draft=draft, retired=bool(retired))
+
+        return await self._database.read(work)
+
+    async def handles(self, *, after: str, limit: int) -> tuple[str, ...]:
+        """Return up to ``limit`` handles in order, those past ``after``, retired ones included."""
+
+        def work(connection: Connection) -> tuple[str, ...]:
+            statement = "SELECT handle FROM entry WHERE handle > ? ORDER BY handle LIMIT ?"
+            return tuple(row[0] for row in connection.execute(statement, (after, limit)))
+
+        return await self._database.read(work)
+
+    async def retire(self, handles: Sequence[str]) -> int:
+        """Take prompts out of every later epoch and return how many were live.
+
+        Raises:
+            NotFound: one of the handles is unknown; then nothing is retired.
+        """
+
+        def work(connection: Connection) -> int:
+            live = 0
+            for handle in handles:
+                row = connection.execute("SELECT retired FROM entry WHERE handle = ?", (handle,)).fetchone()
+                if row is None:
+                    raise NotFound("there is no such prompt")
+                if not row[0]:
+                    connection.execute("UPDATE entry SET retired = 1 WHERE handle = ?", (handle,))
+                    live += 1
+            return live
+
+        return await self._database.write(work)
+
+    async def open_epoch(self) -> Epoch:
+        """Freeze all live prompts into a new epoch and return it.
+
+        Raises:
+            WrongState: there is no live prompt, or nothing changed since the epoch that is open.
+        """
+        epoch_id = self._ids.new("epoch")
+        return await self._database.write(
+            lambda connection: epochs.open_epoch(connection, epoch_id=epoch_id, random_bytes=self._random_bytes)
+        )
+
+    async def epochs(self) -> tuple[Epoch, ...]:
+        """Return all epochs, oldest first."""
+        return await self._database.read(epochs.list_epochs)
+
+    async def members(self, epoch_id: str) -> tuple[Member, ...]:
+        """Return the members of an epoch in its frozen order, without their texts.
+
+        Raises:
+            NotFound: there is no such epoch.
+            IntegrityError: they are not those that the epoch committed to.
+        """
+        return await self._database.read(lambda connection: epochs.list_members(connection, epoch_id))
+
+    async def texts(self, epoch_id: str, *, start: int, stop: int) -> tuple[SecretText, ...]:
+        """Return the texts of the members at positions ``start`` up to ``stop``, in order.
+
+        Raises:
+            NotFound: there is no such epoch.
+            IntegrityError: a text is not what was sealed.
+        """
+        return await self._database.read(
+            lambda connection: epochs.read_texts(
+                connection, epoch_id, start=start, stop=stop, bank_id=self._bank_id, shards=self._shards
+            )
+        )
+
+
+async def _batches(rows: AsyncIterator[DraftRow]) -> AsyncIterator[list[DraftRow]]:
+    batch: list[DraftRow] = []
+    characters = 0
+    async for row in rows:
+        batch.append(row)
+        characters += len(row.draft.text)
+        if len(batch) >= BATCH_ROWS or characters >= BATCH_CHARACTERS:
+            yield batch
+            batch, characters = [], 0
+    if batch:
+        yield batch
+
+
+def _stats(connection: Connection) -> BankStats:
+    live, retired, waiting = connection.execute(
+        "SELECT coalesce(sum(NOT retired), 0), coalesce(sum(retired), 0),"
+        " coalesce(sum(NOT retired AND NOT EXISTS (SELECT 1 FROM member WHERE member.prompt = entry.number)), 0)"
+        " FROM entry"
+    ).fetchone()
+    counts = connection.execute(
+        "SELECT prompt.intent, prompt.category, count(*), count(DISTINCT prompt.unit)"
+        " FROM entry JOIN prompt USING (number) WHERE NOT entry.retired GROUP BY 1, 2 ORDER BY 1, 2"
+    )
+    everything = epochs.list_epochs(connection)
+    return BankStats(
+        live=live,
+        retired=retired,
+        waiting=waiting,
+        counts=tuple(Count(INTENTS[intent], category, prompts, units) for intent, category, prompts, units in counts),
+        epoch=everything[-1] if everything else None,
+    )

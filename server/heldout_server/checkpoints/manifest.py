@@ -1,0 +1,63 @@
+"""``checkpoint.toml``: what whoever made a checkpoint says of it.
+
+::
+
+    name = "olive-7b-step-12000"   # the folder's own name
+    line = "olive-7b"              # the model line that it belongs to
+    runtime = "scripted"           # the engine that serves it
+
+    [files]                        # optional: every other file with its SHA-256, and no further one
+    "model.safetensors" = "9f86d081…"
+
+Names are identifiers (:data:`heldout_server.domain.IDENTIFIER`). Unknown keys are refused.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from heldout_server.checkpoints.refusal import Reason, Unacceptable
+from heldout_server.domain import IDENTIFIER
+
+MANIFEST: Final = "checkpoint.toml"
+MAX_MANIFEST_BYTES: Final = 4 * 1024 * 1024
+NAMES: Final = ("name", "line", "runtime")
+_SHA256: Final = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckpointManifest:
+    """Hold a manifest. ``files`` maps paths to hex SHA-256; None where the manifest lists none."""
+
+    name: str
+    line: str
+    runtime: str
+    files: Mapping[str, str] | None
+
+
+def parse_manifest(document: bytes) -> CheckpointManifest:
+    """Read a manifest.
+
+    Raises:
+        Unacceptable: it is not one.
+    """
+    try:
+        table: dict[str, Any] = tomllib.loads(document.decode())
+    except (ValueError, RecursionError):
+        raise Unacceptable(Reason.MANIFEST_INVALID) from None
+    names = [table.pop(key, None) for key in NAMES]
+    files = table.pop("files", None)
+    if table or not all(isinstance(name, str) and IDENTIFIER.fullmatch(name) for name in names):
+        raise Unacceptable(Reason.MANIFEST_INVALID)
+    if files is not None and not (isinstance(files, dict) and all(map(_is_digest, files.values()))):
+        raise Unacceptable(Reason.MANIFEST_INVALID)
+    name, line, runtime = names
+    return CheckpointManifest(name=name, line=line, runtime=runtime, files=files)
+
+
+def _is_digest(value: object) -> bool:
+    return isinstance(value, str) and _SHA256.fullmatch(value) is not None

@@ -1,0 +1,215 @@
+"""The registry: :class:`heldout_server.ports.checkpoints.Checkpoints` over a folder and one SQLCipher database."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from heldout_server.checkpoints.intake import Staged, digest_folder, remove, stage
+from heldout_server.checkpoints.refusal import Reason, Unacceptable
+from heldout_server.checkpoints.source import Ready, find_ready
+from heldout_server.database import Connection, Database
+from heldout_server.domain import IDENTIFIER, Checkpoint, CheckpointState
+from heldout_server.errors import IntegrityError, NotFound
+from heldout_server.ports.environment import Clock
+from heldout_server.ports.keys import KeyRing
+
+T = TypeVar("T")
+
+RESERVED: Final = "refused-"
+"""How the names begin that the registry gives to folders whose own cannot be recorded."""
+
+MIGRATIONS: Final = (
+    """
+    CREATE TABLE checkpoint (
+        sequence INTEGER PRIMARY KEY,
+        folder TEXT NOT NULL UNIQUE,  -- hex SHA-256 of the folder's name, which may be anything
+        name TEXT NOT NULL UNIQUE,
+        line TEXT NOT NULL,
+        runtime TEXT NOT NULL,
+        digest TEXT NOT NULL,
+        state TEXT NOT NULL CHECK (state IN ('staged', 'refused')),
+        reason TEXT NOT NULL,
+        noticed_s INTEGER NOT NULL,
+        settled INTEGER NOT NULL DEFAULT 0 CHECK (settled IN (0, 1))
+    ) STRICT;
+    CREATE INDEX checkpoint_pending ON checkpoint (sequence) WHERE settled = 0;
+    """,
+)
+
+INSERT: Final = """
+    INSERT INTO checkpoint (folder, name, line, sequence, runtime, digest, state, reason, noticed_s)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+
+SELECT: Final = "SELECT name, line, sequence, runtime, digest, state, reason, noticed_s FROM checkpoint "
+
+
+class FolderCheckpoints:
+    """Notice the checkpoints that appear in a folder, and stage them."""
+
+    def __init__(self, database: Database, *, clock: Clock, source: Path, staging: Path) -> None:
+        self._database = database
+        self._clock = clock
+        self._source = source
+        self._staging = staging
+        self._scanning = asyncio.Lock()
+
+    @classmethod
+    def open(cls, path: Path, *, keys: KeyRing, clock: Clock, source: Path, staging: Path) -> FolderCheckpoints:
+        """Open the registry, or create it, and throw away what a crash left half staged.
+
+        Args:
+            path: the database file; its folder must exist.
+            keys: gives the database's key.
+            clock: dates what is noticed.
+            source: the folder in which checkpoints appear.
+            staging: the folder that they are copied to, of which this registry is the only writer.
+
+        Raises:
+            WrongKey: the file is there and this key ring does not open it.
+            StorageError: the disk or the file fails.
+            IntegrityError: the file was written by a newer version.
+        """
+        for leftover in staging.glob(".*.partial"):
+            remove(leftover)
+        database = Database.open(path, keys.database_key("checkpoints"), MIGRATIONS)
+        return cls(database, clock=clock, source=source, staging=staging.absolute())
+
+    def close(self) -> None:
+        """Wait for what was begun, then close the file."""
+        self._database.close()
+
+    async def scan(self) -> tuple[Checkpoint, ...]:
+        """Look at the source and return what is new since any earlier scan, staged or refused, in order.
+
+        Raises:
+            StorageError: the source cannot be listed, or a disk fails; what was noticed before that stays noticed.
+        """
+        async with self._scanning:
+            ready = await asyncio.to_thread(find_ready, self._source)
+            known = await self._database.read(_known_folders)
+            return tuple([await self._take_in(one) for one in ready if _folder_key(one.folder) not in known])
+
+    async def get(self, name: str) -> Checkpoint:
+        """Return one checkpoint.
+
+        Raises:
+            NotFound: none of this name was noticed.
+        """
+        found = await self._select("WHERE name = ?", name)
+        if not found:
+            raise NotFound("no checkpoint of this name was noticed")
+        return found[0]
+
+    async def list(self, *, after: int, limit: int) -> tuple[Checkpoint, ...]:
+        """Return up to ``limit`` checkpoints in the order they were noticed, those past sequence ``after``."""
+        return await self._select("WHERE sequence > ? ORDER BY sequence LIMIT ?", after, limit)
+
+    async def pending(self) -> tuple[Checkpoint, ...]:
+        """Return what was noticed and not settled yet, staged or refused, in order: across restarts too."""
+        return await self._select("WHERE settled = 0 ORDER BY sequence")
+
+    async def settle(self, name: str) -> None:
+        """Record, durably, that a checkpoint is in the log and, where it is staged, was submitted. Idempotent.
+
+        Raises:
+            NotFound: none of this name was noticed.
+        """
+
+        def work(connection: Connection) -> int:
+            return int(connection.execute("UPDATE checkpoint SET settled = 1 WHERE name = ?", (name,)).rowcount)
+
+        if await self._database.write(work) == 0:
+            raise NotFound("no checkpoint of this name was noticed")
+
+    async def verify(self, checkpoint: Checkpoint) -> None:
+        """Digest the staged files again, at load.
+
+        Raises:
+            NotFound: none of this name was noticed.
+            IntegrityError: they are not what was staged, or nothing was.
+            StorageError: the disk fails.
+        """
+        recorded = await self.get(checkpoint.name)
+        if recorded.state is not CheckpointState.STAGED or recorded.digest != checkpoint.digest:
+            raise IntegrityError(f"checkpoint {recorded.name}: not what was staged", reason="CHECKPOINT_RECORD")
+        try:
+            digest = await _in_thread(lambda stop: digest_folder(Path(recorded.path), stop=stop))
+        except Unacceptable:
+            digest = ""
+        if digest != recorded.digest:
+            raise IntegrityError(f"checkpoint {recorded.name}: its staged files changed", reason="CHECKPOINT_CHANGED")
+
+    async def _take_in(self, ready: Ready) -> Checkpoint:
+        if not _is_acceptable(ready.folder):
+            return await self._record(ready, name="", staged=None, reason=Reason.BAD_NAME)
+        name, source = ready.folder, self._source / ready.folder
+        if ready.link:
+            return await self._record(ready, name=name, staged=None, reason=Reason.SYMLINK)
+        try:
+            staged = await _in_thread(lambda stop: stage(source, name=name, staging=self._staging, stop=stop))
+        except Unacceptable as refusal:
+            return await self._record(ready, name=name, staged=None, reason=refusal.code)
+        return await self._record(ready, name=name, staged=staged, reason=None)
+
+    async def _record(self, ready: Ready, *, name: str, staged: Staged | None, reason: Reason | None) -> Checkpoint:
+        line, runtime = (staged.manifest.line, staged.manifest.runtime) if staged else ("", "")
+        digest, state = (staged.digest, CheckpointState.STAGED) if staged else ("", CheckpointState.REFUSED)
+        noticed_s = int(self._clock.now_s())
+
+        def work(connection: Connection) -> Checkpoint:
+            sequence = connection.execute("SELECT COALESCE(MAX(sequence), 0) + 1 FROM checkpoint").fetchone()[0]
+            named, code = name or f"{RESERVED}{sequence}", reason.value if reason else ""
+            row = (named, line, sequence, runtime, digest, state.value, code, noticed_s)
+            connection.execute(INSERT, (_folder_key(ready.folder), *row))
+            return self._checkpoint(row)
+
+        return await self._database.write(work)
+
+    async def _select(self, where: str, *values: object) -> tuple[Checkpoint, ...]:
+        def work(connection: Connection) -> tuple[Checkpoint, ...]:
+            rows = connection.execute(SELECT + where, values)
+            return tuple(self._checkpoint(row) for row in rows)
+
+        return await self._database.read(work)
+
+    def _checkpoint(self, row: tuple[Any, ...]) -> Checkpoint:
+        name, line, sequence, runtime, digest, state, reason, noticed_s = row
+        return Checkpoint(
+            name=name,
+            line=line,
+            sequence=sequence,
+            runtime=runtime,
+            digest=digest,
+            state=CheckpointState(state),
+            reason=reason,
+            path=str(self._staging / name) if state == CheckpointState.STAGED else "",
+            noticed_s=noticed_s,
+        )
+
+
+def _is_acceptable(folder: str) -> bool:
+    return IDENTIFIER.fullmatch(folder) is not None and not folder.startswith(RESERVED)
+
+
+def _folder_key(folder: str) -> str:
+    return hashlib.sha256(os.fsencode(folder)).hexdigest()
+
+
+def _known_folders(connection: Connection) -> frozenset[str]:
+    return frozenset(folder for (folder,) in connection.execute("SELECT folder FROM checkpoint"))
+
+
+async def _in_thread(work: Callable[[threading.Event], T]) -> T:
+    """Run blocking work in a thread that stops at its next chunk when we are cancelled."""
+    stop = threading.Event()
+    try:
+        return await asyncio.to_thread(work, stop)
+    finally:
+        stop.set()

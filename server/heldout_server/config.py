@@ -1,0 +1,251 @@
+"""Read ``config.toml``: what the operator decides.
+
+Paths are relative to the file. Unknown keys are refused, so that a slip of the pen never turns into a default. Every
+error names the line and the key, says what is wrong, and on a second line what to do::
+
+    config.toml line 14: data.vault: no such folder: /srv/heldout/vault
+      create it, or set data.vault
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Final, Literal, TypeAlias, get_type_hints
+
+from heldout_policy.toml_lines import syntax_error_place
+from heldout_server.config_reader import Place, Reader
+from heldout_server.domain import IDENTIFIER, PLAIN
+from heldout_server.errors import ConfigError
+
+DEFAULT_TECHNIQUES: Final = (PLAIN, "base64", "leetspeak", "fiction", "persona", "payload-splitting", "many-shot")
+"""Techniques of the standing plan, in table order."""
+
+DEFAULT_STACKS: Final = (
+    ("base64", "fiction"),
+    ("base64", "persona"),
+    ("leetspeak", "fiction"),
+    ("leetspeak", "persona"),
+    ("fiction", "persona"),
+    ("payload-splitting", "persona"),
+)
+"""Stacks of the standing plan, in table order, the first technique innermost."""
+
+MAX_PORT: Final = 65_535
+MAX_TECHNIQUES: Final = 64
+MAX_STACKS: Final = 256
+STACK_DEPTHS: Final = range(2, 5)
+ADDRESS: Final = re.compile(r"(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+):([0-9]{1,5})")
+"""``host:port``, IPv6 in brackets."""
+
+
+Isolation: TypeAlias = Literal["namespace", "none"]
+LogFormat: TypeAlias = Literal["console", "json"]
+LogLevel: TypeAlias = Literal["debug", "info", "warning", "error"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Appliance:
+    """``[appliance]``: its name, an identifier; the logs are called ``<name>/vault`` and ``<name>/window``."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listen:
+    """``[listen]``: ``host:port`` of the service and of the health server; port 0 takes any that is free."""
+
+    address: str
+    health_address: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tls:
+    """``[tls]``: PEM files of the CA that client certificates come from, and of the server's own certificate."""
+
+    ca: Path
+    certificate: Path
+    key: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Keys:
+    """``[keys]``: the root key (development only) and the ring that it opens."""
+
+    root: Path
+    ring: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """``[policy]``: the folder of the signed documents, and the public key that must have signed."""
+
+    folder: Path
+    signer: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Data:
+    """``[data]``: folders of the vault's databases, the window's, staged checkpoints, and sockets."""
+
+    vault: Path
+    window: Path
+    staging: Path
+    run: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watch:
+    """``[watch]``: where checkpoints appear, how often to look (0.05 to 3600 s), whether to start a run for each."""
+
+    source: Path
+    poll_s: float
+    auto_run: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """``[plan]``: the standing plan: techniques and stacks in table order, trials of each prompt in each cell."""
+
+    techniques: tuple[str, ...]
+    stacks: tuple[tuple[str, ...], ...]
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluation:
+    """``[evaluation]``: requests in flight at once (1 to 2000), and seconds that one trial may take (0.1 to 3600)."""
+
+    in_flight: int
+    deadline_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Runtimes:
+    """``[runtimes]``: a network namespace for each runtime, or none where the machine can make none."""
+
+    isolation: Isolation
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Telemetry:
+    """``[telemetry]``: the log's form and level; seconds between metric lines in it (1 to 3600, or 0 for none)."""
+
+    log_format: LogFormat
+    log_level: LogLevel
+    metrics_interval_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """Hold the whole of ``config.toml``; every path absolute and, when read, there."""
+
+    appliance: Appliance
+    listen: Listen
+    tls: Tls
+    keys: Keys
+    policy: Policy
+    data: Data
+    watch: Watch
+    plan: Plan
+    evaluation: Evaluation
+    runtimes: Runtimes
+    telemetry: Telemetry
+
+
+KNOWN: Final = {
+    section: frozenset(field.name for field in fields(of)) for section, of in get_type_hints(Config).items()
+}
+"""The keys of each section."""
+
+
+def load_config(path: Path) -> Config:
+    """Read and check ``config.toml``.
+
+    Raises:
+        ConfigError: it cannot be read, or something in it is unknown, missing, malformed, out of range, or names a file
+            or folder that is not there.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        line, message = syntax_error_place(error)
+        raise Place(path.name, line).error(f"not TOML: {message}", "mend that line") from None
+    except UnicodeDecodeError:
+        raise Place(path.name, None).error("not UTF-8 text", "save it as UTF-8") from None
+    except OSError as error:
+        problem = f"{path}: cannot be read ({type(error).__name__})"
+        raise ConfigError(f"{problem}\n  make an appliance folder with heldout-server init") from None
+    reader = Reader(document, text=text, name=path.name, folder=path.parent.absolute())
+    reader.refuse_unknown(KNOWN)
+    return Config(
+        appliance=Appliance(name=reader.text("appliance", "name", IDENTIFIER, "an identifier such as heldout-dev")),
+        listen=_listen(reader),
+        tls=Tls(
+            ca=reader.file("tls", "ca"), certificate=reader.file("tls", "certificate"), key=reader.file("tls", "key")
+        ),
+        keys=Keys(root=reader.file("keys", "root"), ring=reader.file("keys", "ring")),
+        policy=Policy(folder=reader.directory("policy", "folder"), signer=reader.file("policy", "signer")),
+        data=Data(
+            vault=reader.directory("data", "vault"),
+            window=reader.directory("data", "window"),
+            staging=reader.directory("data", "staging"),
+            run=reader.directory("data", "run"),
+        ),
+        watch=Watch(
+            source=reader.directory("watch", "source"),
+            poll_s=reader.number("watch", "poll_s", low=0.05, high=3600, default=1.0),
+            auto_run=reader.flag("watch", "auto_run", default=True),
+        ),
+        plan=_plan(reader),
+        evaluation=Evaluation(
+            in_flight=reader.integer("evaluation", "in_flight", low=1, high=2000, default=64),
+            deadline_s=reader.number("evaluation", "deadline_s", low=0.1, high=3600, default=30.0),
+        ),
+        runtimes=Runtimes(isolation=reader.choice("runtimes", "isolation", Isolation, default="namespace")),
+        telemetry=Telemetry(
+            log_format=reader.choice("telemetry", "log_format", LogFormat, default="console"),
+            log_level=reader.choice("telemetry", "log_level", LogLevel, default="info"),
+            metrics_interval_s=_metrics_interval(reader),
+        ),
+    )
+
+
+def _listen(reader: Reader) -> Listen:
+    example = "host:port such as 127.0.0.1:7443"
+    addresses = [reader.text("listen", key, ADDRESS, example) for key in ("address", "health_address")]
+    for key, address in zip(("address", "health_address"), addresses, strict=True):
+        if int(address.rpartition(":")[2]) > MAX_PORT:
+            raise reader.place("listen", key).error(f"there is no port above {MAX_PORT}", f"set listen.{key}")
+    if addresses[0] == addresses[1] and not addresses[0].endswith(":0"):
+        problem = "the same as listen.address"
+        raise reader.place("listen", "health_address").error(problem, "health needs a port of its own")
+    return Listen(address=addresses[0], health_address=addresses[1])
+
+
+def _plan(reader: Reader) -> Plan:
+    techniques = reader.identifiers("plan", "techniques", default=DEFAULT_TECHNIQUES, most=MAX_TECHNIQUES)
+    if PLAIN not in techniques:
+        problem = f"{PLAIN} is missing, in which benign prompts are sent"
+        raise reader.place("plan", "techniques").error(problem, f'add "{PLAIN}"')
+    stacks = reader.identifier_lists("plan", "stacks", default=DEFAULT_STACKS, most=MAX_STACKS)
+    for stack in stacks:
+        if len(stack) not in STACK_DEPTHS or PLAIN in stack:
+            problem = f"a stack has 2 to 4 techniques, and {PLAIN} is none"
+            raise reader.place("plan", "stacks").error(problem, "mend or leave out " + "+".join(stack))
+    return Plan(
+        techniques=techniques,
+        stacks=stacks,
+        attempts=reader.integer("plan", "attempts", low=1, high=100, default=1),
+    )
+
+
+def _metrics_interval(reader: Reader) -> float:
+    interval_s = reader.number("telemetry", "metrics_interval_s", low=0, high=3600, default=0.0)
+    if 0 < interval_s < 1:
+        problem = "must be 0, or 1 to 3600"
+        raise reader.place("telemetry", "metrics_interval_s").error(problem, "0 writes no metrics into the log")
+    return interval_s

@@ -1,0 +1,30 @@
+"""Take time and names from the machine: the real adapters of ``ports.environment``."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from typing import Final
+
+RANDOM_BYTES: Final = 8
+"""64 random bits a name: nobody guesses one, and a collision among a million names has odds of one in 10^7."""
+
+
+class SystemClock:
+    """Tell the machine's time."""
+
+    def now_s(self) -> float:
+        """Return Unix time in seconds."""
+        return time.time()
+
+    def monotonic_s(self) -> float:
+        """Return seconds that never go back, from an arbitrary start."""
+        return time.monotonic()
+
+
+class RandomIds:
+    """Draw names from the operating system's generator."""
+
+    def new(self, prefix: str) -> str:
+        """Return ``prefix``, a dash, and 16 hex digits: ``run-4f0c9a1be2d37c55``."""
+        return f"{prefix}-{secrets.token_hex(RANDOM_BYTES)}"

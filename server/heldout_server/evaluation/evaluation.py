@@ -1,0 +1,291 @@
+"""Runs: proposed, approved, started, executed one after another, watched, cancelled."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
+from types import TracebackType
+from typing import Final, Self
+
+import structlog
+
+from heldout_server.domain import Run, RunState
+from heldout_server.errors import HeldoutError, RunError, WrongState
+from heldout_server.evaluation.events import run_event
+from heldout_server.evaluation.job import Job
+from heldout_server.evaluation.pipeline import Pipeline
+from heldout_server.evaluation.plan import Plan
+from heldout_server.evaluation.proposals import Proposals
+from heldout_server.ports.audit import AuditLog
+from heldout_server.ports.bank import Bank
+from heldout_server.ports.checkpoints import Checkpoints
+from heldout_server.ports.environment import Clock
+from heldout_server.ports.evaluation import ExactRow, PlanRequest, Progress
+from heldout_server.ports.judges import Judge
+from heldout_server.ports.outcomes import Outcomes
+from heldout_server.ports.release import ReleaseDesk
+from heldout_server.ports.runtimes import Runtime
+from heldout_server.ports.techniques import Techniques
+from heldout_server.statistics import exact_rows
+from heldout_server.telemetry.logs import error_fields
+
+WATCH_S: Final = 0.5
+PAGE_RUNS: Final = 100
+SHUTDOWN: Final = "SHUTDOWN"
+_log = structlog.get_logger("evaluation")
+
+
+class Evaluation:
+    """Implement :class:`heldout_server.ports.evaluation.Evaluations`.
+
+    Enter it as an async context: runs are executed inside, one after another in the order of their start. Leaving it
+    cancels what is being executed; those runs stay running, and :meth:`resume` takes them up again.
+
+    A run that an error interrupts (a disk, a checkpoint that is not what was staged) stays as it is: the error is
+    logged by its type and reason, :attr:`failures` names it, and the next run goes on.
+
+    Args:
+        runtimes: by the engine that a checkpoint asks for.
+        policy_digest: hex SHA-256 of the release policy in force.
+        approving_roles: roles that must each have approved a manifest before its start.
+        role_of: the role of an identity, or None.
+        in_flight: trials tried at the same time, at least 1.
+        deadline_s: seconds that one trial may take.
+        pause: sleeps between two looks at a watched run.
+    """
+
+    def __init__(
+        self,
+        *,
+        bank: Bank,
+        checkpoints: Checkpoints,
+        runtimes: Mapping[str, Runtime],
+        techniques: Techniques,
+        judge: Judge,
+        outcomes: Outcomes,
+        desk: ReleaseDesk,
+        audit: AuditLog,
+        clock: Clock,
+        policy_digest: str,
+        approving_roles: Sequence[str],
+        role_of: Callable[[str], str | None],
+        in_flight: int,
+        deadline_s: float,
+        pause: Callable[[float], Awaitable[object]] = asyncio.sleep,
+    ) -> None:
+        self._bank = bank
+        self._outcomes = outcomes
+        self._desk = desk
+        self._audit = audit
+        self._clock = clock
+        self._pause = pause
+        self._proposals = Proposals(
+            bank=bank,
+            checkpoints=checkpoints,
+            runtimes=runtimes,
+            techniques=techniques,
+            judge=judge,
+            policy_digest=policy_digest,
+            approving_roles=approving_roles,
+            role_of=role_of,
+            deadline_s=deadline_s,
+        )
+        self._pipeline = Pipeline(
+            bank=bank,
+            checkpoints=checkpoints,
+            runtimes=runtimes,
+            techniques=techniques,
+            judge=judge,
+            outcomes=outcomes,
+            desk=desk,
+            audit=audit,
+            clock=clock,
+            in_flight=in_flight,
+            publishing=asyncio.Lock(),
+        )
+        # Start and cancel look at a state and then act on it: one of them at a time.
+        self._moving = asyncio.Lock()
+        self._queue: asyncio.Queue[Job] = asyncio.Queue()
+        self._jobs: dict[str, Job] = {}
+        self._group = asyncio.TaskGroup()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.failures: dict[str, str] = {}
+
+    async def __aenter__(self) -> Self:
+        """Begin to execute what is started."""
+        await self._group.__aenter__()
+        self._spawn(self._execute_in_turn())
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Cancel what is executed and wait until it has let go of everything."""
+        for task in self._tasks:
+            task.cancel()
+        # What the body raised is the body's: the group would wrap it.
+        await self._group.__aexit__(None, None, None)
+
+    async def propose(self, request: PlanRequest) -> Run:
+        """Write the manifest and record a proposed run.
+
+        Raises:
+            NotFound: the checkpoint or the epoch is unknown.
+            InvalidRequest: a technique or a stack is not possible.
+            WrongState: the checkpoint was refused, nothing serves it, or no epoch is open.
+        """
+        manifest = await self._proposals.write(request)
+        plan = Plan(manifest, await self._bank.members(manifest.epoch_id))
+        return await self._outcomes.create(manifest, planned_trials=len(plan))
+
+    async def approve(self, run_id: str, *, identity: str, digest: str) -> Run:
+        """Record an approval of exactly this digest.
+
+        Raises:
+            NotFound: there is no such run.
+            WrongState: the run is not proposed, or its digest is another.
+        """
+        return await self._outcomes.approve(run_id, identity=identity, digest=digest)
+
+    async def start(self, run_id: str) -> Run:
+        """Take a release slot, debit the ledger, log it, and queue the run. From here on it always publishes.
+
+        Raises:
+            NotFound: there is no such run.
+            WrongState: it is not proposed, an approval is missing, or policy or judge changed since it was proposed.
+            BudgetExhausted: the ledger or the epoch has no release left.
+        """
+        async with self._moving:
+            run = await self._outcomes.get(run_id)
+            if run.state is not RunState.PROPOSED:
+                raise WrongState(f"{run_id} is {run.state.value}", reason="NOT_PROPOSED")
+            self._proposals.check_start(run)
+            number = await self._desk.reserve(run)
+            await self._audit.append(run_event(run, RunState.RUNNING, release_number=number))
+            try:
+                return await self._outcomes.start(run_id, release_number=number)
+            finally:
+                # Even if the caller goes away while that commits; a run that did not start is passed over.
+                self._enqueue(run_id)
+
+    async def cancel(self, run_id: str) -> Run:
+        """End a run early.
+
+        A proposed run is dropped, and nothing is ever published of it. A running one, or one that waits for its turn,
+        tries nothing more: its remaining trials, those in flight included, are scored by the fixed rule (``error``:
+        no success of the attack, a full non-answer), and it publishes. What it spent is spent, and nobody can choose
+        by what they saw. If the process ends before that is done, the run goes on in full at the next start.
+
+        Raises:
+            NotFound: there is no such run.
+            WrongState: it is already complete.
+            RunError: the run was interrupted before it could publish; it stays running.
+        """
+        async with self._moving:
+            run = await self._outcomes.get(run_id)
+            if run.state not in {RunState.PROPOSED, RunState.RUNNING}:
+                raise WrongState(f"{run_id} is {run.state.value}", reason="ALREADY_COMPLETE")
+            await self._audit.append(run_event(run, RunState.CANCELLED))
+            if run.state is RunState.PROPOSED:
+                return await self._outcomes.move(run_id, expected=RunState.PROPOSED, state=RunState.CANCELLED)
+            job = self._jobs.get(run_id) or self._enqueue(run_id)
+            job.stop.set()
+            if not job.begun:
+                # It asks nothing of the runtime, so it need not wait for the runs before it.
+                job.begun = True
+                self._spawn(self._execute(job))
+        await job.ended.wait()
+        if job.failure:
+            raise RunError(f"{run_id} was interrupted before it could publish", reason=job.failure)
+        return await self._outcomes.get(run_id)
+
+    async def resume(self) -> None:
+        """Go on with every run that was running, or complete and not published, in the order of their start."""
+        await self._desk.carry_on()
+        waiting: list[Run] = []
+        for state in (RunState.COMPLETE, RunState.RUNNING):
+            after = ""
+            while page := await self._outcomes.list(after=after, limit=PAGE_RUNS, state=state):
+                waiting += page
+                after = page[-1].run_id
+        # Complete runs come first by themselves: runs are executed in this very order.
+        for run in sorted(waiting, key=lambda run: (run.started_s, run.release_number)):
+            if run.run_id not in self._jobs:
+                self._enqueue(run.run_id)
+
+    async def watch(self, run_id: str) -> AsyncIterator[Progress]:
+        """Yield progress about twice a second until the run is published or cancelled.
+
+        Raises:
+            NotFound: there is no such run.
+            RunError: the run was interrupted; it is taken up again at the next start.
+        """
+        while True:
+            failure = self.failures.get(run_id)
+            run = await self._outcomes.get(run_id)
+            yield await self._progress(run)
+            if run.state in {RunState.PUBLISHED, RunState.CANCELLED}:
+                return
+            if failure:
+                raise RunError(f"{run_id} is interrupted", reason=failure)
+            await self._pause(WATCH_S)
+
+    async def results(self, run_id: str) -> tuple[ExactRow, ...]:
+        """Return exact figures.
+
+        Raises:
+            NotFound: there is no such run.
+            WrongState: it is not complete.
+        """
+        run = await self._outcomes.get(run_id)
+        if run.state not in {RunState.COMPLETE, RunState.PUBLISHED}:
+            raise WrongState(f"{run_id} is {run.state.value}", reason="NOT_COMPLETE")
+        counts = await self._outcomes.counts(run_id)
+        members = await self._bank.members(run.manifest.epoch_id)
+        return await asyncio.to_thread(exact_rows, counts, members=members, manifest=run.manifest)
+
+    async def _progress(self, run: Run) -> Progress:
+        job = self._jobs.get(run.run_id)
+        finished, rate = 0, 0.0
+        if run.state in {RunState.COMPLETE, RunState.PUBLISHED}:
+            finished = run.planned_trials
+        elif job is not None and job.tally.loaded:
+            finished, rate = job.tally.finished, job.tally.rate(self._clock.monotonic_s())
+        elif run.state is RunState.RUNNING:
+            finished = len(await self._outcomes.finished(run.run_id))
+        return Progress(run=run, finished_trials=finished, trials_per_s=rate)
+
+    def _enqueue(self, run_id: str) -> Job:
+        job = self._jobs[run_id] = Job(run_id)
+        self.failures.pop(run_id, None)
+        self._queue.put_nowait(job)
+        return job
+
+    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+        task = self._group.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _execute_in_turn(self) -> None:
+        while True:
+            job = await self._queue.get()
+            if not job.begun:  # else it was cancelled while it waited, and has a task of its own
+                job.begun = True
+                await self._execute(job)
+
+    async def _execute(self, job: Job) -> None:
+        job.failure = SHUTDOWN  # unless what follows comes to an end of its own
+        try:
+            run = await self._outcomes.get(job.run_id)
+            if run.state is RunState.RUNNING:
+                await self._pipeline.execute(run, job.tally, job.stop)
+            if run.state is RunState.COMPLETE:  # by an earlier process, which did not come to publish it
+                await self._pipeline.publish(job.run_id)
+            job.failure = ""
+        except Exception as error:  # noqa: BLE001 - the supervisor: one run's failure may not end the others
+            job.failure = error.reason if isinstance(error, HeldoutError) else type(error).__name__
+            self.failures[job.run_id] = job.failure
+            _log.error("run_interrupted", run_id=job.run_id, **error_fields(error))
+        finally:
+            del self._jobs[job.run_id]
+            job.ended.set()

@@ -1,0 +1,26 @@
+"""What the log is told of a run, before it happens."""
+
+from __future__ import annotations
+
+from heldout_server.domain import Run, RunState
+from heldout_server.ports.audit import Record
+
+
+def run_event(run: Run, state: RunState, *, release_number: int | None = None) -> Record:
+    """Return the event of a run's move into a state.
+
+    Args:
+        run: as it is before the move.
+        state: where it goes.
+        release_number: of its slot, if it is taken with this move; else the one that the run has.
+    """
+    return Record(
+        kind="event",
+        name="run",
+        details={
+            "run_id": run.run_id,
+            "state": state.value,
+            "manifest_digest": run.digest,
+            "release_number": run.release_number if release_number is None else release_number,
+        },
+    )

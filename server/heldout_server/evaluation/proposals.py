@@ -1,0 +1,117 @@
+"""Write manifests: what a run tests, fixed before it starts, from registries and the request alone."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from heldout_server.domain import PLAIN, CheckpointState, Epoch, Manifest, Run, Sampling
+from heldout_server.errors import InvalidRequest, NotFound, WrongState
+from heldout_server.ports.bank import Bank
+from heldout_server.ports.checkpoints import Checkpoints
+from heldout_server.ports.evaluation import PlanRequest
+from heldout_server.ports.judges import Judge
+from heldout_server.ports.runtimes import Runtime
+from heldout_server.ports.techniques import Techniques
+
+MINIMUM_STACK: Final = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proposals:
+    """Hold what a manifest is written from, and what a start is checked against.
+
+    Attributes:
+        policy_digest: hex SHA-256 of the release policy in force.
+        approving_roles: roles that must each have approved a manifest.
+        role_of: the role of an identity, or None if it is not known any more.
+        deadline_s: seconds that one trial may take.
+    """
+
+    bank: Bank
+    checkpoints: Checkpoints
+    runtimes: Mapping[str, Runtime]
+    techniques: Techniques
+    judge: Judge
+    policy_digest: str
+    approving_roles: Sequence[str]
+    role_of: Callable[[str], str | None]
+    deadline_s: float
+
+    async def write(self, request: PlanRequest) -> Manifest:
+        """Return the manifest of a request.
+
+        Raises:
+            NotFound: the checkpoint or the epoch is unknown.
+            InvalidRequest: a technique or a stack is not possible, repeated, or the plain cell is missing.
+            WrongState: the checkpoint was refused, nothing here serves it, or no epoch is open.
+        """
+        self._check_plan(request)
+        checkpoint = await self.checkpoints.get(request.checkpoint)
+        if checkpoint.state is not CheckpointState.STAGED:
+            raise WrongState(f"checkpoint {checkpoint.name} was refused", reason="CHECKPOINT_REFUSED")
+        runtime = self.runtimes.get(checkpoint.runtime)
+        if runtime is None:
+            raise WrongState(f"checkpoint {checkpoint.name} asks for an engine that is not here", reason="NO_RUNTIME")
+        epoch = await self._epoch(request.epoch_id)
+        return Manifest(
+            checkpoint=checkpoint.name,
+            checkpoint_digest=checkpoint.digest,
+            line=checkpoint.line,
+            epoch_id=epoch.epoch_id,
+            epoch_commitment=epoch.commitment,
+            techniques=request.techniques,
+            stacks=request.stacks,
+            judge=self.judge.judge_id,
+            judge_digest=self.judge.digest,
+            policy_digest=self.policy_digest,
+            runtime=runtime.engine,
+            trust=runtime.trust,
+            sampling=Sampling(),
+            attempts=request.attempts,
+            deadline_s=self.deadline_s,
+        )
+
+    def check_start(self, run: Run) -> None:
+        """Refuse to start a run that is not approved, or whose judge or policy is not in force any more.
+
+        Each role in the policy needs an identity of its own that approved this digest.
+
+        Raises:
+            WrongState: an approval is missing, or the manifest is out of date: propose anew.
+        """
+        given = Counter(str(role) for identity in set(run.approvals) if (role := self.role_of(identity)) is not None)
+        missing = Counter(str(role) for role in self.approving_roles) - given
+        if missing:
+            raise WrongState(f"{run.run_id}: no approval yet by {', '.join(sorted(missing))}", reason="NOT_APPROVED")
+        if (run.manifest.policy_digest, run.manifest.judge_digest) != (self.policy_digest, self.judge.digest):
+            raise WrongState(f"{run.run_id}: policy or judge changed since it was proposed", reason="OUTDATED")
+
+    def _check_plan(self, request: PlanRequest) -> None:
+        if request.attempts < 1:
+            raise InvalidRequest("a prompt is tried at least once", reason="ATTEMPTS")
+        if PLAIN not in request.techniques:
+            raise InvalidRequest("a plan needs the plain cell", reason="NO_PLAIN_CELL")
+        for technique in request.techniques:
+            if technique != PLAIN:
+                self.techniques.check_stack((technique,))
+        for stack in request.stacks:
+            if len(stack) < MINIMUM_STACK:
+                raise InvalidRequest("a stack has at least two techniques", reason="SHORT_STACK")
+            self.techniques.check_stack(stack)
+        for rows in (request.techniques, request.stacks):
+            if len(set(rows)) != len(rows):
+                raise InvalidRequest("a technique or a stack is listed twice", reason="REPEATED_CELL")
+
+    async def _epoch(self, epoch_id: str) -> Epoch:
+        if epoch_id:
+            for epoch in await self.bank.epochs():
+                if epoch.epoch_id == epoch_id:
+                    return epoch
+            raise NotFound("there is no such epoch", reason="NO_SUCH_EPOCH")
+        open_epoch = (await self.bank.stats()).epoch
+        if open_epoch is None:
+            raise WrongState("no epoch is open: open one first", reason="NO_EPOCH")
+        return open_epoch

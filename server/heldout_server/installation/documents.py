@@ -1,0 +1,128 @@
+"""The texts that an installation writes: the config, and a client profile for each role.
+
+Everything filled in was checked before (identifiers, addresses, verifier keys), so no value needs escaping in TOML.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from heldout_server.config import Config
+
+CONFIG = """\
+# The config of this appliance. Paths are relative to this file; what is commented out shows its default.
+# A key that is not known here is refused, so a slip of the pen never turns into a default.
+
+[appliance]
+# The logs are called <name>/vault and <name>/window. Changing it breaks what auditors have seen.
+name = "{name}"
+
+[listen]
+# The service, over mTLS. Port 0 takes any that is free.
+address = "{address}"
+# Health alone (grpc.health.v1), without TLS: keep it on loopback or inside the cluster.
+health_address = "{health}"
+
+[tls]
+ca = "pki/ca.pem"
+certificate = "pki/server.pem"
+key = "pki/server.key"
+
+[keys]
+# For development only: whoever reads the root key reads the bank.
+root = "keys/root.key"
+ring = "keys/ring.json"
+
+[policy]
+# release.toml, release.toml.sig, authorization.cedar, principals.toml
+folder = "policy"
+# The public key that must have signed release.toml. Without a good signature nothing leaves.
+signer = "policy/signer.pem"
+
+[data]
+vault = "vault"
+window = "window"
+staging = "staging"
+# Unix sockets of model runtimes. Their paths must stay short: about 100 bytes in all.
+run = "run"
+
+[watch]
+# Where checkpoints appear.
+source = "checkpoints"
+# poll_s = 1.0
+# Start the standing plan for every checkpoint that appears, where the policy needs no approvals first.
+# auto_run = true
+
+[plan]
+# The standing plan. Techniques alone, then stacks (the first technique innermost), in the order of the tables.
+# techniques = ["plain", "base64", "leetspeak", "fiction", "persona", "payload-splitting", "many-shot"]
+# stacks = [
+#   ["base64", "fiction"],
+#   ["base64", "persona"],
+#   ["leetspeak", "fiction"],
+#   ["leetspeak", "persona"],
+#   ["fiction", "persona"],
+#   ["payload-splitting", "persona"],
+# ]
+# attempts = 1
+
+[evaluation]
+# Requests to a model at once, 1 to 2000, and seconds that one trial may take.
+# in_flight = 64
+# deadline_s = 30.0
+
+[runtimes]
+# "namespace": a runtime has a network namespace of its own, and is refused where none can be made. "none": it has not.
+# isolation = "namespace"
+
+[telemetry]
+# "console" for people, "json" for machines; "debug", "info", "warning" or "error".
+# log_format = "console"
+# log_level = "info"
+# Seconds between metric lines in the log; 0 for none.
+# metrics_interval_s = 0
+"""
+
+PROFILE = """\
+# How the client reaches this appliance as {role}. Paths are relative to this file.
+address = "{address}"
+server_name = "localhost"
+ca = "../pki/ca.pem"
+certificate = "../pki/{role}.pem"
+key = "../pki/{role}.key"
+
+# The logs' verifier keys (c2sp.org/signed-note). They come with the installation, never from the server.
+[logs]
+vault = "{vault}"
+window = "{window}"
+"""
+
+
+def config_text(*, name: str, address: str, health: str) -> str:
+    """Return ``config.toml`` with a comment at every key.
+
+    Args:
+        name: the appliance, an identifier.
+        address: ``host:port`` of the service.
+        health: ``host:port`` of the health server.
+    """
+    return CONFIG.format(name=name, address=address, health=health)
+
+
+def profile_text(config: Config, *, role: str, vault: str, window: str) -> str:
+    """Return the client profile of a role.
+
+    Args:
+        config: of the appliance.
+        role: in lower case with underscores.
+        vault: verifier key of the vault's log.
+        window: verifier key of the window's log.
+    """
+    return PROFILE.format(role=role, address=reachable(config.listen.address), vault=vault, window=window)
+
+
+def reachable(address: str) -> str:
+    """Return an address that a client on the same machine can call, for one that a server listens on."""
+    host, _, port = address.rpartition(":")
+    return f"{ {'0.0.0.0': '127.0.0.1', '[::]': '[::1]'}.get(host, host) }:{port}"  # noqa: S104 - recognised, not bound

@@ -1,0 +1,220 @@
+"""Make the folder of an appliance.
+
+1. Build it in a sibling folder that nobody knows.
+2. Load what was written the way ``serve`` will: config, policy documents, signature.
+3. Rename it into place, which is atomic and works only onto nothing or an empty folder.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import shutil
+import tempfile
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from heldout_policy.authorization import Authorization
+from heldout_policy.principals import Principals, parse_principals
+from heldout_policy.release_policy import parse_release_policy
+from heldout_server.audit.note import CheckpointSigner
+from heldout_server.config import ADDRESS, Config, load_config
+from heldout_server.domain import IDENTIFIER
+from heldout_server.errors import ConfigError, StorageError
+from heldout_server.installation.documents import config_text, profile_text, reachable
+from heldout_server.installation.pki import Authority, Issued, private_pem
+from heldout_server.keys import FileKeyRing, sign_policy, verify_policy_signature
+from heldout_server.keys.private_files import write_private
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from heldout_server.ports.environment import Clock
+
+FOLDERS: Final = ("keys", "pki", "policy", "profiles", "vault", "window", "checkpoints", "staging", "run")
+SERVER_IDENTITY: Final = "spiffe://{trust_domain}/server"
+DEFAULT_NAME: Final = "heldout-dev"
+DEFAULT_ADDRESS: Final = "127.0.0.1:7443"
+DEFAULT_HEALTH: Final = "127.0.0.1:7444"
+HALVES: Final = ("vault", "window")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Installed:
+    """Say what an installation holds.
+
+    Attributes:
+        config: path of ``config.toml``.
+        name: the appliance.
+        address: where a client on this machine reaches it.
+        profiles: path of the client profile by role.
+        verifier_keys: of the logs by half, for auditors to keep elsewhere.
+    """
+
+    config: Path
+    name: str
+    address: str
+    profiles: Mapping[str, Path]
+    verifier_keys: Mapping[str, str]
+
+
+def install(
+    folder: Path,
+    *,
+    name: str = DEFAULT_NAME,
+    address: str = DEFAULT_ADDRESS,
+    health: str = DEFAULT_HEALTH,
+    clock: Clock,
+    release_policy: Path | None = None,
+) -> None:
+    """Make everything that an appliance needs, for development: keys, certificates, signed policy, config, profiles.
+
+    Args:
+        folder: where; it must be empty or not exist, and its parent must exist.
+        name: the appliance, an identifier; its logs are called after it.
+        address: ``host:port`` of the service.
+        health: ``host:port`` of the health server.
+        clock: tells when certificates begin.
+        release_policy: a ``release.toml`` to install and sign instead of the default.
+
+    Raises:
+        ConfigError: the folder holds something, or an argument is not possible. Nothing is left behind.
+        PolicyError: ``release_policy`` is no policy. Nothing is left behind.
+        StorageError: the disk fails. Nothing is left behind.
+    """
+    target = folder.absolute()
+    _refuse_taken(target)
+    if IDENTIFIER.fullmatch(name) is None:
+        raise ConfigError("name: must be an identifier such as heldout-dev\n  lower-case letters, digits, dots, dashes")
+    if ADDRESS.fullmatch(address) is None or ADDRESS.fullmatch(health) is None:
+        raise ConfigError("address, health: must be host:port\n  such as 127.0.0.1:7443, or [::1]:7443")
+    try:
+        building = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    except OSError as error:
+        raise StorageError(f"{target.parent}: cannot make a folder in it ({type(error).__name__})") from None
+    try:
+        _build(building, name=name, address=address, health=health, clock=clock, release_policy=release_policy)
+        building.rename(target)
+    except BaseException as error:
+        shutil.rmtree(building)
+        if isinstance(error, OSError):
+            raise StorageError(f"{target}: cannot be made ({type(error).__name__})") from None
+        raise
+
+
+def describe(folder: Path) -> Installed:
+    """Say what an installation holds.
+
+    Raises:
+        ConfigError: it is no installation.
+        WrongKey: its root key is not that of its ring.
+    """
+    config = load_config(folder / "config.toml")
+    principals = parse_principals((config.policy.folder / "principals.toml").read_text(encoding="utf-8"))
+    return Installed(
+        config=folder / "config.toml",
+        name=config.appliance.name,
+        address=reachable(config.listen.address),
+        profiles={role: folder / "profiles" / f"{role}.toml" for role in sorted(set(principals.roles.values()))},
+        verifier_keys=_verifier_keys(config, FileKeyRing.open(config.keys.root, config.keys.ring)),
+    )
+
+
+def _refuse_taken(target: Path) -> None:
+    if not target.parent.is_dir():
+        raise ConfigError(f"{target.parent}: no such folder\n  create it first")
+    if target.is_symlink() or (target.exists() and not target.is_dir()):
+        raise ConfigError(f"{target}: is not a folder\n  name one that does not exist yet")
+    if target.exists() and any(target.iterdir()):
+        raise ConfigError(f"{target}: is not empty\n  an installation is never overwritten: name another folder")
+
+
+def _build(folder: Path, *, name: str, address: str, health: str, clock: Clock, release_policy: Path | None) -> None:
+    for part in FOLDERS:
+        (folder / part).mkdir(mode=0o700)
+    ring = FileKeyRing.create(folder / "keys" / "root.key", folder / "keys" / "ring.json")
+    principals = _write_policy(folder, release_policy)
+    _write_certificates(folder, name=name, address=address, principals=principals, clock=clock)
+    (folder / "config.toml").write_text(config_text(name=name, address=address, health=health), encoding="utf-8")
+    config = load_config(folder / "config.toml")
+    keys = _verifier_keys(config, ring)
+    for role in principals.roles.values():
+        text = profile_text(config, role=role, vault=keys["vault"], window=keys["window"])
+        (folder / "profiles" / f"{role}.toml").write_text(text, encoding="utf-8")
+
+
+def _write_policy(folder: Path, release_policy: Path | None) -> Principals:
+    documents = {
+        document: _default(document) for document in ("release.toml", "authorization.cedar", "principals.toml")
+    }
+    if release_policy is not None:
+        try:
+            documents["release.toml"] = release_policy.read_bytes()
+        except OSError as error:
+            raise ConfigError(f"{release_policy}: cannot be read ({type(error).__name__})") from None
+    for document, content in documents.items():
+        (folder / "policy" / document).write_bytes(content)
+    signer = Ed25519PrivateKey.generate()
+    signer_pem = signer.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    signature = sign_policy(documents["release.toml"], private_pem(signer))
+    (folder / "policy" / "release.toml.sig").write_bytes(signature)
+    (folder / "policy" / "signer.pem").write_bytes(signer_pem)
+    write_private(folder / "pki" / "policy_signer.key", private_pem(signer))
+    verify_policy_signature(documents["release.toml"], signature, signer_pem)
+    parse_release_policy(_text(documents["release.toml"]))
+    Authorization.parse(_text(documents["authorization.cedar"]))
+    return parse_principals(_text(documents["principals.toml"]))
+
+
+def _write_certificates(folder: Path, *, name: str, address: str, principals: Principals, clock: Clock) -> None:
+    authority = Authority(f"{name} development CA", now_s=clock.now_s())
+    _write_issued(folder / "pki", "ca", authority.itself())
+    identity = SERVER_IDENTITY.format(trust_domain=principals.trust_domain)
+    _write_issued(folder / "pki", "server", authority.issue_server(f"{name} server", _server_names(address, identity)))
+    for client, role in principals.roles.items():
+        _write_issued(folder / "pki", role, authority.issue_client(role, client))
+
+
+def _write_issued(folder: Path, name: str, issued: Issued) -> None:
+    (folder / f"{name}.pem").write_bytes(issued.certificate)
+    write_private(folder / f"{name}.key", issued.key)
+
+
+def _server_names(address: str, identity: str) -> list[x509.GeneralName]:
+    """Name loopback, and the host that the server listens on where that is another."""
+    hosts = dict.fromkeys(("127.0.0.1", "::1"))
+    dns = dict.fromkeys(("localhost",))
+    host = address.rpartition(":")[0].strip("[]")
+    try:
+        if not ipaddress.ip_address(host).is_unspecified:
+            hosts[str(ipaddress.ip_address(host))] = None
+    except ValueError:
+        dns[host] = None
+    return [
+        *(x509.DNSName(name) for name in dns if name),
+        *(x509.IPAddress(ipaddress.ip_address(one)) for one in hosts),
+        x509.UniformResourceIdentifier(identity),
+    ]
+
+
+def _verifier_keys(config: Config, ring: FileKeyRing) -> dict[str, str]:
+    return {
+        half: CheckpointSigner(f"{config.appliance.name}/{half}", ring.audit_signing_key(half)).verifier_key
+        for half in HALVES
+    }
+
+
+def _default(document: str) -> bytes:
+    return resources.files("heldout_policy").joinpath("defaults", document).read_bytes()
+
+
+def _text(document: bytes) -> str:
+    try:
+        return document.decode()
+    except UnicodeDecodeError:
+        raise ConfigError("release.toml: not UTF-8 text\n  save it as UTF-8") from None

@@ -1,0 +1,17 @@
+"""Judges: from a prompt and a response to one verdict.
+
+A judge reads model text as data: instructions in it change nothing. It emits a verdict and no reason, keeps no text,
+and says ``undecided`` where it cannot tell. Its digest covers everything that shapes its verdicts.
+
+::
+
+    reading.py    a response in the one form that phrases are looked for in
+    phrases.py    a family of wordings, and how tables of them are searched
+    tables.py     the ordered tables: refusals, lectures, instructions, turns…
+    signs.py      which of them stand in one response, and where
+    patterns.py   the judge that goes by them, rule by rule
+"""
+
+from heldout_server.judges.patterns import PatternJudge
+
+__all__ = ["PatternJudge"]

@@ -1,0 +1,190 @@
+"""The key ring: a file in which every key of the appliance lies wrapped under the root.
+
+The file is JSON::
+
+    {"format": "heldout-key-ring/1",
+     "vault":  {"salt": "…", "check": "…", "keys": {"database/bank": "…", …, "audit-signing": "…", "audit-mac": "…"}},
+     "window": {"salt": "…", "check": "…", "keys": {"database/published": "…", …}}}
+
+Each part has a wrapping key of its own, derived from the root with the part's salt. So a window half can be given the
+window part and its one wrapping key, and opens nothing of the vault; the embedded appliance opens both. ``check`` is a
+wrapped constant: it tells a wrong root key from a damaged ring.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import secrets
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from heldout_server.errors import IntegrityError, WrongKey
+from heldout_server.keys.private_files import read_private, write_private
+from heldout_server.keys.root_key import RootKeyFile
+from heldout_server.keys.wrapping import KEY_BYTES, Wrapper
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+FORMAT: Final = "heldout-key-ring/1"
+DATABASES: Final[Mapping[str, tuple[str, ...]]] = {
+    "vault": ("bank", "outcomes", "checkpoints", "releases", "audit-vault"),
+    "window": ("published", "window", "audit-window"),
+}
+"""Databases by the half whose part holds their keys. ``published`` is written by the vault, which opens both parts."""
+
+SIGNING: Final = "audit-signing"
+MAC: Final = "audit-mac"
+_CHECK: Final = bytes(KEY_BYTES)
+
+
+class FileKeyRing:
+    """Hold the opened keys of an appliance whose root key lies in a file: **for development only**.
+
+    Build it with :meth:`create` once, and with :meth:`open` ever after.
+    """
+
+    def __init__(self, keys: Mapping[str, Mapping[str, bytes]], data_keys: Wrapper) -> None:
+        self._keys = keys
+        self._data_keys = data_keys
+
+    @classmethod
+    def create(cls, root_key_path: Path, ring_path: Path) -> FileKeyRing:
+        """Draw every key, write both files with mode 0600, and return the ring.
+
+        Raises:
+            ConfigError: one of the files is there already; then nothing is written.
+            StorageError: they cannot be written.
+        """
+        root = RootKeyFile(root_key_path).create()
+        try:
+            write_private(ring_path, json.dumps(_draw(root), indent=1).encode() + b"\n")
+        except BaseException:
+            root_key_path.unlink()  # it was drawn a moment ago and opens nothing
+            raise
+        return cls.open(root_key_path, ring_path)
+
+    @classmethod
+    def open(cls, root_key_path: Path, ring_path: Path) -> FileKeyRing:
+        """Open every key of the ring.
+
+        Raises:
+            ConfigError: a file is missing, or others may read it.
+            WrongKey: the root key is not that of this ring.
+            IntegrityError: the ring is damaged.
+        """
+        root = RootKeyFile(root_key_path).read()
+        document = _parse(read_private(ring_path), ring_path)
+        keys: dict[str, dict[str, bytes]] = {}
+        try:
+            for half in DATABASES:
+                part = document[half]
+                wrapper = Wrapper(root, salt=_decode(part["salt"]), use=half)
+                _check(wrapper, _decode(part["check"]), half=half, ring=ring_path, root=root_key_path)
+                keys[half] = {
+                    name: wrapper.unwrap(_decode(part["keys"][name]), purpose=f"{half}/{name}") for name in _names(half)
+                }
+            data_keys = Wrapper(root, salt=_decode(document["vault"]["salt"]), use="data-keys")
+        except (KeyError, TypeError, binascii.Error):
+            raise _damaged(ring_path) from None
+        return cls(keys, data_keys)
+
+    def database_key(self, name: str) -> bytes:
+        """Return the raw 256-bit key of a database (see :data:`DATABASES`).
+
+        Raises:
+            KeyError: there is no such database.
+        """
+        half = next((half for half, names in DATABASES.items() if name in names), "")
+        return self._keys[half][f"database/{name}"]
+
+    def wrap(self, key: bytes, *, purpose: str) -> bytes:
+        """Return a data key of 32 bytes encrypted under the root, bound to its purpose.
+
+        Raises:
+            ValueError: the key has another length.
+        """
+        return self._data_keys.wrap(key, purpose=purpose)
+
+    def unwrap(self, wrapped: bytes, *, purpose: str) -> bytes:
+        """Return a data key.
+
+        Raises:
+            IntegrityError: it was wrapped for another purpose, under another root, or changed.
+        """
+        return self._data_keys.unwrap(wrapped, purpose=purpose)
+
+    def audit_signing_key(self, half: str) -> Ed25519PrivateKey:
+        """Return the key that signs the tree heads of a half's log.
+
+        Args:
+            half: ``vault`` or ``window``.
+
+        Raises:
+            KeyError: there is no such half.
+        """
+        return Ed25519PrivateKey.from_private_bytes(self._keys[half][SIGNING])
+
+    def audit_mac_key(self, half: str) -> bytes:
+        """Return the 256-bit key of the request digests in a half's log.
+
+        Args:
+            half: ``vault`` or ``window``.
+
+        Raises:
+            KeyError: there is no such half.
+        """
+        return self._keys[half][MAC]
+
+
+def _names(half: str) -> tuple[str, ...]:
+    return (*(f"database/{name}" for name in DATABASES[half]), SIGNING, MAC)
+
+
+def _draw(root: bytes) -> dict[str, Any]:
+    document: dict[str, Any] = {"format": FORMAT}
+    for half in DATABASES:
+        salt = secrets.token_bytes(KEY_BYTES)
+        wrapper = Wrapper(root, salt=salt, use=half)
+        document[half] = {
+            "salt": _encode(salt),
+            "check": _encode(wrapper.wrap(_CHECK, purpose=f"{half}/check")),
+            "keys": {
+                name: _encode(wrapper.wrap(secrets.token_bytes(KEY_BYTES), purpose=f"{half}/{name}"))
+                for name in _names(half)
+            },
+        }
+    return document
+
+
+def _check(wrapper: Wrapper, check: bytes, *, half: str, ring: Path, root: Path) -> None:
+    try:
+        wrapper.unwrap(check, purpose=f"{half}/check")
+    except IntegrityError:
+        raise WrongKey(f"{root.name} does not open {ring.name}: it is the root key of another ring") from None
+
+
+def _parse(content: bytes, path: Path) -> Mapping[str, Any]:
+    try:
+        document = json.loads(content)
+    except ValueError:
+        raise _damaged(path) from None
+    if not isinstance(document, dict) or document.get("format") != FORMAT:
+        raise _damaged(path)
+    return document
+
+
+def _damaged(path: Path) -> IntegrityError:
+    return IntegrityError(f"{path.name}: is not a key ring ({FORMAT}), or it is damaged", reason="KEY_RING_BROKEN")
+
+
+def _encode(value: bytes) -> str:
+    return base64.b64encode(value).decode()
+
+
+def _decode(value: str) -> bytes:
+    return base64.b64decode(value, validate=True)

@@ -1,0 +1,62 @@
+"""The canonical form of a manifest: what approvals, releases and receipts name by its digest.
+
+Compact JSON in UTF-8 with sorted keys (in the manner of RFC 8785), every field present, and seconds,
+temperature and top_p always floats: equal manifests have equal bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict
+from typing import Any
+
+from heldout_server.domain import Manifest, Sampling, TrustClass
+from heldout_server.errors import IntegrityError, InvalidRequest
+
+
+def encode(manifest: Manifest) -> str:
+    """Return the canonical JSON of a manifest.
+
+    Raises:
+        InvalidRequest: a number in it is not finite.
+    """
+    values = asdict(manifest)
+    values["deadline_s"] = float(manifest.deadline_s)
+    values["sampling"]["temperature"] = float(manifest.sampling.temperature)
+    values["sampling"]["top_p"] = float(manifest.sampling.top_p)
+    try:
+        return json.dumps(values, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    except ValueError:
+        raise InvalidRequest("a number of the manifest is not finite", reason="MANIFEST_INVALID") from None
+
+
+def decode(text: str) -> Manifest:
+    """Return the manifest that :func:`encode` wrote.
+
+    Raises:
+        IntegrityError: it is not the canonical JSON of a manifest.
+    """
+    try:
+        values: dict[str, Any] = json.loads(text)
+        manifest = Manifest(
+            **{
+                **values,
+                "techniques": tuple(values["techniques"]),
+                "stacks": tuple(tuple(stack) for stack in values["stacks"]),
+                "trust": TrustClass(values["trust"]),
+                "sampling": Sampling(**values["sampling"]),
+            }
+        )
+    except (ValueError, TypeError, KeyError):
+        raise IntegrityError("a stored manifest cannot be read", reason="MANIFEST_BROKEN") from None
+    return manifest
+
+
+def manifest_digest(manifest: Manifest) -> str:
+    """Return the hex SHA-256 of the canonical JSON.
+
+    Raises:
+        InvalidRequest: a number in the manifest is not finite.
+    """
+    return hashlib.sha256(encode(manifest).encode()).hexdigest()

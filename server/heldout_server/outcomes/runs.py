@@ -1,0 +1,118 @@
+"""Runs in the database: read, listed, approved and moved. Runs on the database's thread."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Final
+
+from heldout_server.database import Connection
+from heldout_server.domain import Run, RunState
+from heldout_server.errors import IntegrityError, InvalidRequest, NotFound, WrongState
+from heldout_server.outcomes.manifest import decode
+
+_COLUMNS: Final = (
+    "SELECT number, run_id, manifest, digest, state, release_number, created_s, started_s, planned_trials FROM run"
+)
+
+
+def read_run(connection: Connection, run_id: str) -> Run:
+    """Return a run.
+
+    Raises:
+        NotFound: there is no such run.
+        IntegrityError: its manifest is not what was stored.
+    """
+    row = connection.execute(f"{_COLUMNS} WHERE run_id = ?", (run_id,)).fetchone()
+    if row is None:
+        raise NotFound("there is no such run")
+    return _run(connection, row)
+
+
+def list_runs(connection: Connection, *, after: str, limit: int, state: RunState | None) -> tuple[Run, ...]:
+    """Return up to ``limit`` runs in the order of their creation, those past run ``after``.
+
+    Raises:
+        InvalidRequest: ``after`` names no run.
+    """
+    start = 0
+    if after:
+        row = connection.execute("SELECT number FROM run WHERE run_id = ?", (after,)).fetchone()
+        if row is None:
+            raise InvalidRequest("the page starts after a run that is not there", reason="PAGE_TOKEN")
+        start = row[0]
+    if state is None:
+        rows = connection.execute(f"{_COLUMNS} WHERE number > ? ORDER BY number LIMIT ?", (start, limit))
+    else:
+        rows = connection.execute(
+            f"{_COLUMNS} WHERE number > ? AND state = ? ORDER BY number LIMIT ?", (start, state.value, limit)
+        )
+    return tuple(_run(connection, row) for row in rows.fetchall())
+
+
+def approve_run(connection: Connection, run_id: str, *, identity: str, digest: str) -> Run:
+    """Record an approval of exactly this digest. Approving twice is approving once.
+
+    Raises:
+        NotFound: there is no such run.
+        WrongState: the run is not proposed, or its digest is another.
+    """
+    run = read_run(connection, run_id)
+    _verify_state(run, RunState.PROPOSED)
+    if digest != run.digest:
+        raise WrongState(f"{run_id} has another digest", reason="DIGEST_DIFFERS")
+    connection.execute(
+        "INSERT INTO approval (run, identity) SELECT number, ? FROM run WHERE run_id = ?"
+        " ON CONFLICT (run, identity) DO NOTHING",
+        (identity, run_id),
+    )
+    return read_run(connection, run_id)
+
+
+def start_run(connection: Connection, run_id: str, *, release_number: int, started_s: int) -> Run:
+    """Move a proposed run to running.
+
+    Raises:
+        NotFound: there is no such run.
+        WrongState: it is not proposed.
+    """
+    _verify_state(read_run(connection, run_id), RunState.PROPOSED)
+    connection.execute(
+        "UPDATE run SET state = ?, release_number = ?, started_s = ? WHERE run_id = ?",
+        (RunState.RUNNING.value, release_number, started_s, run_id),
+    )
+    return read_run(connection, run_id)
+
+
+def move_run(connection: Connection, run_id: str, *, expected: RunState, state: RunState) -> Run:
+    """Move a run.
+
+    Raises:
+        NotFound: there is no such run.
+        WrongState: it is not in ``expected``.
+    """
+    _verify_state(read_run(connection, run_id), expected)
+    connection.execute("UPDATE run SET state = ? WHERE run_id = ?", (state.value, run_id))
+    return read_run(connection, run_id)
+
+
+def _verify_state(run: Run, expected: RunState) -> None:
+    if run.state is not expected:
+        raise WrongState(f"{run.run_id} is {run.state.value}, not {expected.value}", reason="RUN_STATE")
+
+
+def _run(connection: Connection, row: tuple[int, str, str, str, str, int, int, int, int]) -> Run:
+    number, run_id, manifest, digest, state, release_number, created_s, started_s, planned_trials = row
+    if hashlib.sha256(manifest.encode()).hexdigest() != digest:
+        raise IntegrityError(f"the manifest of {run_id} is not what its digest says", reason="MANIFEST_CHANGED")
+    approvals = connection.execute("SELECT identity FROM approval WHERE run = ? ORDER BY number", (number,))
+    return Run(
+        run_id=run_id,
+        manifest=decode(manifest),
+        digest=digest,
+        state=RunState(state),
+        release_number=release_number,
+        approvals=tuple(identity for (identity,) in approvals),
+        created_s=created_s,
+        started_s=started_s,
+        planned_trials=planned_trials,
+    )

@@ -1,0 +1,77 @@
+"""The tables of the outcomes, and how enums are stored in them.
+
+``trial`` and ``response`` are apart, so that counting verdicts never reads, and so never decrypts the pages of, a
+response.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from heldout_server.domain import RunState, Verdict
+
+VERDICT_CODES: Final = {
+    Verdict.UNSAFE: 1,
+    Verdict.UNSAFE_PARTIAL: 2,
+    Verdict.REFUSED: 3,
+    Verdict.DEFLECTED: 4,
+    Verdict.NON_ANSWER: 5,
+    Verdict.TRUNCATED: 6,
+    Verdict.BLOCKED: 7,
+    Verdict.NOT_DELIVERED: 8,
+    Verdict.UNDECIDED: 9,
+    Verdict.ERROR: 10,
+    Verdict.COMPLIED: 11,
+    Verdict.OVER_REFUSED: 12,
+}
+"""How a verdict is stored. The numbers are fixed for good; a new verdict takes a new one."""
+
+VERDICTS: Final = {code: verdict for verdict, code in VERDICT_CODES.items()}
+
+MOVES: Final = frozenset(
+    {
+        (RunState.PROPOSED, RunState.CANCELLED),
+        (RunState.RUNNING, RunState.COMPLETE),
+        (RunState.COMPLETE, RunState.PUBLISHED),
+    }
+)
+"""The moves there are, beside that from proposed to running, which is a start."""
+
+MAX_TRIAL: Final = 2**40 - 1
+"""A response is found at run number · 2^40 + trial: one integer key keeps its table compact."""
+
+MIGRATIONS: Final = (
+    """
+    CREATE TABLE run (
+        number INTEGER PRIMARY KEY,
+        run_id TEXT NOT NULL UNIQUE,
+        manifest TEXT NOT NULL,
+        digest TEXT NOT NULL,
+        state TEXT NOT NULL,
+        release_number INTEGER NOT NULL DEFAULT 0,
+        created_s INTEGER NOT NULL,
+        started_s INTEGER NOT NULL DEFAULT 0,
+        planned_trials INTEGER NOT NULL,
+        wrapped_key BLOB NOT NULL
+    );
+    CREATE INDEX run_state ON run (state, number);
+    CREATE TABLE approval (
+        number INTEGER PRIMARY KEY,
+        run INTEGER NOT NULL REFERENCES run (number),
+        identity TEXT NOT NULL,
+        UNIQUE (run, identity)
+    );
+    CREATE TABLE trial (
+        run INTEGER NOT NULL REFERENCES run (number),
+        trial INTEGER NOT NULL,
+        position INTEGER NOT NULL,
+        cell INTEGER NOT NULL,
+        verdict INTEGER NOT NULL,
+        PRIMARY KEY (run, trial)
+    ) WITHOUT ROWID;
+    CREATE TABLE response (
+        place INTEGER PRIMARY KEY,
+        sealed BLOB NOT NULL
+    );
+    """,
+)

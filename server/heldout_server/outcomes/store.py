@@ -1,0 +1,256 @@
+"""The door of the outcomes: :class:`heldout_server.ports.outcomes.Outcomes` over one SQLCipher database."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from heldout_server.database import KEY_BYTES, Connection, Database
+from heldout_server.domain import Manifest, Run, RunState, SecretText
+from heldout_server.errors import InvalidRequest, NotFound, WrongState
+from heldout_server.outcomes import runs
+from heldout_server.outcomes.manifest import encode, manifest_digest
+from heldout_server.outcomes.schema import MAX_TRIAL, MIGRATIONS, MOVES, VERDICT_CODES, VERDICTS
+from heldout_server.ports.environment import Clock, Ids
+from heldout_server.ports.keys import KeyRing
+from heldout_server.ports.outcomes import JudgedTrial, VerdictCount
+from heldout_server.sealing import Sealer, context
+
+
+class SqlOutcomes:
+    """Keep runs and what came of their trials."""
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        keys: KeyRing,
+        ids: Ids,
+        clock: Clock,
+        random_bytes: Callable[[int], bytes],
+    ) -> None:
+        self._database = database
+        self._keys = keys
+        self._ids = ids
+        self._clock = clock
+        self._random_bytes = random_bytes
+        self._sealers: dict[str, tuple[int, Sealer]] = {}  # by run: its number and its key; on the thread alone
+
+    @classmethod
+    def open(
+        cls,
+        path: Path,
+        *,
+        keys: KeyRing,
+        ids: Ids,
+        clock: Clock,
+        random_bytes: Callable[[int], bytes] = secrets.token_bytes,
+    ) -> SqlOutcomes:
+        """Open the outcomes, or create them.
+
+        Args:
+            path: the database file; its folder must exist.
+            keys: gives the database's key, and wraps the data key of each run.
+            ids: invents run ids.
+            clock: dates runs.
+            random_bytes: draws data keys.
+
+        Raises:
+            WrongKey: the file is there and this key ring does not open it.
+            StorageError: the disk or the file fails.
+            IntegrityError: the file was written by a newer version.
+        """
+        database = Database.open(path, keys.database_key("outcomes"), MIGRATIONS)
+        return cls(database, keys=keys, ids=ids, clock=clock, random_bytes=random_bytes)
+
+    def close(self) -> None:
+        """Wait for what was begun, then close the file."""
+        self._database.close()
+
+    async def create(self, manifest: Manifest, *, planned_trials: int) -> Run:
+        """Record a proposed run, with a data key of its own, and return it.
+
+        Raises:
+            InvalidRequest: a number in the manifest is not finite.
+        """
+        run_id = self._ids.new("run")
+        wrapped = self._keys.wrap(self._random_bytes(KEY_BYTES), purpose=_purpose(run_id))
+        state, created_s = RunState.PROPOSED.value, int(self._clock.now_s())
+        row = (run_id, encode(manifest), manifest_digest(manifest), state, created_s, planned_trials, wrapped)
+
+        def work(connection: Connection) -> Run:
+            connection.execute(
+                "INSERT INTO run (run_id, manifest, digest, state, created_s, planned_trials, wrapped_key)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?)",
+                row,
+            )
+            return runs.read_run(connection, run_id)
+
+        return await self._database.write(work)
+
+    async def get(self, run_id: str) -> Run:
+        """Return a run.
+
+        Raises:
+            NotFound: there is no such run.
+            IntegrityError: its manifest is not what was stored.
+        """
+        return await self._database.read(lambda connection: runs.read_run(connection, run_id))
+
+    async def list(self, *, after: str, limit: int, state: RunState | None = None) -> tuple[Run, ...]:
+        """Return up to ``limit`` runs in the order of their creation, those past run ``after`` (all for '').
+
+        Raises:
+            InvalidRequest: ``after`` names no run.
+        """
+        return await self._database.read(
+            lambda connection: runs.list_runs(connection, after=after, limit=limit, state=state)
+        )
+
+    async def approve(self, run_id: str, *, identity: str, digest: str) -> Run:
+        """Record that an identity approves this digest; once, however often it is said.
+
+        Raises:
+            NotFound: there is no such run.
+            WrongState: the run is not proposed, or its digest is another.
+        """
+        return await self._database.write(
+            lambda connection: runs.approve_run(connection, run_id, identity=identity, digest=digest)
+        )
+
+    async def start(self, run_id: str, *, release_number: int) -> Run:
+        """Move a proposed run to running.
+
+        Raises:
+            NotFound: there is no such run.
+            WrongState: it is not proposed.
+        """
+        started_s = int(self._clock.now_s())
+        return await self._database.write(
+            lambda connection: runs.start_run(connection, run_id, release_number=release_number, started_s=started_s)
+        )
+
+    async def move(self, run_id: str, *, expected: RunState, state: RunState) -> Run:
+        """Move a run from one state to another: proposed to cancelled, running to complete, complete to published.
+
+        Raises:
+            NotFound: there is no such run.
+            WrongState: it is not in ``expected``, or there is no such move.
+        """
+        if (expected, state) not in MOVES:
+            raise WrongState(f"no run moves from {expected.value} to {state.value}", reason="NO_SUCH_MOVE")
+        return await self._database.write(
+            lambda connection: runs.move_run(connection, run_id, expected=expected, state=state)
+        )
+
+    async def record(self, run_id: str, trials: Sequence[JudgedTrial]) -> None:
+        """Seal the responses and store the verdicts, all durable on return. A trial already there is left as it is.
+
+        Raises:
+            NotFound: there is no such run.
+            WrongState: the run is not running.
+            InvalidRequest: the number of a trial is out of range.
+        """
+
+        def work(connection: Connection) -> None:
+            number, sealer = self._find(connection, run_id)
+            state = connection.execute("SELECT state FROM run WHERE number = ?", (number,)).fetchone()[0]
+            if state != RunState.RUNNING.value:
+                raise WrongState(f"{run_id} is {state}, not running", reason="RUN_STATE")
+            verdicts = []
+            responses = []
+            for judged in trials:
+                outcome = judged.outcome
+                place = _place(number, outcome.trial)
+                code = VERDICT_CODES[outcome.verdict]
+                verdicts.append((number, outcome.trial, outcome.position, outcome.cell, code))
+                responses.append((place, sealer.seal(judged.response, _where(run_id, outcome.trial))))
+            connection.executemany(
+                "INSERT INTO trial (run, trial, position, cell, verdict) VALUES (?, ?, ?, ?, ?)"
+                " ON CONFLICT (run, trial) DO NOTHING",
+                verdicts,
+            )
+            connection.executemany(
+                "INSERT INTO response (place, sealed) VALUES (?, ?) ON CONFLICT (place) DO NOTHING", responses
+            )
+
+        await self._database.write(work)
+
+    async def finished(self, run_id: str) -> frozenset[int]:
+        """Return the numbers of the trials that have a verdict.
+
+        Raises:
+            NotFound: there is no such run.
+        """
+
+        def work(connection: Connection) -> frozenset[int]:
+            number, _ = self._find(connection, run_id)
+            rows = connection.execute("SELECT trial FROM trial WHERE run = ?", (number,))
+            return frozenset(trial for (trial,) in rows)
+
+        return await self._database.read(work)
+
+    async def counts(self, run_id: str) -> tuple[VerdictCount, ...]:
+        """Return the verdicts counted by prompt and cell, ordered by both.
+
+        Raises:
+            NotFound: there is no such run.
+        """
+
+        def work(connection: Connection) -> tuple[VerdictCount, ...]:
+            number, _ = self._find(connection, run_id)
+            rows = connection.execute(
+                "SELECT position, cell, verdict, count(*) FROM trial WHERE run = ? GROUP BY 1, 2, 3 ORDER BY 1, 2, 3",
+                (number,),
+            )
+            return tuple(
+                VerdictCount(position, cell, VERDICTS[verdict], trials) for position, cell, verdict, trials in rows
+            )
+
+        return await self._database.read(work)
+
+    async def response(self, run_id: str, trial: int) -> SecretText:
+        """Return one response.
+
+        Raises:
+            NotFound: there is no such run, or that trial has no verdict.
+            IntegrityError: it is not what was sealed.
+        """
+
+        def work(connection: Connection) -> SecretText:
+            number, sealer = self._find(connection, run_id)
+            row = None
+            if 0 <= trial <= MAX_TRIAL:
+                place = _place(number, trial)
+                row = connection.execute("SELECT sealed FROM response WHERE place = ?", (place,)).fetchone()
+            if row is None:
+                raise NotFound("that trial has no verdict")
+            return sealer.open(row[0], _where(run_id, trial))
+
+        return await self._database.read(work)
+
+    def _find(self, connection: Connection, run_id: str) -> tuple[int, Sealer]:
+        """Return the number of a run and what seals its responses."""
+        found = self._sealers.get(run_id)
+        if found is None:
+            row = connection.execute("SELECT number, wrapped_key FROM run WHERE run_id = ?", (run_id,)).fetchone()
+            if row is None:
+                raise NotFound("there is no such run")
+            found = (row[0], Sealer(self._keys.unwrap(row[1], purpose=_purpose(run_id))))
+            self._sealers[run_id] = found
+        return found
+
+
+def _purpose(run_id: str) -> str:
+    return f"outcomes-{run_id}"
+
+
+def _where(run_id: str, trial: int) -> bytes:
+    return context("outcomes", run_id, trial)
+
+
+def _place(number: int, trial: int) -> int:
+    if not 0 <= trial <= MAX_TRIAL:
+        raise InvalidRequest("the number of a trial is out of range", reason="TRIAL_RANGE")
+    return number * (MAX_TRIAL + 1) + trial

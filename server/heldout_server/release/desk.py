@@ -1,0 +1,312 @@
+"""The release desk: the only place where something becomes public.
+
+**Taking a slot**, before a run starts and anybody has seen an outcome, in one transaction: the next number of the
+epoch, the tables of that release with their widths, the debit of every unit, and the draft of the document. Either all
+of it is durable, or the run does not start.
+
+**Publishing**, when the run is complete. No transaction spans two SQLite files in WAL mode, so each step is durable
+before the next, and a crash anywhere is carried on from the step that was reached:
+
+1.  Aggregate the outcomes, draw the noise once, and store the exact bytes of the document (``pending``).
+2.  Append a leaf with their digest to the vault's log, under a signed tree head, and store its proof (``logged``).
+3.  Insert document and proof into ``published.db``, by release id.
+4.  Refresh the standing budget, move the run to ``published``, then the slot.
+
+After a crash between the log's write and ours in step 2 the leaf is appended again. That is harmless: both leaves name
+the same release with the same digest, and only the second is handed out as proof. A crash in step 1 before the bytes
+are stored draws noise anew; what was drawn before was stored nowhere and seen by nobody.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from typing import TYPE_CHECKING
+
+from heldout_policy.mechanism import Side, plan_tables, side_debit
+from heldout_proto.v1 import findings_pb2
+from heldout_server.database import Database
+from heldout_server.domain import PLAIN, RunState
+from heldout_server.errors import BudgetExhausted, InvalidRequest, NotFound, WrongState
+from heldout_server.ports.audit import Record
+from heldout_server.ports.release import BudgetState
+from heldout_server.release import ledger
+from heldout_server.release.aggregation import aggregate
+from heldout_server.release.document import budget_document, draft_release, finish_release
+from heldout_server.release.ledger import SlotState
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from heldout_policy.release_policy import ReleasePolicy
+    from heldout_server.database import Connection
+    from heldout_server.domain import Member, Run
+    from heldout_server.ports.audit import AuditLog
+    from heldout_server.ports.bank import Memberships
+    from heldout_server.ports.environment import Clock, Ids, Noise
+    from heldout_server.ports.keys import KeyRing
+    from heldout_server.ports.outcomes import OutcomeCounts
+    from heldout_server.ports.window import Publisher
+    from heldout_server.release.ledger import Slot
+
+BUDGET_STATE = "budget"
+
+
+class SqlReleaseDesk:
+    """Take slots, debit the ledger and publish, with all of it in ``releases.db``."""
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        clock: Clock,
+        ids: Ids,
+        noise: Noise,
+        policy: ReleasePolicy,
+        policy_digest: str,
+        memberships: Memberships,
+        outcomes: OutcomeCounts,
+        audit: AuditLog,
+        publisher: Publisher,
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._ids = ids
+        self._noise = noise
+        self._policy = policy
+        self._policy_digest = policy_digest
+        self._memberships = memberships
+        self._outcomes = outcomes
+        self._audit = audit
+        self._publisher = publisher
+        self._publishing = asyncio.Lock()  # so that two calls about one release do not both draw noise
+
+    @classmethod
+    def open(
+        cls,
+        path: Path,
+        *,
+        keys: KeyRing,
+        clock: Clock,
+        ids: Ids,
+        noise: Noise,
+        policy: ReleasePolicy,
+        policy_digest: str,
+        memberships: Memberships,
+        outcomes: OutcomeCounts,
+        audit: AuditLog,
+        publisher: Publisher,
+    ) -> SqlReleaseDesk:
+        """Open the room's database, or create it.
+
+        Args:
+            path: ``releases.db``; its folder must exist.
+            keys: for the key of the database ``releases``.
+            clock: tells when a release is published.
+            ids: names releases.
+            noise: drawn from once a published table.
+            policy: the policy in force.
+            policy_digest: hex SHA-256 of its document; a run whose manifest names another gets no slot.
+            memberships: who is in an epoch.
+            outcomes: what came of a run, counted.
+            audit: the vault's log.
+            publisher: where releases appear.
+
+        Raises:
+            StorageError: the file cannot be opened, or not with this key.
+            IntegrityError: it was written by a newer version.
+        """
+        return cls(
+            Database.open(path, keys.database_key("releases"), ledger.MIGRATIONS),
+            clock=clock,
+            ids=ids,
+            noise=noise,
+            policy=policy,
+            policy_digest=policy_digest,
+            memberships=memberships,
+            outcomes=outcomes,
+            audit=audit,
+            publisher=publisher,
+        )
+
+    def close(self) -> None:
+        """Close the room's database, after what was begun."""
+        self._database.close()
+
+    async def reserve(self, run: Run) -> int:
+        """Debit every unit of the run's epoch for one release and return its 1-based number. Idempotent by run.
+
+        Raises:
+            BudgetExhausted: a unit or the epoch has too little left; then nothing is debited.
+            WrongState: the run is past its start, or its manifest was written under another policy.
+            InvalidRequest: its plan lacks the plain cell, in which benign prompts are tried.
+            NotFound: there is no such epoch.
+        """
+        taken = await self._find(run.run_id)
+        if taken is not None:
+            return taken.number
+        if run.state is not RunState.PROPOSED:
+            raise WrongState(f"{run.run_id} is {run.state}: a slot is taken before the start", reason="NOT_PROPOSED")
+        if run.manifest.policy_digest != self._policy_digest:
+            raise WrongState(f"{run.run_id} was proposed under another policy", reason="POLICY_CHANGED")
+        if PLAIN not in run.manifest.techniques:
+            raise InvalidRequest(f"{run.run_id} has no plain cell", reason="PLAIN_MISSING")
+        members = await self._memberships.members(run.manifest.epoch_id)
+        numbers = {epoch.epoch_id: epoch.number for epoch in await self._memberships.epochs()}
+        if run.manifest.epoch_id not in numbers:
+            raise NotFound("no such epoch")
+        release_id = self._ids.new("release")
+        return await self._database.write(
+            lambda connection: self._take_slot(
+                connection,
+                run=run,
+                release_id=release_id,
+                epoch_number=numbers[run.manifest.epoch_id],
+                members=members,
+            )
+        )
+
+    def _take_slot(
+        self, connection: Connection, *, run: Run, release_id: str, epoch_number: int, members: Sequence[Member]
+    ) -> int:
+        taken = ledger.find_slot(connection, run.run_id)  # again: another call may have come first
+        if taken is not None:
+            return taken.number
+        manifest = run.manifest
+        number = ledger.count_slots(connection, manifest.epoch_id) + 1
+        if number > self._policy.releases_per_epoch:
+            raise BudgetExhausted("the epoch has no release left", reason="NO_RELEASE_LEFT")
+        tables = plan_tables(
+            self._policy,
+            release_number=number,
+            techniques=manifest.techniques,
+            stacks=manifest.stacks,
+            members=members,
+        )
+        ledger.debit(
+            connection,
+            units=ledger.units_by_side(members),
+            debits={side: side_debit(tables, side) for side in Side},
+            budget_nano_rho=self._policy.budget_nano_rho,
+        )
+        draft = draft_release(
+            run,
+            release_id=release_id,
+            number=number,
+            epoch_number=epoch_number,
+            policy=self._policy,
+            tables=tables,
+        )
+        ledger.insert_slot(
+            connection,
+            release_id=release_id,
+            run_id=run.run_id,
+            epoch_id=manifest.epoch_id,
+            number=number,
+            draft=draft,
+        )
+        return number
+
+    async def publish(self, run_id: str) -> None:
+        """Publish a complete run in the four steps above. Idempotent; noise is drawn once.
+
+        Raises:
+            NotFound: there is no such run.
+            WrongState: the run is not complete, or it has no slot.
+            StorageError: a step could not be made durable; :meth:`carry_on` goes on from there.
+        """
+        async with self._publishing:
+            run = await self._outcomes.get(run_id)
+            slot = await self._find(run_id)
+            if slot is None:
+                raise WrongState(f"{run_id} has no slot", reason="NO_SLOT")
+            if slot.state is SlotState.RESERVED and run.state is not RunState.COMPLETE:
+                raise WrongState(f"{run_id} is {run.state}", reason="NOT_COMPLETE")
+            await self._go_on(run, slot)
+
+    async def carry_on(self) -> None:
+        """Finish what a crash interrupted: every release that is pending. Then refresh the standing budget."""
+        async with self._publishing:
+            for slot in await self._database.read(ledger.unfinished_slots):
+                await self._go_on(await self._outcomes.get(slot.run_id), slot)
+            await self._refresh_budget()
+
+    async def budget(self, epoch_id: str) -> BudgetState:
+        """Say what is left, from policy and membership alone.
+
+        Raises:
+            NotFound: there is no such epoch.
+        """
+        units = ledger.units_by_side(await self._memberships.members(epoch_id))
+        used, spent = await self._database.read(
+            lambda connection: (ledger.count_slots(connection, epoch_id), ledger.spent_by_unit(connection))
+        )
+        largest = {side: max((spent.get(unit, 0) for unit in names), default=0) for side, names in units.items()}
+        return BudgetState(
+            epoch_id=epoch_id,
+            releases_used=used,
+            releases_total=self._policy.releases_per_epoch,
+            harmful_spent_nano_rho=largest[Side.HARMFUL],
+            benign_spent_nano_rho=largest[Side.BENIGN],
+            budget_nano_rho=self._policy.budget_nano_rho,
+        )
+
+    async def _find(self, run_id: str) -> Slot | None:
+        return await self._database.read(lambda connection: ledger.find_slot(connection, run_id))
+
+    async def _go_on(self, run: Run, slot: Slot) -> None:
+        """Take a release from the step it has reached to the last."""
+        # (1) aggregate, draw the noise once, store the exact bytes
+        if slot.state is SlotState.RESERVED:
+            slot = await self._sample(run, slot)
+        # (2) the vault's log
+        if slot.state is SlotState.PENDING:
+            slot = await self._log(run, slot)
+        # (3) the window
+        if slot.state is SlotState.LOGGED:
+            await self._publisher.insert(slot.release_id, slot.document, slot.receipt)
+            # (4) the standing budget and the run first: the slot is what is carried on from
+            await self._refresh_budget()
+            if run.state is RunState.COMPLETE:
+                await self._outcomes.move(run.run_id, expected=RunState.COMPLETE, state=RunState.PUBLISHED)
+            await self._database.write(lambda connection: ledger.store_published(connection, slot.release_id))
+
+    async def _sample(self, run: Run, slot: Slot) -> Slot:
+        members = await self._memberships.members(slot.epoch_id)
+        counts = await self._outcomes.counts(run.run_id)
+
+        def finish() -> bytes:
+            sums = aggregate(counts, members=members, manifest=run.manifest)
+            return finish_release(slot.draft, sums=sums, noise=self._noise, now_s=self._clock.now_s())
+
+        document = await asyncio.to_thread(finish)  # a second for a million counts: others are answered meanwhile
+        return await self._database.write(
+            lambda connection: ledger.store_document(connection, slot.release_id, document)
+        )
+
+    async def _log(self, run: Run, slot: Slot) -> Slot:
+        logged = await self._audit.append(
+            Record(
+                kind="event",
+                name="release",
+                details={
+                    "release_id": slot.release_id,
+                    "run_id": slot.run_id,
+                    "epoch_id": slot.epoch_id,
+                    "number": slot.number,
+                    "document_sha256": hashlib.sha256(slot.document).hexdigest(),
+                    "policy_digest": run.manifest.policy_digest,
+                    "manifest_digest": run.digest,
+                },
+            )
+        )
+        receipt = findings_pb2.Receipt(entry=logged.entry, proof=logged.proof).SerializeToString(deterministic=True)
+        return await self._database.write(lambda connection: ledger.store_receipt(connection, slot.release_id, receipt))
+
+    async def _refresh_budget(self) -> None:
+        epochs = await self._memberships.epochs()
+        if epochs:
+            state = await self.budget(epochs[-1].epoch_id)
+            document = budget_document(state, policy_digest=self._policy_digest)
+            await self._publisher.put_state(BUDGET_STATE, document)

@@ -1,0 +1,137 @@
+"""The release document, in two strokes: all that is known beforehand, then the figures. Used by the desk alone.
+
+The draft is written when a slot is taken, and holds everything but counts and time: what is published later is fixed by
+what was debited then, even if the policy changes in between.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from heldout_policy.mechanism import TableKind, is_full, to_grid
+from heldout_proto.v1 import findings_pb2
+from heldout_server.domain import TrustClass
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from heldout_policy.mechanism import TablePlan
+    from heldout_policy.release_policy import ReleasePolicy
+    from heldout_server.domain import Manifest, Run
+    from heldout_server.ports.environment import Noise
+    from heldout_server.ports.release import BudgetState
+
+MINUTE_S: Final = 60
+
+_KINDS: Final = {
+    TableKind.TECHNIQUE: findings_pb2.TABLE_KIND_TECHNIQUE,
+    TableKind.STACK: findings_pb2.TABLE_KIND_STACK,
+    TableKind.CATEGORY: findings_pb2.TABLE_KIND_CATEGORY,
+    TableKind.NON_ANSWERS: findings_pb2.TABLE_KIND_NON_ANSWERS,
+    TableKind.OVER_REFUSAL: findings_pb2.TABLE_KIND_OVER_REFUSAL,
+}
+_TABLES: Final = {number: kind for kind, number in _KINDS.items()}
+_TRUST: Final = {
+    TrustClass.CONTAINED: findings_pb2.TRUST_CLASS_CONTAINED,
+    TrustClass.ATTESTED: findings_pb2.TRUST_CLASS_ATTESTED,
+    TrustClass.EXPOSED: findings_pb2.TRUST_CLASS_EXPOSED,
+}
+
+
+def draft_release(
+    run: Run,
+    *,
+    release_id: str,
+    number: int,
+    epoch_number: int,
+    policy: ReleasePolicy,
+    tables: Sequence[TablePlan],
+) -> bytes:
+    """Write all of a release that is known before its run starts.
+
+    Args:
+        run: the run that takes the slot.
+        release_id: name of the release.
+        number: its 1-based number in the epoch.
+        epoch_number: the epoch's number.
+        policy: the policy in force.
+        tables: what it will hold, from :func:`heldout_policy.mechanism.plan_tables`.
+    """
+    manifest = run.manifest
+    return findings_pb2.Release(
+        release_id=release_id,
+        number=number,
+        releases_total=policy.releases_per_epoch,
+        run_id=run.run_id,
+        epoch_id=manifest.epoch_id,
+        epoch_number=epoch_number,
+        tested=_tested(manifest),
+        manifest_digest=run.digest,
+        policy_digest=manifest.policy_digest,
+        judge=manifest.judge,
+        judge_digest=manifest.judge_digest,
+        full=is_full(policy, number),
+        tables=[_table(table) for table in tables],
+    ).SerializeToString(deterministic=True)
+
+
+def finish_release(draft: bytes, *, sums: Mapping[TableKind, Sequence[int]], noise: Noise, now_s: float) -> bytes:
+    """Add the figures to a draft, with noise, and return the exact bytes to publish.
+
+    This draws the noise: whoever calls it stores what it returns, and never calls it again for the same release.
+
+    Args:
+        draft: from :func:`draft_release`.
+        sums: exact sums in millionths of a unit, by table and row.
+        noise: where the noise comes from.
+        now_s: Unix time, of which the document tells the minute.
+    """
+    release = findings_pb2.Release.FromString(draft)
+    release.published_s = int(now_s) // MINUTE_S * MINUTE_S
+    for table in release.tables:
+        exact = [
+            (row, value) for row, value in zip(table.rows, sums[_TABLES[table.kind]], strict=True) if not row.withheld
+        ]
+        # An exact figure must never be read where there is none to be noised: no rows, no draw.
+        noised = noise.add([value for _, value in exact], sigma=float(table.sigma_micro)) if exact else []
+        for (row, _), value in zip(exact, noised, strict=True):
+            row.count = to_grid(value, grid_micro=table.grid_micro)
+    return release.SerializeToString(deterministic=True)
+
+
+def budget_document(state: BudgetState, *, policy_digest: str) -> bytes:
+    """Write the window's standing document of what the ledger has left."""
+    return findings_pb2.Budget(
+        epoch_id=state.epoch_id,
+        releases_used=state.releases_used,
+        releases_total=state.releases_total,
+        harmful_spent_nano_rho=state.harmful_spent_nano_rho,
+        benign_spent_nano_rho=state.benign_spent_nano_rho,
+        budget_nano_rho=state.budget_nano_rho,
+        policy_digest=policy_digest,
+    ).SerializeToString(deterministic=True)
+
+
+def _tested(manifest: Manifest) -> findings_pb2.TestedSystem:
+    return findings_pb2.TestedSystem(
+        checkpoint=manifest.checkpoint,
+        line=manifest.line,
+        checkpoint_digest=manifest.checkpoint_digest,
+        runtime=manifest.runtime,
+        trust=_TRUST[manifest.trust],
+        temperature_milli=round(manifest.sampling.temperature * 1000),
+        top_p_milli=round(manifest.sampling.top_p * 1000),
+        max_tokens=manifest.sampling.max_tokens,
+        attempts=manifest.attempts,
+    )
+
+
+def _table(plan: TablePlan) -> findings_pb2.Table:
+    return findings_pb2.Table(
+        kind=_KINDS[plan.kind],
+        sigma_micro=plan.sigma_micro,
+        grid_micro=plan.grid_micro,
+        cells_per_unit=plan.cells_per_unit,
+        debit_nano_rho=plan.debit_nano_rho,
+        rows=[findings_pb2.Row(key=row.key, units=row.units, withheld=row.withheld) for row in plan.rows],
+    )

@@ -1,0 +1,153 @@
+"""Run a model's server as a child process without a network, and end it.
+
+The child is exec'd with an empty environment but for a locale, no open file of ours but a standard input that closes
+when we end, and, under ``namespace``, a network namespace of its own: it has a loopback of its own and no other
+interface. It is reached through a Unix socket in the ``run`` folder, which only this user may open.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import sys
+from asyncio.subprocess import DEVNULL, PIPE, Process
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, Literal, TypeAlias
+
+from heldout_server.errors import EndpointError, RuntimeDied
+from heldout_server.ports.environment import Ids
+from heldout_server.runtimes.client import OpenAIClient
+
+Isolation: TypeAlias = Literal["namespace", "none"]
+
+MAX_SOCKET_BYTES: Final = 107
+"""Longest path of a Unix socket (``sun_path`` of unix(7) has 108 bytes with its closing NUL)."""
+
+UNSHARE: Final = "/usr/bin/unshare"
+ENVIRONMENT: Final = {"LANG": "C.UTF-8", "PATH": "/usr/bin:/bin"}
+PYTHON: Final = (sys.executable, "-I")
+"""Isolated mode: no environment variable, user folder or working folder adds to what is imported."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patience:
+    """Say how long to wait for a child.
+
+    Attributes:
+        start_s: seconds until it must answer ``/health``.
+        stop_s: seconds that it gets between SIGTERM and SIGKILL.
+        poll_s: seconds between two looks at ``/health``.
+        sleep: waits so many seconds.
+    """
+
+    start_s: float = 30.0
+    stop_s: float = 5.0
+    poll_s: float = 0.02
+    sleep: Callable[[float], Awaitable[object]] = field(default=asyncio.sleep)
+
+
+class RuntimeProcess:
+    """Start children whose sockets lie in one folder."""
+
+    def __init__(
+        self,
+        run_folder: Path,
+        *,
+        isolation: Isolation,
+        ids: Ids,
+        patience: Patience | None = None,
+        unshare: str = UNSHARE,
+    ) -> None:
+        self._run_folder = run_folder.absolute()
+        self._isolation = isolation
+        self._ids = ids
+        self._patience = patience or Patience()
+        self._unshare = unshare
+
+    @contextlib.asynccontextmanager
+    async def serve(self, command: Callable[[Path], Sequence[str]], *, model: str) -> AsyncIterator[OpenAIClient]:
+        """Start a child, wait until it answers, yield a client for it, and end it on leaving.
+
+        Args:
+            command: returns the arguments of the Python interpreter for a socket's path.
+            model: the name that requests ask for.
+
+        Raises:
+            EndpointError: ``SOCKET_PATH_TOO_LONG``, ``NO_NAMESPACE``, ``NO_START`` (it cannot be exec'd) or
+                ``START_TIMEOUT``.
+            RuntimeDied: it ended before it answered.
+        """
+        socket = self._run_folder / self._ids.new("rt")
+        if len(os.fsencode(socket)) > MAX_SOCKET_BYTES:
+            raise EndpointError(f"a socket's path is over {MAX_SOCKET_BYTES} bytes", reason="SOCKET_PATH_TOO_LONG")
+        process = await self._start((*await self._prefix(), *PYTHON, *command(socket)))
+        try:
+            async with OpenAIClient.over_socket(
+                socket, model=model, died=lambda: process.returncode is not None
+            ) as client:
+                await self._wait_until_healthy(client, process)
+                yield client
+        finally:
+            await self._stop(process)
+            socket.unlink(missing_ok=True)
+
+    async def _prefix(self) -> tuple[str, ...]:
+        """Return what to put before a command so that it has no network, having tried that it can be had."""
+        if self._isolation == "none":
+            return ()
+        # Where we are not root, a user namespace of its own gives the right to make a network namespace (unshare(1)).
+        prefix = (self._unshare, "-n") if os.geteuid() == 0 else (self._unshare, "-Urn")
+        try:
+            tried = await self._start((*prefix, "true"))
+        except EndpointError:
+            raise _no_namespace() from None
+        if await tried.wait() != 0:
+            raise _no_namespace()
+        return prefix
+
+    async def _start(self, command: Sequence[str]) -> Process:
+        try:
+            return await asyncio.create_subprocess_exec(
+                *command,
+                stdin=PIPE,
+                stdout=DEVNULL,
+                stderr=DEVNULL,
+                env=ENVIRONMENT,
+                cwd="/",
+                umask=0o077,
+                start_new_session=True,  # a Ctrl-C at the terminal is ours: it must not end the child before its trials
+            )
+        except OSError as error:
+            raise EndpointError(f"a runtime cannot be started: {type(error).__name__}", reason="NO_START") from None
+
+    async def _wait_until_healthy(self, client: OpenAIClient, process: Process) -> None:
+        try:
+            async with asyncio.timeout(self._patience.start_s):
+                while not await client.healthy():
+                    if process.returncode is not None:
+                        raise RuntimeDied("the runtime ended before it answered")
+                    await self._patience.sleep(self._patience.poll_s)
+        except TimeoutError:
+            raise EndpointError("the runtime did not come up in time", reason="START_TIMEOUT") from None
+
+    async def _stop(self, process: Process) -> None:
+        with contextlib.suppress(ProcessLookupError):  # it ended by itself
+            process.terminate()
+        try:
+            async with asyncio.timeout(self._patience.stop_s):
+                await process.wait()
+        except TimeoutError:
+            pass  # it gets SIGKILL below, which it cannot ignore
+        finally:
+            if process.returncode is None:  # or we were cancelled: it must not be left behind
+                process.kill()
+        await process.wait()
+
+
+def _no_namespace() -> EndpointError:
+    return EndpointError(
+        'no network namespace can be made here; runtimes.isolation = "none" does without', reason="NO_NAMESPACE"
+    )

@@ -1,0 +1,50 @@
+"""The runtime of scripted checkpoints: it serves the fake model of :mod:`heldout_server.runtimes.scripted`."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Final
+
+from heldout_server.domain import Checkpoint, TrustClass
+from heldout_server.errors import EndpointError
+from heldout_server.ports.environment import Ids
+from heldout_server.runtimes.client import OpenAIClient
+from heldout_server.runtimes.process import Isolation, Patience, RuntimeProcess
+
+MODULE: Final = "heldout_server.runtimes.scripted"
+TABLE: Final = "scripted.json"
+"""The file in the checkpoint's folder that holds its table."""
+
+
+class ScriptedRuntime:
+    """Serve checkpoints that are scripted tables. Contained: the child has no way out."""
+
+    engine = "scripted"
+    trust = TrustClass.CONTAINED
+
+    def __init__(self, run_folder: Path, *, isolation: Isolation, ids: Ids, patience: Patience | None = None) -> None:
+        self._processes = RuntimeProcess(run_folder, isolation=isolation, ids=ids, patience=patience)
+
+    @contextlib.asynccontextmanager
+    async def serve(self, checkpoint: Checkpoint) -> AsyncIterator[OpenAIClient]:
+        """Start it, wait until it answers, yield a client, and stop it at the end.
+
+        Raises:
+            EndpointError: ``NO_TABLE``, or it does not come up (see :meth:`RuntimeProcess.serve`).
+        """
+        table = _table(checkpoint)
+
+        def command(socket: Path) -> tuple[str, ...]:
+            return ("-m", MODULE, "--socket", str(socket), "--table", str(table), "--until-eof")
+
+        async with self._processes.serve(command, model=checkpoint.name) as client:
+            yield client
+
+
+def _table(checkpoint: Checkpoint) -> Path:
+    table = Path(checkpoint.path).absolute() / TABLE
+    if not checkpoint.path or not table.is_file():
+        raise EndpointError(f"the staged checkpoint holds no {TABLE}", reason="NO_TABLE")
+    return table

@@ -1,0 +1,107 @@
+"""Exact rows: the tables of a full release, without noise, with what a sample can and cannot say.
+
+A row is the mean over units of the share of a unit's planned trials that count, exactly as a release has it: a family
+is one unit, the mean over its prompts of that intent. Denominators are what was planned. So a published figure is this
+one plus noise, and a bank tester can compare the two.
+
+The trials that a run gives no answer on are honest in both directions: ``best`` counts none of them, ``worst`` counts
+them all.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from heldout_policy.mechanism import ALL, TableKind, unit_categories
+from heldout_server.domain import ATTACK_SUCCESS, NON_ANSWERS, OVER_REFUSAL, PLAIN, Intent, Manifest, Member
+from heldout_server.errors import IntegrityError
+from heldout_server.ports.evaluation import ExactRow
+from heldout_server.ports.outcomes import VerdictCount
+from heldout_server.statistics.intervals import cluster_interval
+
+
+@dataclass(slots=True)
+class _Unit:
+    """Count the trials of one unit by cell; ``prompts`` are its prompts of the intent in question."""
+
+    prompts: int = 0
+    hits: dict[int, int] = field(default_factory=dict)
+    missing: dict[int, int] = field(default_factory=dict)
+
+
+def exact_rows(
+    counts: Iterable[VerdictCount], *, members: Sequence[Member], manifest: Manifest
+) -> tuple[ExactRow, ...]:
+    """Return the exact rows of a complete run: tables in the order of a full release, rows in the order of the plan.
+
+    Args:
+        counts: verdicts of the run, counted by prompt and cell.
+        members: the members of the run's epoch, in their frozen order.
+        manifest: what was planned.
+
+    Raises:
+        IntegrityError: a count names a prompt that is not in the epoch.
+    """
+    harmful, benign = _count(counts, members)
+    techniques = range(len(manifest.techniques))
+    cells = range(len(manifest.techniques) + len(manifest.stacks))
+    keys = (*manifest.techniques, *("+".join(stack) for stack in manifest.stacks))
+    categories = unit_categories(members)
+    every = list(harmful.values())
+
+    rows: list[ExactRow] = []
+    if harmful:
+        for cell in cells:
+            table = TableKind.TECHNIQUE if cell in techniques else TableKind.STACK
+            rows.append(_row(table, keys[cell], every, (cell,), manifest))
+        for category in sorted(set(categories.values())):
+            units = [unit for name, unit in harmful.items() if categories[name] == category]
+            rows.append(_row(TableKind.CATEGORY, category, units, techniques, manifest))
+        # Here the missing trials are what counts, so there is nothing left to be unsure of.
+        silent = [_Unit(prompts=unit.prompts, hits=unit.missing) for unit in every]
+        rows.append(_row(TableKind.NON_ANSWERS, ALL, silent, cells, manifest))
+    if benign:
+        plain = manifest.techniques.index(PLAIN)
+        rows.append(_row(TableKind.OVER_REFUSAL, ALL, list(benign.values()), (plain,), manifest))
+    return tuple(rows)
+
+
+def _count(counts: Iterable[VerdictCount], members: Sequence[Member]) -> tuple[dict[str, _Unit], dict[str, _Unit]]:
+    """Return the harmful and the benign units by name, in the order of their first prompts."""
+    sides: dict[Intent, dict[str, _Unit]] = {Intent.HARMFUL: {}, Intent.BENIGN: {}}
+    for member in members:
+        sides[member.intent].setdefault(member.unit, _Unit()).prompts += 1
+    hitting = {Intent.HARMFUL: ATTACK_SUCCESS, Intent.BENIGN: OVER_REFUSAL}
+    for count in counts:
+        if not 0 <= count.position < len(members):
+            raise IntegrityError("a verdict lies outside the plan of its run", reason="OUTCOME_OUTSIDE_PLAN")
+        member = members[count.position]
+        unit = sides[member.intent][member.unit]
+        if count.verdict in hitting[member.intent]:
+            unit.hits[count.cell] = unit.hits.get(count.cell, 0) + count.trials
+        elif count.verdict in NON_ANSWERS:
+            unit.missing[count.cell] = unit.missing.get(count.cell, 0) + count.trials
+    return sides[Intent.HARMFUL], sides[Intent.BENIGN]
+
+
+def _row(table: TableKind, key: str, units: Sequence[_Unit], cells: Sequence[int], manifest: Manifest) -> ExactRow:
+    planned = [unit.prompts * len(cells) * manifest.attempts for unit in units]
+    hits = [sum(unit.hits.get(cell, 0) for cell in cells) for unit in units]
+    missing = [sum(unit.missing.get(cell, 0) for cell in cells) for unit in units]
+    shares = [hit / size for hit, size in zip(hits, planned, strict=True)]
+    worst = [(hit + silent) / size for hit, silent, size in zip(hits, missing, planned, strict=True)]
+    rate = math.fsum(shares) / len(units)
+    interval = cluster_interval(shares, trials=sum(planned))
+    return ExactRow(
+        table=table,
+        key=key,
+        units=len(units),
+        trials=sum(planned),
+        rate=rate,
+        low=interval.low,
+        high=interval.high,
+        best=rate,
+        worst=math.fsum(worst) / len(units),
+    )

@@ -1,0 +1,183 @@
+"""Count calls and time them, with declared attributes alone, inside the process.
+
+Error counts and times of an *endpoint* are outcomes of a checkpoint and are not measured here (design section 2.2).
+Nothing is exported over a network; on request the figures go into the log.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import structlog
+from opentelemetry.metrics import get_meter
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import (
+    HistogramDataPoint,
+    InMemoryMetricReader,
+    MetricExporter,
+    MetricExportResult,
+    MetricReader,
+    MetricsData,
+    PeriodicExportingMetricReader,
+)
+from opentelemetry.sdk.metrics.view import View
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from opentelemetry.metrics import Meter
+
+CALLS: Final = "heldout.calls"
+CALL_DURATION: Final = "heldout.call.duration"
+ATTRIBUTES: Final = frozenset({"method", "status"})
+"""The only attributes that a measurement or a kept span may have."""
+
+SCOPE: Final = "heldout"
+OTHER: Final = "other"
+KEPT_SPANS: Final = 256
+_METHOD: Final = re.compile(r"/heldout\.v1\.[A-Za-z]{1,64}/[A-Za-z]{1,64}")
+_STATUS: Final = re.compile(r"[A-Z][A-Z_]{0,63}")
+
+
+class Metrics:
+    """Count calls by method and status.
+
+    Args:
+        meter: makes the instruments.
+    """
+
+    def __init__(self, meter: Meter) -> None:
+        self._calls = meter.create_counter(CALLS, unit="{call}", description="Calls that ended.")
+        self._durations = meter.create_histogram(CALL_DURATION, unit="s", description="Seconds from intent to answer.")
+
+    @classmethod
+    def standard(cls) -> Metrics:
+        """Return metrics of the process's own meters (see :func:`heldout_server.telemetry.configure`).
+
+        Before those are set the figures go nowhere.
+        """
+        return cls(get_meter(SCOPE))
+
+    def call(self, method: str, status: str, duration_s: float) -> None:
+        """Count one call.
+
+        Args:
+            method: full name; anything that is not shaped like a method of the contract is counted as ``other``.
+            status: ``OK`` or a reason code; anything else is counted as ``other``.
+            duration_s: seconds, at least 0.
+        """
+        attributes = {
+            "method": method if _METHOD.fullmatch(method) else OTHER,
+            "status": status if _STATUS.fullmatch(status) else OTHER,
+        }
+        self._calls.add(1, attributes)
+        self._durations.record(duration_s, attributes)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptSpan:
+    """Hold what is kept of a span: name, declared attributes, seconds."""
+
+    name: str
+    attributes: Mapping[str, Any]
+    duration_s: float
+
+
+class RecentSpans(SpanProcessor):
+    """Keep the newest spans in the process, without events, and without attributes that are not declared."""
+
+    def __init__(self) -> None:
+        self._kept: deque[KeptSpan] = deque(maxlen=KEPT_SPANS)
+
+    def on_end(self, span: ReadableSpan) -> None:
+        """Keep a span that ended."""
+        attributes = {key: value for key, value in (span.attributes or {}).items() if key in ATTRIBUTES}
+        duration_ns = (span.end_time or 0) - (span.start_time or 0)
+        self._kept.append(KeptSpan(name=span.name, attributes=attributes, duration_s=duration_ns / 1e9))
+
+    def spans(self) -> tuple[KeptSpan, ...]:
+        """Return what is kept, oldest first."""
+        return tuple(self._kept)
+
+
+class LogExporter(MetricExporter):
+    """Write each figure as one log line."""
+
+    def export(self, metrics_data: MetricsData, timeout_millis: float = 10_000, **_: Any) -> MetricExportResult:
+        """Write all figures; ``timeout_millis`` is for exporters that wait for a network."""
+        del timeout_millis
+        log = structlog.get_logger("metrics")
+        for fields in _figures(metrics_data):
+            log.info("metric", **fields)
+        return MetricExportResult.SUCCESS
+
+    def force_flush(self, timeout_millis: float = 10_000) -> bool:
+        """Return at once: nothing waits here."""
+        del timeout_millis
+        return True
+
+    def shutdown(self, timeout_millis: float = 30_000, **_: Any) -> None:
+        """Do nothing: there is nothing to close."""
+        del timeout_millis
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Telemetry:
+    """Hold the providers of a process.
+
+    Attributes:
+        metrics: what the edge counts with.
+        tracers: makes tracers; their spans end in ``spans``.
+        spans: the newest spans.
+        reader: reads the figures inside the process.
+    """
+
+    metrics: Metrics
+    tracers: TracerProvider
+    spans: RecentSpans
+    reader: InMemoryMetricReader
+    meters: MeterProvider
+
+    def shutdown(self) -> None:
+        """Write the last figures, if they go into the log, and end all threads."""
+        self.meters.shutdown()
+        self.tracers.shutdown()
+
+
+def configure_telemetry(*, metrics_interval_s: float = 0.0) -> Telemetry:
+    """Build the meters and tracers of a process.
+
+    Args:
+        metrics_interval_s: seconds between two rounds of metric lines in the log; 0 for none, and then no thread.
+    """
+    resource = Resource({"service.name": "heldout-server"})  # not Resource.create, which reads the environment
+    reader = InMemoryMetricReader()
+    readers: list[MetricReader] = [reader]
+    if metrics_interval_s:
+        interval_ms = metrics_interval_s * 1000
+        readers.append(PeriodicExportingMetricReader(LogExporter(), export_interval_millis=interval_ms))
+    views = [View(instrument_name="heldout.*", attribute_keys=set(ATTRIBUTES))]
+    meters = MeterProvider(readers, resource=resource, shutdown_on_exit=False, views=views)
+    tracers = TracerProvider(resource=resource, shutdown_on_exit=False)
+    spans = RecentSpans()
+    tracers.add_span_processor(spans)
+    return Telemetry(
+        metrics=Metrics(meters.get_meter(SCOPE)), tracers=tracers, spans=spans, reader=reader, meters=meters
+    )
+
+
+def _figures(data: MetricsData) -> Iterator[dict[str, Any]]:
+    for resource_metrics in data.resource_metrics:
+        for scope_metrics in resource_metrics.scope_metrics:
+            for metric in scope_metrics.metrics:
+                for point in metric.data.data_points:
+                    if isinstance(point, HistogramDataPoint):
+                        figure = {"value": point.sum, "count": point.count}
+                    else:
+                        figure = {"value": getattr(point, "value", 0)}
+                    yield {"metric": metric.name, **figure, **(point.attributes or {})}

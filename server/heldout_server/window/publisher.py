@@ -1,0 +1,90 @@
+"""The writing side of ``published.db``: the vault half alone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from heldout_server.database import Database
+from heldout_server.errors import IntegrityError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from heldout_server.database import Connection
+    from heldout_server.ports.environment import Clock
+    from heldout_server.ports.keys import KeyRing
+
+DATABASE: Final = "published"
+
+MIGRATIONS: Final = (
+    """
+    CREATE TABLE releases (
+        sequence INTEGER PRIMARY KEY AUTOINCREMENT,
+        release_id TEXT NOT NULL UNIQUE,
+        document BLOB NOT NULL,
+        receipt BLOB NOT NULL,
+        inserted_s INTEGER NOT NULL
+    ) STRICT;
+    CREATE TABLE states (
+        name TEXT PRIMARY KEY,
+        document BLOB NOT NULL,
+        updated_s INTEGER NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    """,
+)
+
+MINUTE_S: Final = 60
+
+
+class SqlPublisher:
+    """Write what is published. A document is never changed and never taken back."""
+
+    def __init__(self, database: Database, *, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    @classmethod
+    def open(cls, path: Path, *, keys: KeyRing, clock: Clock) -> SqlPublisher:
+        """Open ``published.db``, or create it. Readers open it after this.
+
+        Raises:
+            StorageError: the file cannot be opened, or not with this key.
+            IntegrityError: it was written by a newer version.
+        """
+        return cls(Database.open(path, keys.database_key(DATABASE), MIGRATIONS), clock=clock)
+
+    def close(self) -> None:
+        """Close the database, after what was begun."""
+        self._database.close()
+
+    async def insert(self, release_id: str, document: bytes, receipt: bytes) -> None:
+        """Publish a document. Idempotent by release id.
+
+        Raises:
+            IntegrityError: another document stands under this id.
+        """
+        await self._database.write(lambda connection: self._insert(connection, release_id, document, receipt))
+
+    def _insert(self, connection: Connection, release_id: str, document: bytes, receipt: bytes) -> None:
+        row = connection.execute("SELECT document FROM releases WHERE release_id = ?", (release_id,)).fetchone()
+        if row is None:
+            connection.execute(
+                "INSERT INTO releases (release_id, document, receipt, inserted_s) VALUES (?, ?, ?, ?)",
+                (release_id, document, receipt, self._minute_s()),
+            )
+        elif row[0] != document:
+            raise IntegrityError(f"{release_id}: another document is published", reason="PUBLISHED_DIFFERENTLY")
+
+    async def put_state(self, name: str, document: bytes) -> None:
+        """Replace a standing document: ``cards`` or ``budget``."""
+        await self._database.write(
+            lambda connection: connection.execute(
+                "INSERT INTO states (name, document, updated_s) VALUES (?, ?, ?) "
+                "ON CONFLICT DO UPDATE SET document = excluded.document, updated_s = excluded.updated_s",
+                (name, document, self._minute_s()),
+            )
+        )
+
+    def _minute_s(self) -> int:
+        # Whole minutes, as everywhere in the window half: an exact time would tell how long a run took.
+        return int(self._clock.now_s()) // MINUTE_S * MINUTE_S

@@ -1,0 +1,192 @@
+"""Every RPC, driven by the descriptors: who may call it, and what becomes of bad input.
+
+A method that is added to the contract is covered here without being listed.
+"""
+
+import json
+
+import grpc
+import pytest
+from google.rpc import error_details_pb2, status_pb2
+
+from conftest import ROLES
+from heldout_server.api.contract import methods
+from heldout_server.api.status import REFUSED, TABLE
+
+METHODS = sorted(methods())
+OWN = "/heldout.v1."
+ALLOWED = {
+    "trainer": {"FindingsService/*"},
+    "bank_tester": {
+        "BankService/*",
+        "EvaluationService/*",
+        "CheckpointService/*",
+        "FindingsService/ListReleases",
+        "FindingsService/GetRelease",
+        "FindingsService/ListCards",
+        "FindingsService/GetBudget",
+        "FindingsService/ListScores",
+    },
+    "run_tester": {
+        "EvaluationService/ProposeRun",
+        "EvaluationService/ApproveRun",
+        "EvaluationService/StartRun",
+        "EvaluationService/CancelRun",
+        "EvaluationService/GetRun",
+        "EvaluationService/ListRuns",
+        "CheckpointService/*",
+        "FindingsService/ListReleases",
+        "FindingsService/GetRelease",
+        "FindingsService/ListCards",
+        "FindingsService/GetBudget",
+        "FindingsService/ListScores",
+    },
+    "auditor": {
+        "AuditService/*",
+        "FindingsService/ListReleases",
+        "FindingsService/GetRelease",
+        "FindingsService/ListCards",
+        "FindingsService/GetBudget",
+        "FindingsService/ListScores",
+    },
+    "operator": {"CheckpointService/*"},
+    "key_holder": set(),
+}
+MESSAGES = {status.message for _, status in TABLE} | {"something failed inside"}
+
+
+def may(role, method):
+    service, name = method.removeprefix(OWN).split("/")
+    return bool({f"{service}/*", f"{service}/{name}"} & ALLOWED[role])
+
+
+def channel_of(lab, role):
+    profile = lab.profile(role)
+    credentials = grpc.ssl_channel_credentials(profile.authority, profile.key, profile.certificate)
+    return grpc.aio.secure_channel(
+        profile.address, credentials, options=(("grpc.ssl_target_name_override", "localhost"),)
+    )
+
+
+def is_streaming(name):
+    service, method = name.removeprefix("/").split("/")
+    del service
+    return {"ImportPrompts": "request", "WatchRun": "answer"}.get(method, "none")
+
+
+async def call(channel, name, payload):
+    """Send raw bytes, and return the status code, its reason and its message; OK has no reason."""
+    shape = is_streaming(name)
+    try:
+        if shape == "request":
+
+            async def one():
+                yield payload
+
+            await channel.stream_unary(name)(one(), timeout=5)
+        elif shape == "answer":
+            async for _ in channel.unary_stream(name)(payload, timeout=5):
+                pass
+        else:
+            await channel.unary_unary(name)(payload, timeout=5)
+    except grpc.aio.AioRpcError as error:
+        info = error_details_pb2.ErrorInfo()
+        for key, value in error.trailing_metadata() or ():
+            if key == "grpc-status-details-bin":
+                status_pb2.Status.FromString(value).details[0].Unpack(info)
+        return error.code(), info.reason, error.details()
+    return grpc.StatusCode.OK, "", ""
+
+
+async def entries_of(lab, half):
+    auditor = await lab.client("auditor")
+    head = (await auditor.audit.head(half)).head
+    found = []
+    async for page in auditor.audit.entries(half, start=0, stop=head.size):
+        found += [json.loads(entry) for entry in page]
+    return found
+
+
+def test_every_method_has_a_row_in_the_matrix():
+    for name in METHODS:
+        assert any(may(role, name) for role in ROLES), name
+
+
+async def test_every_role_may_call_exactly_what_it_may_and_denials_are_recorded(lab):
+    for role in ROLES:
+        async with channel_of(lab, role) as channel:
+            for name in METHODS:
+                code, reason, message = await call(channel, name, b"")
+                if may(role, name):
+                    assert reason != "REFUSED" or code is not grpc.StatusCode.PERMISSION_DENIED or role != "bank_tester"
+                else:
+                    assert (code, reason, message) == (REFUSED.code, "REFUSED", REFUSED.message), (role, name)
+    recorded = {
+        (entry["role"], entry["name"]): entry["details"]["decision"]
+        for half in ("vault", "window")
+        for entry in await entries_of(lab, half)
+        if entry["kind"] == "intent"
+    }
+    for role in ROLES:
+        for name in METHODS:
+            assert recorded[role, name] == ("allow" if may(role, name) else "deny"), (role, name)
+
+
+BAD = {
+    "malformed": b"\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff",
+    "truncated": b"\x0a\x7fabc",
+    "wrong type": b"\x0d\x01\x02\x03\x04" * 3,
+    "invalid UTF-8": b"\x0a\x02\xc3\x28",
+    "control characters": b"\x0a\x06a\x00\x07\x1b[m",
+    "long text": b"\x0a\x90\x4e" + b"a" * 10_000,
+}
+
+
+@pytest.mark.parametrize("kind", sorted(BAD))
+async def test_bad_input_gets_a_fixed_message_is_recorded_and_changes_nothing(lab, kind):
+    tester = await lab.client("bank_tester")
+    before = await tester.bank.stats(), await tester.runs.list(), await (await lab.client("trainer")).findings.scores()
+    for role in ("bank_tester", "trainer", "auditor"):
+        async with channel_of(lab, role) as channel:
+            for name in METHODS:
+                code, reason, message = await call(channel, name, BAD[kind])
+                if code is grpc.StatusCode.OK:
+                    continue  # an unknown field in a request that asks for nothing is no fault in protobuf
+                assert reason in {"INVALID_REQUEST", "REFUSED", "NOT_FOUND"}, (role, name, code, message)
+                assert message in MESSAGES
+    after = await tester.bank.stats(), await tester.runs.list(), await (await lab.client("trainer")).findings.scores()
+    assert after[1:] == before[1:]
+    assert after[0].live == before[0].live
+    outcomes = [e for h in ("vault", "window") for e in await entries_of(lab, h) if e["kind"] == "outcome"]
+    assert sum(e["details"]["status"] == "INVALID_REQUEST" for e in outcomes) > 5
+
+
+async def test_a_method_that_does_not_exist_is_refused_and_recorded_without_its_name(lab):
+    async with channel_of(lab, "trainer") as channel:
+        code, reason, _ = await call(channel, "/heldout.v1.BankService/DumpEverything", b"")
+    assert (code, reason) == (grpc.StatusCode.UNIMPLEMENTED, "UNKNOWN_METHOD")
+    names = [entry["name"] for entry in await entries_of(lab, "window")]
+    assert "unknown-method" in names
+    assert not any("Dump" in name for name in names)
+
+
+async def test_an_oversize_message_is_refused_before_the_handler(lab):
+    async with channel_of(lab, "bank_tester") as channel:
+        code, _, _ = await call(channel, "/heldout.v1.BankService/GetPrompt", b"\x0a" + b"a" * (9 << 20))
+    assert code is grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+async def test_there_is_no_reflection(lab):
+    async with channel_of(lab, "trainer") as channel:
+        code, _, _ = await call(channel, "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo", b"")
+    assert code is grpc.StatusCode.UNIMPLEMENTED
+
+
+async def test_without_a_client_certificate_nobody_gets_in(lab):
+    profile = lab.profile("trainer")
+    credentials = grpc.ssl_channel_credentials(profile.authority)
+    async with grpc.aio.secure_channel(
+        profile.address, credentials, options=(("grpc.ssl_target_name_override", "localhost"),)
+    ) as channel:
+        code, _, _ = await call(channel, METHODS[0], b"")
+    assert code is grpc.StatusCode.UNAVAILABLE

@@ -1,0 +1,174 @@
+"""The ``heldout-server`` command as an operator meets it: it starts fast, or says in a line why it does not."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+COMMAND = [str(Path(sys.executable).parent / "heldout-server")]
+ENVIRONMENT = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), "NO_COLOR": "1"}
+
+
+def run(*arguments):
+    return subprocess.run(
+        [*COMMAND, *map(str, arguments)], capture_output=True, text=True, timeout=30, check=False, env=ENVIRONMENT
+    )
+
+
+def snapshot(folder):
+    return {
+        str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None
+        for path in sorted(folder.rglob("*"))
+        if not path.is_socket()
+    }
+
+
+def refused(folder, *, says):
+    """Start it, and check that it says why it does not, in few words, and leaves everything as it was."""
+    before = snapshot(folder)
+    result = run("serve", "--config", folder / "config.toml")
+    assert result.returncode == 2, result.stderr
+    assert says in result.stderr
+    assert "Traceback" not in result.stderr
+    assert len(result.stderr.strip().splitlines()) <= 2, result.stderr
+    assert snapshot(folder) == before
+
+
+def test_serve_starts_says_so_and_stops_on_sigterm(installed):
+    process = subprocess.Popen(
+        [*COMMAND, "serve", "--config", str(installed / "config.toml")],
+        stderr=subprocess.PIPE,
+        text=True,
+        env=ENVIRONMENT,
+    )
+    try:
+        for line in process.stderr:
+            if found := re.search(r"healthy after ([\d.]+) s", line):
+                break
+        assert found is not None
+        assert float(found.group(1)) < 5  # the aim is 1.5 on an idle machine; tests share their cores
+    finally:
+        process.send_signal(signal.SIGTERM)
+        rest = process.stderr.read()
+        process.stderr.close()
+        assert process.wait(timeout=20) == 0, rest
+    assert "stopped" in rest
+    # What it wrote opens again.
+    second = subprocess.Popen(
+        [*COMMAND, "serve", "--config", str(installed / "config.toml")],
+        stderr=subprocess.PIPE,
+        text=True,
+        env=ENVIRONMENT,
+    )
+    try:
+        assert any("healthy after" in line for line in second.stderr)
+    finally:
+        second.terminate()
+        second.stderr.close()
+        assert second.wait(timeout=20) == 0
+
+
+def test_a_wrong_root_key_opens_nothing_and_damages_nothing(installed):
+    key = installed / "keys" / "root.key"
+    key.write_text(("0" if key.read_text()[0] != "0" else "1") + key.read_text()[1:])
+    refused(installed, says="root")
+
+
+def test_a_missing_key_is_named(installed):
+    (installed / "keys" / "root.key").unlink()
+    refused(installed, says="root.key")
+
+
+def test_a_policy_that_was_edited_is_no_policy(installed):
+    document = installed / "policy" / "release.toml"
+    document.write_text(document.read_text().replace("bits_per_prompt = 8", "bits_per_prompt = 80"))
+    refused(installed, says="not signed")
+
+
+def test_a_policy_that_is_missing_stops_the_start(installed):
+    (installed / "policy" / "release.toml").unlink()
+    refused(installed, says="release.toml")
+
+
+def test_an_authorization_that_does_not_parse_stops_the_start(installed):
+    (installed / "policy" / "authorization.cedar").write_text("permit (everything);")
+    refused(installed, says="authorization.cedar")
+
+
+def test_a_method_without_a_rule_stops_the_start(installed):
+    document = installed / "policy" / "authorization.cedar"
+    document.write_text(
+        document.read_text().replace("/heldout.v1.BankService/OpenEpoch", "/heldout.v1.BankService/Gone")
+    )
+    refused(installed, says="OpenEpoch")
+
+
+def test_principals_that_join_duties_stop_the_start(installed):
+    document = installed / "policy" / "principals.toml"
+    document.write_text(
+        document.read_text() + '\n[[principal]]\nidentity = "spiffe://heldout.example/trainer"\nrole = "bank_tester"\n'
+    )
+    refused(installed, says="principals.toml")
+
+
+def test_a_config_with_a_slip_of_the_pen_names_the_line(installed):
+    path = installed / "config.toml"
+    path.write_text(path.read_text().replace("[watch]\n", "[watch]\npol_s = 3\n"))
+    refused(installed, says="line")
+
+
+def test_a_config_that_is_not_there(tmp_path):
+    result = run("serve", "--config", tmp_path / "config.toml")
+    assert result.returncode == 2
+    assert "config.toml" in result.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_database_of_another_key_is_refused_and_left_alone(installed, tmp_path):
+    (installed / "vault" / "audit.db").write_bytes(os.urandom(8192))
+    refused(installed, says="audit.db")
+
+
+def test_init_refuses_a_folder_that_holds_something(tmp_path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "precious").write_text("x")
+    result = run("init", tmp_path / "a")
+    assert result.returncode == 2
+    assert "not empty" in result.stderr
+    assert (tmp_path / "a" / "precious").read_text() == "x"
+
+
+def test_a_policy_is_signed_and_shown(installed):
+    document = installed / "policy" / "release.toml"
+    document.write_text(document.read_text().replace("releases_per_epoch = 3", "releases_per_epoch = 4"))
+    signed = run("policy", "sign", document, "--key", installed / "pki" / "policy_signer.key")
+    assert signed.returncode == 0, signed.stderr
+    shown = run("policy", "show", document)
+    assert "releases an epoch: 4" in shown.stdout + shown.stderr
+    assert "95.2%" in (shown.stdout + shown.stderr).replace(" %", "%")
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["serve", "--help"], ["init", "--help"], ["policy", "--help"]])
+def test_help_fits_80_columns_and_shows_an_example(arguments):
+    result = run(*arguments)
+    assert result.returncode == 0
+    assert all(len(line) <= 80 for line in result.stdout.splitlines())
+
+
+def test_the_installed_folder_can_be_moved(installed, tmp_path):
+    moved = tmp_path / "b"
+    shutil.move(installed, moved)
+    process = subprocess.Popen(
+        [*COMMAND, "serve", "--config", str(moved / "config.toml")], stderr=subprocess.PIPE, text=True, env=ENVIRONMENT
+    )
+    try:
+        assert any("healthy after" in line for line in process.stderr)
+    finally:
+        process.terminate()
+        process.stderr.close()
+        assert process.wait(timeout=20) == 0

@@ -1,0 +1,154 @@
+"""The release policy is read exactly, and whatever is not understood is refused."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from decimal import Decimal
+from importlib import resources
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from heldout_policy.errors import PolicyError
+from heldout_policy.release_policy import parse_release_policy, policy_digest
+
+DEFAULT = resources.files("heldout_policy").joinpath("defaults/release.toml").read_text(encoding="utf-8")
+
+
+def changed(old: str, new: str) -> str:
+    assert DEFAULT.count(old) == 1
+    return DEFAULT.replace(old, new)
+
+
+def test_the_shipped_document_says_what_the_design_says():
+    policy = parse_release_policy(DEFAULT)
+
+    assert (policy.profile, policy.publish, policy.approval_roles) == ("private", "on_completion", ())
+    assert (policy.bits_per_prompt, policy.releases_per_epoch, policy.full_every) == (8, 25, 5)
+    assert (policy.minimum_units_per_cell, policy.grid_fraction) == (30, Decimal("0.5"))
+    assert (policy.harmful.technique, policy.harmful.non_answers) == (Decimal("0.45"), Decimal("0.03"))
+    assert (policy.harmful.stack, policy.harmful.category) == (Decimal("0.225"), Decimal("0.18"))
+    assert (policy.harmful.reserve, policy.benign.reserve) == (Decimal("0.115"), Decimal("0.1"))
+    assert policy.benign.over_refusal == Decimal("0.9")
+
+
+def test_the_budget_is_bits_times_ln_2_in_billionths_rounded_down():
+    policy = parse_release_policy(DEFAULT)
+
+    assert policy.budget_nano_rho == 5_545_177_444  # 8 ln 2 = 5.545177444479…
+    assert policy.budget_nano_rho == math.floor(8 * math.log(2) * 1e9)
+
+
+def test_the_digest_is_over_the_bytes_as_they_were_signed():
+    assert policy_digest(b"a = 1\n") == hashlib.sha256(b"a = 1\n").hexdigest()
+    assert policy_digest(b"a = 1\n") != policy_digest(b"a = 1")
+
+
+def test_roles_that_must_approve_are_kept_in_their_order():
+    policy = parse_release_policy(changed("roles = []", 'roles = ["run_tester", "bank_tester"]'))
+
+    assert policy.approval_roles == ("run_tester", "bank_tester")
+
+
+def test_a_fraction_of_a_bit_and_a_whole_share_are_numbers_too():
+    text = changed("bits_per_prompt = 8", "bits_per_prompt = 0.5")
+    text = text.replace("over_refusal = 0.9", "over_refusal = 1").replace("reserve = 0.1\n", "reserve = 0\n")
+    policy = parse_release_policy(text)
+
+    assert policy.budget_nano_rho == 346_573_590
+    assert policy.benign.over_refusal == 1
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "key"),
+    [
+        ('profile = "private"', 'profile = "exact"', "profile"),
+        ('profile = "private"', "profile = 1", "profile"),
+        ("bits_per_prompt = 8", "bits_per_prompt = 0", "bits_per_prompt"),
+        ("bits_per_prompt = 8", "bits_per_prompt = -1", "bits_per_prompt"),
+        ("bits_per_prompt = 8", "bits_per_prompt = 64.1", "bits_per_prompt"),
+        ("bits_per_prompt = 8", "bits_per_prompt = nan", "bits_per_prompt"),
+        ("bits_per_prompt = 8", "bits_per_prompt = inf", "bits_per_prompt"),
+        ("bits_per_prompt = 8", "bits_per_prompt = true", "bits_per_prompt"),
+        ("bits_per_prompt = 8", 'bits_per_prompt = "8"', "bits_per_prompt"),
+        ("releases_per_epoch = 25", "releases_per_epoch = 0", "releases_per_epoch"),
+        ("releases_per_epoch = 25", "releases_per_epoch = 10001", "releases_per_epoch"),
+        ("releases_per_epoch = 25", "releases_per_epoch = 25.0", "releases_per_epoch"),
+        ("releases_per_epoch = 25", "releases_per_epoch = true", "releases_per_epoch"),
+        ("full_every = 5", "full_every = 0", "full_every"),
+        ("full_every = 5", "full_every = 26", "full_every"),
+        ("minimum_units_per_cell = 30", "minimum_units_per_cell = 1", "minimum_units_per_cell"),
+        ("grid_fraction = 0.5", "grid_fraction = 0.51", "grid_fraction"),
+        ("grid_fraction = 0.5", "grid_fraction = 0.0", "grid_fraction"),
+        ("technique = 0.45", "technique = 0.451", "shares.harmful"),
+        ("technique = 0.45", "technique = -0.1", "shares.harmful.technique"),
+        ("over_refusal = 0.9", "over_refusal = 1.1", "shares.benign.over_refusal"),
+        ("over_refusal = 0.9", "over_refusal = 0.91", "shares.benign"),
+        ("roles = []", 'roles = ["trainer"]', "approvals.roles"),
+        ("roles = []", 'roles = ["run_tester", "run_tester"]', "approvals.roles"),
+        ("roles = []", 'roles = "run_tester"', "approvals.roles"),
+        ("roles = []", "roles = [[]]", "approvals.roles"),
+        ('publish = "on_completion"', 'publish = "weekly"', "schedule.publish"),
+    ],
+)
+def test_a_value_out_of_its_rule_is_refused_by_key(old: str, new: str, key: str):
+    with pytest.raises(PolicyError) as caught:
+        parse_release_policy(changed(old, new))
+
+    assert caught.value.key == key
+    assert caught.value.document == "release.toml"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "key"),
+    [
+        ('profile = "private"', 'profile = "private"\nextra = 1', "extra"),
+        ("technique = 0.45", "technique = 0.45\nextra = 0.0", "shares.harmful.extra"),
+        ("over_refusal = 0.9", "over_refusal = 0.9\nextra = 0.0", "shares.benign.extra"),
+        ("roles = []", "roles = []\nextra = []", "approvals.extra"),
+        ('publish = "on_completion"', 'publish = "on_completion"\nday = 1', "schedule.day"),
+        ("[shares.benign]", "[shares.other]\n[shares.benign]", "shares.other"),
+        ("bits_per_prompt = 8", "", "bits_per_prompt"),
+        ("stack = 0.225", "", "shares.harmful.stack"),
+        ("roles = []", "", "approvals.roles"),
+        ('[schedule]\npublish = "on_completion"', "", "schedule"),
+    ],
+)
+def test_a_key_too_many_or_too_few_is_refused(old: str, new: str, key: str):
+    with pytest.raises(PolicyError) as caught:
+        parse_release_policy(changed(old, new))
+
+    assert caught.value.key == key
+
+
+def test_a_table_that_is_a_value_is_refused():
+    text = DEFAULT.split("[shares.harmful]", maxsplit=1)[0] + "shares = 1\n[approvals]\nroles = []\n[schedule]\n"
+
+    with pytest.raises(PolicyError) as caught:
+        parse_release_policy(text + 'publish = "on_completion"\n')
+
+    assert caught.value.key == "shares"
+
+
+@pytest.mark.parametrize("text", ["profile =", "a = 1\na = 2\n", "a = 1e9999999999999999999\n", "a = " + "9" * 5000])
+def test_what_is_not_toml_is_refused(text: str):
+    with pytest.raises(PolicyError, match="not TOML"):
+        parse_release_policy(text)
+
+
+@given(st.lists(st.integers(0, 1000), min_size=5, max_size=5))
+def test_shares_hold_only_while_they_sum_to_at_most_one(thousandths: list[int]):
+    before, after = DEFAULT.split("[shares.harmful]")
+    names = ("technique", "non_answers", "stack", "category", "reserve")
+    lines = [f"{name} = {Decimal(share) / 1000:f}" for name, share in zip(names, thousandths, strict=True)]
+    text = "\n".join([before, "[shares.harmful]", *lines, "[shares.benign]", after.split("[shares.benign]")[1]])
+
+    if sum(thousandths) <= 1000:
+        shares = parse_release_policy(text).harmful
+        kept = (shares.technique, shares.non_answers, shares.stack, shares.category, shares.reserve)
+        assert [int(share * 1000) for share in kept] == thousandths
+    else:
+        with pytest.raises(PolicyError, match="sum to more than 1"):
+            parse_release_policy(text)

@@ -1,0 +1,86 @@
+"""A source, a staging folder, and a registry over both."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from heldout_server.checkpoints import FolderCheckpoints
+
+MODEL = b"\x10\x00\x00\x00\x00\x00\x00\x00{'weights': [1]}"
+
+
+class FixedKeys:
+    def database_key(self, name):
+        return hashlib.sha256(name.encode()).digest()
+
+
+class FixedClock:
+    def now_s(self):
+        return 1_750_000_000.75
+
+    def monotonic_s(self):
+        return 0.0
+
+
+@dataclass
+class Place:
+    """Hold the folders, and put checkpoints into the source."""
+
+    folder: Path
+
+    @property
+    def source(self):
+        return self.folder / "source"
+
+    @property
+    def staging(self):
+        return self.folder / "staging"
+
+    def open(self):
+        return FolderCheckpoints.open(
+            self.folder / "checkpoints.db",
+            keys=FixedKeys(),
+            clock=FixedClock(),
+            source=self.source,
+            staging=self.staging,
+        )
+
+    def put(self, name="nova-1", files=None, *, manifest=None, ready_s=1000):
+        """Write a checkpoint and, unless ``ready_s`` is None, its marker; return its folder."""
+        folder = self.source / name
+        folder.mkdir()
+        if manifest is None:
+            manifest = f'name = "{name}"\nline = "nova"\nruntime = "scripted"\n'
+        if manifest:
+            (folder / "checkpoint.toml").write_text(manifest)
+        for path, content in ({"model.safetensors": MODEL} if files is None else files).items():
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            (folder / path).write_bytes(content)
+        if ready_s is not None:
+            self.mark(name, ready_s)
+        return folder
+
+    def mark(self, name, ready_s=1000):
+        marker = self.source / name / "READY"
+        marker.touch()
+        os.utime(marker, (ready_s, ready_s))
+
+
+@pytest.fixture
+def place(tmp_path):
+    place = Place(tmp_path)
+    place.source.mkdir()
+    place.staging.mkdir()
+    return place
+
+
+@pytest.fixture
+def registry(place):
+    registry = place.open()
+    yield registry
+    registry.close()

@@ -1,0 +1,305 @@
+from __future__ import annotations
+
+import hashlib
+import os
+import threading
+
+import pytest
+
+from heldout_server.checkpoints import intake, walk
+from heldout_server.checkpoints.intake import Stopped, digest_folder, stage
+from heldout_server.checkpoints.refusal import Unacceptable
+from heldout_server.errors import StorageError
+
+
+@pytest.fixture
+def take_in(place):
+    def take_in(name="nova-1", stop=None):
+        return stage(place.source / name, name=name, staging=place.staging, stop=stop or threading.Event())
+
+    return take_in
+
+
+def refusal(take_in, place, name="nova-1"):
+    """Return why a checkpoint is refused, having seen that nothing of it stays and nothing of it is quoted."""
+    with pytest.raises(Unacceptable) as caught:
+        take_in(name)
+    assert list(place.staging.iterdir()) == []
+    assert str(caught.value) == f"the checkpoint is refused: {caught.value.code.value}"
+    assert caught.value.__context__ is None or caught.value.__suppress_context__
+    return caught.value.code.value
+
+
+def test_files_are_copied_as_they_are_and_made_read_only(place, take_in):
+    place.put(files={"model.gguf": b"GGUF" * 500_000, "tokenizer/vocab.json": b"{}", "empty": b""})
+    staged = take_in()
+    folder = place.staging / "nova-1"
+    assert (folder / "model.gguf").read_bytes() == b"GGUF" * 500_000
+    assert sorted(path.name for path in folder.iterdir()) == ["checkpoint.toml", "empty", "model.gguf", "tokenizer"]
+    assert {path.stat().st_mode & 0o777 for path in folder.rglob("*") if path.is_file()} == {0o444}
+    assert {path.stat().st_mode & 0o777 for path in (folder, folder / "tokenizer")} == {0o555}
+    assert staged.manifest.line == "nova"
+
+
+def test_the_digest_is_over_the_sorted_paths_digests_and_sizes(place, take_in):
+    folder = place.put(files={"b": b"bee", "a/c": b""})
+    manifest = (folder / "checkpoint.toml").read_bytes()
+    lines = b"".join(
+        b"%s\0%s\0%d\n" % (path, hashlib.sha256(content).hexdigest().encode(), len(content))
+        for path, content in ((b"a/c", b""), (b"b", b"bee"), (b"checkpoint.toml", manifest))
+    )
+    digest = take_in().digest
+    assert digest == hashlib.sha256(lines).hexdigest()
+    assert digest_folder(place.staging / "nova-1", stop=threading.Event()) == digest
+
+
+def test_the_marker_is_no_part_of_the_checkpoint_but_one_below_is(place, take_in):
+    folder = place.put(files={"a": b"1"})
+    (folder / "READY").write_text("written by whoever")
+    first = take_in().digest
+    (folder / "READY").write_text("something else")
+    assert take_in().digest == first
+    (folder / "sub").mkdir()
+    (folder / "sub" / "READY").touch()
+    assert take_in().digest != first
+
+
+@pytest.mark.parametrize("where", ["file", "folder", "marker", "dangling"])
+def test_links_are_refused(place, take_in, where):
+    folder = place.put()
+    (place.folder / "outside").mkdir()
+    (place.folder / "outside" / "secret").write_text("canary")
+    match where:
+        case "file":
+            (folder / "link").symlink_to(place.folder / "outside" / "secret")
+        case "folder":
+            (folder / "link").symlink_to(place.folder / "outside")
+        case "marker":
+            (folder / "READY").unlink()
+            (folder / "READY").symlink_to(place.folder / "outside" / "secret")
+        case "dangling":
+            (folder / "link").symlink_to("nowhere")
+    assert refusal(take_in, place) == "symlink"
+
+
+def test_a_hard_link_is_a_file_like_any_other(place, take_in):
+    folder = place.put()
+    os.link(folder / "model.safetensors", folder / "again.safetensors")
+    assert len(take_in().digest) == 64
+
+
+def test_a_pipe_is_refused_and_not_waited_for(place, take_in):
+    os.mkfifo(place.put() / "pipe")
+    assert refusal(take_in, place) == "special_file"
+
+
+@pytest.mark.parametrize("name", ["a..b", "a\nb", "a\x1bb", "a\\b", "a\u202eb", b"a\xffb"])
+def test_names_that_mislead_are_refused(place, take_in, name):
+    (place.put() / os.fsdecode(name)).touch()
+    assert refusal(take_in, place) == "bad_name"
+
+
+@pytest.mark.parametrize(
+    ("files", "reason"),
+    [
+        ({}, "empty"),
+        ({"model.pt": b"x"}, "pickle"),
+        ({"model": b"\x80\x04\x95"}, "pickle"),
+        ({"code/model.py": b""}, "code"),
+        ({"model.dat": b"PK\x03\x04"}, "archive"),
+    ],
+)
+def test_what_may_not_come_in_is_refused(place, take_in, files, reason):
+    place.put(files=files)
+    assert refusal(take_in, place) == reason
+
+
+@pytest.mark.parametrize(
+    ("manifest", "reason"),
+    [
+        (False, "manifest_missing"),
+        ("canary canary", "manifest_invalid"),
+        ('name = "other"\nline = "nova"\nruntime = "scripted"\n', "name_mismatch"),
+    ],
+)
+def test_a_manifest_must_be_there_and_name_its_folder(place, take_in, manifest, reason):
+    place.put(manifest=manifest)
+    assert refusal(take_in, place) == reason
+
+
+def test_a_folder_with_a_marker_alone_is_empty(place, take_in):
+    place.put(files={}, manifest=False)
+    assert refusal(take_in, place) == "empty"
+
+
+def test_a_manifest_larger_than_its_bound_is_refused_unread(place, take_in, monkeypatch):
+    monkeypatch.setattr(intake, "MAX_MANIFEST_BYTES", 20)
+    place.put()
+    assert refusal(take_in, place) == "manifest_invalid"
+
+
+@pytest.mark.parametrize(
+    ("listed", "reason"),
+    [
+        ({"a": b"1"}, None),
+        ({"a": b"2"}, "files_mismatch"),
+        ({"a": b"1", "b": b"1"}, "files_mismatch"),
+        ({}, "files_mismatch"),
+    ],
+)
+def test_files_that_a_manifest_lists_must_be_there_and_be_those(place, take_in, listed, reason):
+    files = "".join(f'"{path}" = "{hashlib.sha256(content).hexdigest()}"\n' for path, content in listed.items())
+    place.put(files={"a": b"1"}, manifest=f'name = "nova-1"\nline = "nova"\nruntime = "scripted"\n[files]\n{files}')
+    if reason is None:
+        assert len(take_in().digest) == 64
+    else:
+        assert refusal(take_in, place) == reason
+
+
+def test_too_many_files_and_too_deep_folders_are_refused(place, take_in, monkeypatch):
+    place.put(files={f"{n}": b"" for n in range(9)})
+    place.put("deep", files={"/".join("d" * 20): b""})
+    monkeypatch.setattr(walk, "MAX_FILES", 8)
+    assert refusal(take_in, place) == "too_many_files"
+    assert refusal(take_in, place, "deep") == "too_many_files"
+
+
+def _grow(path):
+    with path.open("ab") as file:
+        file.write(b"more")
+
+
+def _rewrite(path):
+    content = path.read_bytes()
+    path.write_bytes(content[::-1])
+    os.utime(path, ns=(1, 1))
+
+
+def _shrink(path):
+    os.truncate(path, 1)
+
+
+def _add(path):
+    (path.parent / "late.json").write_text("{}")
+
+
+def _remove(path):
+    path.unlink()
+
+
+@pytest.mark.parametrize("meddle", [_grow, _rewrite, _shrink, _add, _remove])
+def test_what_changes_while_it_is_read_is_refused(place, take_in, monkeypatch, meddle):
+    """The change happens while the second chunk of the last file is asked for, or between two files."""
+    folder = place.put(files={"a": b"a", "model.gguf": b"G" * (intake.CHUNK_BYTES + 10)})
+    target, real, reads = folder / "model.gguf", intake._read_chunk, []
+
+    def read_chunk(file, stop):
+        reads.append(file)
+        if len(reads) == (3 if meddle is _remove else 6):  # 2 reads for the manifest, 2 for a, then 3 for the model
+            meddle(target)
+        return real(file, stop)
+
+    monkeypatch.setattr(intake, "_read_chunk", read_chunk)
+    assert refusal(take_in, place) == "changed_while_read"
+
+
+def test_a_file_that_is_swapped_for_a_link_is_refused_and_not_followed(place, take_in, monkeypatch):
+    folder = place.put(files={"a": b"a", "b": b"b"})
+    real = intake._read_chunk
+
+    def read_chunk(file, stop):
+        if not (folder / "b").is_symlink():
+            (folder / "b").unlink()
+            (folder / "b").symlink_to("/etc/hostname")
+        return real(file, stop)
+
+    monkeypatch.setattr(intake, "_read_chunk", read_chunk)
+    assert refusal(take_in, place) == "symlink"
+
+
+def test_a_file_that_is_swapped_for_a_pipe_is_refused_and_not_waited_for(place, take_in, monkeypatch):
+    folder = place.put(files={"a": b"a", "b": b"b"})
+    real = intake._read_chunk
+
+    def read_chunk(file, stop):
+        if (folder / "b").is_file():
+            (folder / "b").unlink()
+            os.mkfifo(folder / "b")
+        return real(file, stop)
+
+    monkeypatch.setattr(intake, "_read_chunk", read_chunk)
+    assert refusal(take_in, place) == "special_file"
+
+
+def test_a_file_in_a_folder_below_is_opened_from_folder_to_folder(place, take_in, monkeypatch):
+    folder = place.put(files={"a": b"a", "deep/er/b": b"b"})
+    real = intake._read_chunk
+
+    def read_chunk(file, stop):
+        if not (folder / "deep").is_symlink():
+            (folder / "deep").rename(place.folder / "elsewhere")
+            (folder / "deep").symlink_to(place.folder / "elsewhere")
+        return real(file, stop)
+
+    monkeypatch.setattr(intake, "_read_chunk", read_chunk)
+    assert refusal(take_in, place) in {"symlink", "changed_while_read"}
+
+
+def test_a_source_that_is_gone_has_changed(take_in, place):
+    assert refusal(take_in, place, "gone") == "changed_while_read"
+
+
+def test_a_full_disk_is_no_fault_of_the_checkpoint_and_leaves_nothing_behind(place, take_in, monkeypatch):
+    place.put()
+
+    def fsync(_descriptor):
+        raise OSError(28, "No space left on device", "/a/path")
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    with pytest.raises(StorageError) as caught:
+        take_in()
+    assert str(caught.value) == "a checkpoint's disk fails: ENOSPC"
+    assert list(place.staging.iterdir()) == []
+
+
+def test_a_disk_that_cannot_be_read_is_no_fault_of_the_checkpoint(place, take_in, monkeypatch):
+    place.put()
+
+    def read(_descriptor, _size):
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(os, "read", read)
+    with pytest.raises(StorageError):
+        take_in()
+
+
+def test_work_that_nobody_waits_for_stops(place, take_in):
+    place.put()
+    stop = threading.Event()
+    stop.set()
+    with pytest.raises(Stopped):
+        take_in(stop=stop)
+    assert list(place.staging.iterdir()) == []
+
+
+def test_what_a_crash_left_is_replaced(place, take_in):
+    place.put()
+    for leftover in ("nova-1", ".nova-1.partial"):
+        (place.staging / leftover / "deep").mkdir(parents=True)
+        (place.staging / leftover / "deep" / "half.safetensors").write_bytes(b"half")
+        (place.staging / leftover / "deep").chmod(0o555)
+    digest = take_in().digest
+    assert [path.name for path in place.staging.iterdir()] == ["nova-1"]
+    assert digest_folder(place.staging / "nova-1", stop=threading.Event()) == digest
+
+
+def test_a_leftover_that_cannot_be_removed_is_a_failed_disk(place, take_in, monkeypatch):
+    place.put()
+    (place.staging / "nova-1").mkdir()
+
+    def rmtree(_folder):
+        raise PermissionError(1, "not permitted")
+
+    monkeypatch.setattr(intake.shutil, "rmtree", rmtree)
+    with pytest.raises(StorageError):
+        take_in()

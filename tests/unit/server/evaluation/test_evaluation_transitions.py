@@ -1,0 +1,228 @@
+"""Who may start what, when; and what cancelling does."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+from evaluation_fakes import Bench, settle
+
+from heldout_server.domain import CheckpointState, RunState, Verdict
+from heldout_server.errors import BudgetExhausted, InvalidRequest, NotFound, RunError, StorageError, WrongState
+
+BOTH = ("bank_tester", "run_tester")
+TRIALS = 21
+
+
+async def test_a_proposal_fixes_what_is_tested(bench):
+    run = await bench.evaluation().propose(bench.request(attempts=2))
+    manifest = run.manifest
+    assert (run.state, run.planned_trials) == (RunState.PROPOSED, 2 * TRIALS)
+    assert (manifest.checkpoint_digest, manifest.epoch_commitment) == ("d" * 64, "e" * 64)
+    assert (manifest.judge_digest, manifest.policy_digest) == ("c" * 64, "b" * 64)
+    assert (manifest.runtime, manifest.trust.value, manifest.deadline_s) == ("scripted", "contained", 5.0)
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"techniques": ()}, "NO_PLAIN_CELL"),
+        ({"techniques": ("base64",)}, "NO_PLAIN_CELL"),
+        ({"techniques": ("plain", "unheard-of")}, "INVALID_REQUEST"),
+        ({"techniques": ("plain", "base64", "base64")}, "REPEATED_CELL"),
+        ({"stacks": (("base64",),)}, "SHORT_STACK"),
+        ({"stacks": (("base64", "plain"),)}, "INVALID_REQUEST"),
+        ({"stacks": (("base64", "persona"), ("base64", "persona"))}, "REPEATED_CELL"),
+        ({"attempts": 0}, "ATTEMPTS"),
+    ],
+)
+async def test_a_plan_that_makes_no_sense_is_refused(bench, changes, reason):
+    with pytest.raises(InvalidRequest) as refused:
+        await bench.evaluation().propose(bench.request(**changes))
+    assert refused.value.reason == reason
+    assert not bench.outcomes.runs
+
+
+async def test_unknown_checkpoints_and_epochs_are_not_found(bench):
+    with pytest.raises(NotFound):
+        await bench.evaluation().propose(bench.request(checkpoint="nova-v9"))
+    with pytest.raises(NotFound):
+        await bench.evaluation().propose(bench.request(epoch_id="epoch-9"))
+    run = await bench.evaluation().propose(bench.request(epoch_id="epoch-1"))
+    assert run.manifest.epoch_id == "epoch-1"
+
+
+async def test_nothing_is_proposed_without_an_epoch_a_staged_checkpoint_and_its_engine(bench):
+    evaluation = bench.evaluation()
+    staged = bench.checkpoints.checkpoint
+    bench.checkpoints.checkpoint = replace(staged, state=CheckpointState.REFUSED)
+    with pytest.raises(WrongState) as refused:
+        await evaluation.propose(bench.request())
+    assert refused.value.reason == "CHECKPOINT_REFUSED"
+    bench.checkpoints.checkpoint = replace(staged, runtime="unheard-of")
+    with pytest.raises(WrongState) as refused:
+        await evaluation.propose(bench.request())
+    assert refused.value.reason == "NO_RUNTIME"
+    bench.checkpoints.checkpoint = staged
+    bench.bank.epoch = None
+    with pytest.raises(WrongState) as refused:
+        await evaluation.propose(bench.request())
+    assert refused.value.reason == "NO_EPOCH"
+
+
+async def test_a_run_starts_only_with_every_approval_that_policy_asks_for():
+    bench = Bench(approving_roles=BOTH)
+    async with bench.evaluation() as evaluation:
+        run = await evaluation.propose(bench.request())
+        for identity in ("spiffe://x/bank", "spiffe://x/bank-2", "spiffe://x/unknown"):
+            await evaluation.approve(run.run_id, identity=identity, digest=run.digest)
+            with pytest.raises(WrongState) as refused:
+                await evaluation.start(run.run_id)
+            assert refused.value.reason == "NOT_APPROVED"
+        assert not bench.log, "nothing was debited or logged"
+        await evaluation.approve(run.run_id, identity="spiffe://x/run", digest=run.digest)
+        assert (await evaluation.start(run.run_id)).state is RunState.RUNNING
+        await settle(evaluation)
+
+
+async def test_an_approval_of_another_digest_does_not_count(bench):
+    run = await bench.evaluation().propose(bench.request())
+    with pytest.raises(WrongState):
+        await bench.evaluation().approve(run.run_id, identity="spiffe://x/run", digest="0" * 64)
+
+
+@pytest.mark.parametrize("changed", ["policy", "judge"])
+async def test_a_run_does_not_start_under_another_policy_or_judge(bench, changed):
+    run = await bench.evaluation().propose(bench.request())
+    if changed == "judge":
+        bench.judge.digest = "0" * 64
+    evaluation = bench.evaluation(**({"policy_digest": "0" * 64} if changed == "policy" else {}))
+    with pytest.raises(WrongState) as refused:
+        await evaluation.start(run.run_id)
+    assert refused.value.reason == "OUTDATED"
+    assert not bench.log
+
+
+async def test_a_run_starts_once(bench):
+    async with bench.evaluation() as evaluation:
+        run = await bench.start(evaluation)
+        with pytest.raises(WrongState):
+            await evaluation.start(run.run_id)
+        await settle(evaluation)
+    assert bench.log.count("run-1 reserved") == 1
+
+
+async def test_nothing_starts_without_budget_or_without_the_log(bench):
+    async with bench.evaluation() as evaluation:
+        run = await evaluation.propose(bench.request())
+        bench.desk.left = 0
+        with pytest.raises(BudgetExhausted):
+            await evaluation.start(run.run_id)
+        bench.desk.left, bench.audit.failing = 1, True
+        with pytest.raises(StorageError):
+            await evaluation.start(run.run_id)
+    assert bench.outcomes.runs["run-1"].state is RunState.PROPOSED
+    assert not bench.model.asked
+
+
+async def test_a_cancelled_proposal_is_never_published(bench):
+    async with bench.evaluation() as evaluation:
+        run = await evaluation.propose(bench.request())
+        assert (await evaluation.cancel(run.run_id)).state is RunState.CANCELLED
+        assert (await settle(evaluation)).finished_trials == 0
+        for act in (evaluation.start, evaluation.cancel):
+            with pytest.raises(WrongState):
+                await act(run.run_id)
+    assert bench.log == ["run-1 logged cancelled", "run-1 cancelled"]
+
+
+async def test_cancelling_a_running_run_scores_the_rest_as_errors_and_publishes(bench):
+    bench.model.stall_text = "plain|prompt 3"  # trial 9: those before it finish, and some after it
+    bench.options["in_flight"] = 1
+    bench.model.arrivals_wanted = 10
+    async with bench.evaluation() as evaluation:
+        run = await bench.start(evaluation)
+        await bench.model.arrived.wait()
+        cancelled = await evaluation.cancel(run.run_id)
+    assert cancelled.state is RunState.PUBLISHED
+    verdicts = bench.outcomes.verdicts()
+    assert list(verdicts) == list(range(TRIALS))
+    assert [number for number, verdict in verdicts.items() if verdict is Verdict.ERROR] == list(range(9, TRIALS))
+    assert bench.log[2:] == [
+        "run-1 logged cancelled",
+        "run-1 logged complete",
+        "run-1 complete",
+        "run-1 published",
+    ]
+
+
+async def test_cancelling_a_waiting_run_does_not_wait_for_the_one_before_it(bench):
+    bench.model.hold, bench.model.arrivals_wanted = True, 4
+    async with bench.evaluation() as evaluation:
+        await bench.start(evaluation)
+        second = await bench.start(evaluation)
+        await bench.model.arrived.wait()
+        assert (await evaluation.cancel(second.run_id)).state is RunState.PUBLISHED
+        assert set(bench.outcomes.verdicts("run-2").values()) == {Verdict.ERROR}
+        assert bench.outcomes.runs["run-1"].state is RunState.RUNNING
+        bench.model.release.set()
+        await settle(evaluation)
+    assert Verdict.ERROR not in bench.outcomes.verdicts("run-1").values()
+
+
+async def test_cancelling_publishes_a_run_whose_checkpoint_is_gone(bench):
+    bench.checkpoints.tampered = True
+    async with bench.evaluation() as evaluation:
+        run = await bench.start(evaluation)
+        with pytest.raises(RunError):
+            await settle(evaluation)
+        assert (await evaluation.cancel(run.run_id)).state is RunState.PUBLISHED
+        assert evaluation.failures == {}
+
+
+async def test_a_cancel_that_fails_on_the_way_says_so(bench):
+    bench.model.hold, bench.model.arrivals_wanted = True, 4
+    async with bench.evaluation() as evaluation:
+        run = await bench.start(evaluation)
+        await bench.model.arrived.wait()
+        bench.outcomes.fail_after = 0
+        with pytest.raises(RunError) as failed:
+            await evaluation.cancel(run.run_id)
+        assert failed.value.reason == "STORAGE"
+    assert bench.outcomes.runs["run-1"].state is RunState.RUNNING
+
+
+async def test_a_published_run_cannot_be_cancelled(bench):
+    async with bench.evaluation() as evaluation:
+        run = await bench.start(evaluation)
+        await settle(evaluation)
+        with pytest.raises(WrongState):
+            await evaluation.cancel(run.run_id)
+        with pytest.raises(NotFound):
+            await evaluation.cancel("run-9")
+
+
+async def test_shutting_down_while_a_cancel_waits_tells_the_caller(bench):
+    bench.model.hold, bench.model.arrivals_wanted = True, 4
+    publishing = asyncio.Event()
+
+    async def never(_run_id):
+        publishing.set()
+        await asyncio.Event().wait()
+
+    bench.desk.publish = never
+    async with asyncio.TaskGroup() as group:
+        async with bench.evaluation() as evaluation:
+            run = await bench.start(evaluation)
+            await bench.model.arrived.wait()
+            cancelling = group.create_task(_reason_of(evaluation.cancel(run.run_id)))
+            await publishing.wait()
+        assert await cancelling == "SHUTDOWN"
+    assert bench.outcomes.runs["run-1"].state is RunState.COMPLETE
+
+
+async def _reason_of(call):
+    with pytest.raises(RunError) as failed:
+        await call
+    return failed.value.reason
