@@ -90,17 +90,22 @@ class GrpcTransport:
             CallError: there is no answer.
         """
         call = self._channel.stream_unary(method, _as_is, _as_is)(timeout=timeout_s)
+        statuses: list[Failure] = []
+        call.add_done_callback(lambda _: statuses.append(_status_of(call)))
         try:
             whole = await _write_all(call, requests)
+            body = await call
+            receipt = _find(await call.trailing_metadata(), RECEIPT_KEY)
+        except grpc.aio.AioRpcError as error:
+            # A message that is under way when the appliance ends the call fails, and gRPC then overwrites the status
+            # with one of its own, or the other way round. The appliance's has details.
+            statuses.append(_failure(error))
+            told = next((status for status in statuses if status.details is not None), statuses[-1])
+            raise error_for(told, address=self._address) from None
         except BaseException:
             # Whatever went wrong on our side: the appliance must not take half a stream for a whole one.
             call.cancel()
             raise
-        try:
-            body = await call
-            receipt = _find(await call.trailing_metadata(), RECEIPT_KEY)
-        except grpc.aio.AioRpcError as error:
-            raise self._error(error) from None
         if not whole:
             raise VerificationError("the appliance answered before it had heard everything: do not trust it")
         return Answer(body, receipt)
@@ -126,12 +131,36 @@ class GrpcTransport:
         await self._channel.close()
 
     def _error(self, error: grpc.aio.AioRpcError) -> Exception:
-        failure = Failure(
-            code=error.code().name,
-            message=error.details() or "",
-            details=_find(error.trailing_metadata(), DETAILS_KEY),
+        return error_for(_failure(error), address=self._address)
+
+
+def _failure(error: grpc.aio.AioRpcError) -> Failure:
+    return Failure(
+        code=error.code().name,
+        message=error.details() or "",
+        details=_find(error.trailing_metadata(), DETAILS_KEY),
+    )
+
+
+def _status_of(call: grpc.aio.StreamUnaryCall[bytes, bytes]) -> Failure:
+    """Return the status that a call has now; it must have one."""
+
+    async def read() -> Failure:
+        code = await call.code()
+        return Failure(
+            code=code.name,
+            message=await call.details(),
+            details=_find(await call.trailing_metadata(), DETAILS_KEY),
         )
-        return error_for(failure, address=self._address)
+
+    # Nothing in it waits once there is a status, so that it can be read in the very moment in which it is set.
+    reading = read()
+    try:
+        reading.send(None)
+    except StopIteration as done:
+        return done.value  # type: ignore[no-any-return] # what read returns
+    reading.close()
+    return Failure(code="UNKNOWN", message="", details=None)
 
 
 async def _write_all(call: grpc.aio.StreamUnaryCall[bytes, bytes], requests: AsyncIterator[bytes]) -> bool:

@@ -18,7 +18,6 @@ from heldout_policy.authorization import Authorization
 from heldout_policy.principals import Principals, parse_principals
 from heldout_policy.release_policy import ReleasePolicy, parse_release_policy, policy_digest
 from heldout_proto.v1 import findings_pb2
-
 from heldout_server.api.audit import AuditServicer, PolicyDocuments
 from heldout_server.api.bank import BankServicer
 from heldout_server.api.checkpoint import CheckpointServicer
@@ -51,7 +50,6 @@ from heldout_server.telemetry import Metrics
 from heldout_server.watch import Watcher
 from heldout_server.window import SqlPublications, SqlPublisher, SqlScores
 
-
 PAGE_RUNS: Final = 100
 GRACE_S: Final = 5.0
 """Seconds that accepted calls get to finish once the appliance is told to stop."""
@@ -73,7 +71,7 @@ class Policies:
     release: ReleasePolicy
     documents: PolicyDocuments
     principals: Principals
-    authorization: Authorization
+    gatekeeper: CertificateGatekeeper
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +93,7 @@ def load_policies(config: Config) -> Policies:
     """Read the policy documents, check the signature of the release policy, and parse them.
 
     Raises:
-        ConfigError: a document is missing or not signed by the bank tester. Nothing leaves then.
+        ConfigError: a document is missing or not signed by the bank tester, or no rule names a method. Nothing leaves.
         PolicyError: a document does not parse.
     """
     folder = config.policy.folder
@@ -103,6 +101,9 @@ def load_policies(config: Config) -> Policies:
     signature = _document(folder / "release.toml.sig")
     verify_policy_signature(release_toml, signature, _document(config.policy.signer))
     authorization_cedar = _document(folder / "authorization.cedar")
+    principals = parse_principals(_document(folder / "principals.toml").decode())
+    gatekeeper = CertificateGatekeeper(principals, Authorization.parse(authorization_cedar.decode()))
+    verify_rules(methods(), gatekeeper, tuple(Role))
     return Policies(
         release=parse_release_policy(release_toml.decode()),
         documents=PolicyDocuments(
@@ -110,8 +111,8 @@ def load_policies(config: Config) -> Policies:
             authorization_cedar=authorization_cedar,
             digest=policy_digest(release_toml),
         ),
-        principals=parse_principals(_document(folder / "principals.toml").decode()),
-        authorization=Authorization.parse(authorization_cedar.decode()),
+        principals=principals,
+        gatekeeper=gatekeeper,
     )
 
 
@@ -190,13 +191,13 @@ async def _open_logs(
         )
         stack.push_async_callback(log.close)
         logs[half] = log
-    for log in logs.values():
-        await log.append(Record(kind="event", name="start", details={"policy_digest": policies.documents.digest}))
+    for opened in logs.values():
+        await opened.append(Record(kind="event", name="start", details={"policy_digest": policies.documents.digest}))
 
     async def record_stop() -> None:
         if not log_failed.is_set():
-            for log in logs.values():
-                await log.append(Record(kind="event", name="stop"))
+            for opened in logs.values():
+                await opened.append(Record(kind="event", name="stop"))
 
     stack.push_async_callback(record_stop)
     return logs
@@ -276,12 +277,9 @@ def _open_window(stack: contextlib.AsyncExitStack, config: Config, tools: Tools)
 def _build_edge(
     tools: Tools, policies: Policies, logs: dict[str, AuditLog], cards: tuple[Card, ...], log_failed: asyncio.Event
 ) -> Edge:
-    contract = methods()
-    gatekeeper = CertificateGatekeeper(policies.principals, policies.authorization)
-    verify_rules(contract, gatekeeper, tuple(Role))
     return Edge(
-        contract=contract,
-        gatekeeper=gatekeeper,
+        contract=methods(),
+        gatekeeper=policies.gatekeeper,
         logs=logs,
         policy_digest=policies.documents.digest,
         approved_texts=frozenset(

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from heldout_policy.errors import PolicyError
 from rich.console import Console
 
+from heldout_policy.errors import PolicyError
 from heldout_server.errors import ConfigError, HeldoutError
 
 app = typer.Typer(
@@ -35,7 +35,9 @@ EXIT_REFUSED = 2
 EXIT_LOG_FAILED = 3
 
 console = Console(stderr=True, highlight=False)
-ConfigPath = Annotated[Path, typer.Option("--config", "-c", help="The appliance's config.toml.", envvar="HELDOUT_CONFIG")]
+ConfigPath = Annotated[
+    Path, typer.Option("--config", "-c", help="The appliance's config.toml.", envvar="HELDOUT_CONFIG")
+]
 
 
 @app.command(epilog="Example: heldout-server init ./appliance && heldout-server serve -c ./appliance/config.toml")
@@ -44,7 +46,9 @@ def init(
     name: Annotated[str, typer.Option(help="Name of the appliance; its logs are called after it.")] = "heldout-dev",
     address: Annotated[str, typer.Option(help="Where the API will listen, mTLS.")] = "127.0.0.1:7443",
     health: Annotated[str, typer.Option(help="Where health will listen, plain.")] = "127.0.0.1:7444",
-    policy: Annotated[Path | None, typer.Option(help="A release.toml to sign and install instead of the default.")] = None,
+    policy: Annotated[
+        Path | None, typer.Option(help="A release.toml to sign and install instead of the default.")
+    ] = None,
 ) -> None:
     """Make a development appliance: keys, certificates, signed policy, config, one client profile a role."""
     from heldout_server.environment import SystemClock
@@ -54,7 +58,7 @@ def init(
     console.print(f"made {folder}: keys, certificates, signed policy, config, client profiles")
     console.print(f"  start it    heldout-server serve --config {folder / 'config.toml'}", soft_wrap=True)
     console.print(f"  ask it      heldout --profile {folder / 'profiles' / 'trainer.toml'} findings", soft_wrap=True)
-    console.print("Its keys lie in files beside it: right for development, not for a bank that matters.")
+    console.print("Its keys lie in files beside it: right for development alone.")
 
 
 @app.command(epilog="Example: heldout-server serve --config ./appliance/config.toml")
@@ -70,7 +74,6 @@ def policy_sign(
 ) -> None:
     """Sign a release policy: without a good signature nothing leaves."""
     from heldout_policy.release_policy import parse_release_policy, policy_digest
-
     from heldout_server.keys import sign_policy
 
     content = _read(document)
@@ -112,7 +115,8 @@ async def _serve(config_path: Path) -> int:
         host = config.listen.address.rpartition(":")[0]
         console.print(
             f"heldout-server: serving on {host}:{appliance.port} (health on {appliance.health_port}),"
-            f" healthy after {time.monotonic() - began:.2f} s"
+            f" healthy after {time.monotonic() - began:.2f} s",
+            soft_wrap=True,
         )
         waiting = [asyncio.ensure_future(event.wait()) for event in (stop, appliance.log_failed)]
         await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)

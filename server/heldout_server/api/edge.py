@@ -26,6 +26,7 @@ from typing import Any, Final, NoReturn
 import grpc
 import structlog
 from google.protobuf.message import DecodeError, Message
+from google.protobuf.unknown_fields import UnknownFieldSet
 from protovalidate import ValidationError, Validator
 
 from heldout_policy.disclosure import verify_disclosable
@@ -218,6 +219,8 @@ class Edge(grpc.aio.ServerInterceptor):
     def _parse(self, handler: Handler, request: bytes) -> Message:
         try:
             message: Message = handler.request_deserializer(request)
+            if len(UnknownFieldSet(message)) > 0:
+                raise InvalidRequest("the request holds a field that the contract does not know")
             self._validator.validate(message)
         except (DecodeError, ValidationError):
             # The library's text names fields and may quote values, so nothing of it goes on.

@@ -332,5 +332,3 @@ def to_message(release: Release) -> findings_pb2.Release:
             for table in release.tables
         ],
     )
-
-
