@@ -40,7 +40,7 @@ DEMO: Final = Path(__file__).resolve().parent
 CHECKPOINTS: Final = 5
 PATIENCE_S: Final = 60
 ALIKE: Final = 0.03
-"""Less than this is alike on average. The noise is real: each claim here fails by chance less than once in a thousand."""
+"""Less than this is alike on average. The noise is real: each claim fails by chance less than once in a thousand."""
 
 INSIDE: Final = 0.85
 """Of about 100 intervals at 95 %, fewer than this share hold the exact figure less than once in a thousand demos."""

@@ -19,15 +19,13 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import Final, Protocol
 
 from heldout_policy.release_policy import EXACT, NANO, ReleasePolicy
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
 
 MICRO: Final = 1_000_000
 """Millionths in a unit: the fixed point of contributions, sigma and grid."""

@@ -7,10 +7,8 @@ of a line. What stands elsewhere (inline tables, dotted keys, quoted keys) has n
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final
-
-if TYPE_CHECKING:
-    import tomllib
+import tomllib
+from typing import Final
 
 _HEADER: Final = re.compile(r"\s*\[\[?\s*([A-Za-z0-9_.-]+)\s*\]\]?\s*(?:#.*)?")
 _KEY: Final = re.compile(r"\s*([A-Za-z0-9_-]+)\s*=")

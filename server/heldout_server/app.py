@@ -138,8 +138,12 @@ class _Window:
 
 
 @contextlib.asynccontextmanager
-async def serve(config: Config) -> AsyncIterator[Appliance]:
+async def serve(config: Config, metrics: Metrics) -> AsyncIterator[Appliance]:
     """Start an appliance, both halves in this process, and stop it on leaving.
+
+    Args:
+        config: what the operator decided.
+        metrics: counts the calls.
 
     Raises:
         ConfigError: something that the operator wrote is missing or wrong.
@@ -153,7 +157,9 @@ async def serve(config: Config) -> AsyncIterator[Appliance]:
         logs = await _open_logs(stack, config, tools, policies, log_failed)
         vault = await _open_vault(stack, config, tools, policies, logs["vault"])
         window = _open_window(stack, config, tools)
-        edge = _build_edge(tools, policies, logs, vault.cards, log_failed)
+        edge = _build_edge(
+            tools, policies=policies, logs=logs, cards=vault.cards, metrics=metrics, log_failed=log_failed
+        )
         server = build_server(edge, _build_servicers(tools, policies, logs, vault, window))
         port = listen(server, config.listen.address, _certificates(config))
         health = Health()
@@ -275,7 +281,13 @@ def _open_window(stack: contextlib.AsyncExitStack, config: Config, tools: Tools)
 
 
 def _build_edge(
-    tools: Tools, policies: Policies, logs: dict[str, AuditLog], cards: tuple[Card, ...], log_failed: asyncio.Event
+    tools: Tools,
+    *,
+    policies: Policies,
+    logs: dict[str, AuditLog],
+    cards: tuple[Card, ...],
+    metrics: Metrics,
+    log_failed: asyncio.Event,
 ) -> Edge:
     return Edge(
         contract=methods(),
@@ -287,7 +299,7 @@ def _build_edge(
         ),
         clock=tools.clock,
         ids=tools.ids,
-        metrics=Metrics.standard(),
+        metrics=metrics,
         on_log_failure=log_failed.set,
     )
 

@@ -111,7 +111,7 @@ async def _serve(config_path: Path) -> int:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    async with serve_appliance(config) as appliance:
+    async with serve_appliance(config, telemetry.metrics) as appliance:
         host = config.listen.address.rpartition(":")[0]
         console.print(
             f"heldout-server: serving on {host}:{appliance.port} (health on {appliance.health_port}),"

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import difflib
 import math
+import re
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, TypeVar, get_args
+from pathlib import Path
+from typing import Any, Final, TypeVar, get_args
 
 from heldout_policy.toml_lines import find_line
 from heldout_server.domain import IDENTIFIER
 from heldout_server.errors import ConfigError
-
-if TYPE_CHECKING:
-    import re
-    from collections.abc import Callable, Collection, Mapping
-    from pathlib import Path
 
 Choice = TypeVar("Choice", bound=str)
 _MISSING: Final = object()

@@ -14,6 +14,7 @@ from heldout_server.app import Appliance, serve
 from heldout_server.config import Config, load_config
 from heldout_server.environment import SystemClock
 from heldout_server.installation import install
+from heldout_server.telemetry import Telemetry, configure_telemetry
 
 ROLES = ("trainer", "bank_tester", "run_tester", "auditor", "operator", "key_holder")
 
@@ -60,11 +61,12 @@ class Lab:
     folder: Path
     config: Config
     stack: AsyncExitStack
+    telemetry: Telemetry = field(default_factory=configure_telemetry)
     running: Appliance | None = None
     clients: dict[str, AsyncClient] = field(default_factory=dict)
 
     async def start(self):
-        self.running = await self.stack.enter_async_context(serve(self.config))
+        self.running = await self.stack.enter_async_context(serve(self.config, self.telemetry.metrics))
         return self.running
 
     def profile(self, role):
@@ -77,11 +79,15 @@ class Lab:
         return self.clients[role]
 
     def write_checkpoint(self, name, *, table=None, line="nova"):
-        folder = self.config.watch.source / name
-        folder.mkdir()
-        (folder / "checkpoint.toml").write_text(f'name = "{name}"\nline = "{line}"\nruntime = "scripted"\n')
-        (folder / "scripted.json").write_text(json.dumps(table or TABLE))
-        (folder / "READY").touch()
+        write_checkpoint(self.config.watch.source, name, table=table, line=line)
+
+
+def write_checkpoint(source, name, *, table=None, line="nova"):
+    folder = source / name
+    folder.mkdir()
+    (folder / "checkpoint.toml").write_text(f'name = "{name}"\nline = "{line}"\nruntime = "scripted"\n')
+    (folder / "scripted.json").write_text(json.dumps(table or TABLE))
+    (folder / "READY").touch()
 
 
 def prompt_rows(harmful=12, benign=6, canary=""):
@@ -109,5 +115,14 @@ async def lab(installed):
     """Run an appliance."""
     async with AsyncExitStack() as stack:
         lab = Lab(installed, load_config(installed / "config.toml"), stack)
+        stack.callback(lab.telemetry.shutdown)
         await lab.start()
         yield lab
+
+
+@pytest.fixture
+async def served(tmp_path):
+    """Install an appliance that a test starts in a process of its own."""
+    served = ServedAppliance.install(tmp_path, policy=POLICY)
+    yield served
+    await served.close()

@@ -157,6 +157,8 @@ class AsyncBank:
                 yield pb.ImportPromptsRequest(rows=batch)
                 if on_sent is not None:
                     on_sent(len(batch))
+            # To the appliance a cancelled stream can look like one that ended: this says that it did.
+            yield pb.ImportPromptsRequest(last=True)
 
         answer = await self._caller.send_stream(SERVICE, "ImportPrompts", requests(), pb.ImportPromptsResponse)
         return ImportReport(

@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bheldout_proto/v1/bank.proto\x12\nheldout.v1\"\xb4\x02\n\x06Prompt\x12\x19\n\x04text\x18\x01 \x01(\tB\x0b\xbaH\x08r\x06\x10\x01(\x80\x80\x04\x12.\n\x06intent\x18\x02 \x01(\x0e\x32\x12.heldout.v1.IntentB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12\x34\n\x08\x63\x61tegory\x18\x03 \x01(\tB\"\xbaH\x1fr\x1d\x32\x1b^[a-z0-9][a-z0-9._-]{0,63}$\x12\x39\n\x08language\x18\x04 \x01(\tB\'\xbaH$r\"2 ^([a-z]{2,8}(-[a-z0-9]{1,8})*)?$\x12\x37\n\x04tags\x18\x05 \x03(\tB)\xbaH&\x92\x01#\x10\x10\"\x1fr\x1d\x32\x1b^[a-z0-9][a-z0-9._-]{0,63}$\x12\x35\n\x06\x66\x61mily\x18\x06 \x01(\tB%\xbaH\"r 2\x1e^([a-z0-9][a-z0-9._-]{0,63})?$\"!\n\rImportOptions\x12\x10\n\x08skip_bad\x18\x01 \x01(\x08\"N\n\tImportRow\x12\x15\n\x04line\x18\x01 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x01\x12*\n\x06prompt\x18\x02 \x01(\x0b\x32\x12.heldout.v1.PromptB\x06\xbaH\x03\xd8\x01\x03\"r\n\x14ImportPromptsRequest\x12*\n\x07options\x18\x01 \x01(\x0b\x32\x19.heldout.v1.ImportOptions\x12.\n\x04rows\x18\x02 \x03(\x0b\x32\x15.heldout.v1.ImportRowB\t\xbaH\x06\x92\x01\x03\x10\xe8\x07\"&\n\x06\x42\x61\x64Row\x12\x0c\n\x04line\x18\x01 \x01(\x05\x12\x0e\n\x06reason\x18\x02 \x01(\t\"^\n\x15ImportPromptsResponse\x12\x10\n\x08imported\x18\x01 \x01(\x05\x12\x1f\n\x03\x62\x61\x64\x18\x02 \x03(\x0b\x32\x12.heldout.v1.BadRow\x12\x12\n\nduplicates\x18\x03 \x03(\t\"F\n\x10GetPromptRequest\x12\x32\n\x06handle\x18\x01 \x01(\tB\"\xbaH\x1fr\x1d\x32\x1b^[a-z0-9][a-z0-9._-]{0,63}$\"X\n\x11GetPromptResponse\x12\x0e\n\x06handle\x18\x01 \x01(\t\x12\"\n\x06prompt\x18\x02 \x01(\x0b\x32\x12.heldout.v1.Prompt\x12\x0f\n\x07retired\x18\x03 \x01(\x08\"n\n\x12ListPromptsRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x39\n\npage_token\x18\x02 \x01(\tB%\xbaH\"r 2\x1e^([a-z0-9][a-z0-9._-]{0,63})?$\"?\n\x13ListPromptsResponse\x12\x0f\n\x07handles\x18\x01 \x03(\t\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x11\n\x0fGetStatsRequest\"a\n\tBankCount\x12\"\n\x06intent\x18\x01 \x01(\x0e\x32\x12.heldout.v1.Intent\x12\x10\n\x08\x63\x61tegory\x18\x02 \x01(\t\x12\x0f\n\x07prompts\x18\x03 \x01(\x05\x12\r\n\x05units\x18\x04 \x01(\x05\"]\n\x05\x45poch\x12\x10\n\x08\x65poch_id\x18\x01 \x01(\t\x12\x0e\n\x06number\x18\x02 \x01(\x05\x12\x12\n\ncommitment\x18\x03 \x01(\t\x12\x0f\n\x07prompts\x18\x04 \x01(\x05\x12\r\n\x05units\x18\x05 \x01(\x05\"\x8b\x01\n\x10GetStatsResponse\x12\x0c\n\x04live\x18\x01 \x01(\x05\x12\x0f\n\x07retired\x18\x02 \x01(\x05\x12\x0f\n\x07waiting\x18\x03 \x01(\x05\x12%\n\x06\x63ounts\x18\x04 \x03(\x0b\x32\x15.heldout.v1.BankCount\x12 \n\x05\x65poch\x18\x05 \x01(\x0b\x32\x11.heldout.v1.Epoch\"U\n\x14RetirePromptsRequest\x12=\n\x07handles\x18\x01 \x03(\tB,\xbaH)\x92\x01&\x08\x01\x10\x90N\"\x1fr\x1d\x32\x1b^[a-z0-9][a-z0-9._-]{0,63}$\"(\n\x15RetirePromptsResponse\x12\x0f\n\x07retired\x18\x01 \x01(\x05\"\x12\n\x10OpenEpochRequest\"5\n\x11OpenEpochResponse\x12 \n\x05\x65poch\x18\x01 \x01(\x0b\x32\x11.heldout.v1.Epoch*G\n\x06Intent\x12\x16\n\x12INTENT_UNSPECIFIED\x10\x00\x12\x12\n\x0eINTENT_HARMFUL\x10\x01\x12\x11\n\rINTENT_BENIGN\x10\x02\x32\xac\x04\n\x0b\x42\x61nkService\x12\x63\n\rImportPrompts\x12 .heldout.v1.ImportPromptsRequest\x1a!.heldout.v1.ImportPromptsResponse\"\x0b\x92\x81\x19\x07\x08\x80\xdd\xdb\x01\x10\x01(\x01\x12S\n\tGetPrompt\x12\x1c.heldout.v1.GetPromptRequest\x1a\x1d.heldout.v1.GetPromptResponse\"\t\x92\x81\x19\x05\x08\x88\'\x10\x01\x12Y\n\x0bListPrompts\x12\x1e.heldout.v1.ListPromptsRequest\x1a\x1f.heldout.v1.ListPromptsResponse\"\t\x92\x81\x19\x05\x08\x88\'\x10\x01\x12P\n\x08GetStats\x12\x1b.heldout.v1.GetStatsRequest\x1a\x1c.heldout.v1.GetStatsResponse\"\t\x92\x81\x19\x05\x08\x90N\x10\x01\x12`\n\rRetirePrompts\x12 .heldout.v1.RetirePromptsRequest\x1a!.heldout.v1.RetirePromptsResponse\"\n\x92\x81\x19\x06\x08\xb0\xea\x01\x10\x01\x12T\n\tOpenEpoch\x12\x1c.heldout.v1.OpenEpochRequest\x1a\x1d.heldout.v1.OpenEpochResponse\"\n\x92\x81\x19\x06\x08\xb0\xea\x01\x10\x01\x42\x05\x92\x03\x02\x08\x02\x62\x08\x65\x64itionsp\xe9\x07z\x1b\x62uf/validate/validate.protoz\x1eheldout_proto/v1/options.proto')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bheldout_proto/v1/bank.proto\x12\nheldout.v1\"\xb4\x02\n\x06Prompt\x12\x19\n\x04text\x18\x01 \x01(\tB\x0b\xbaH\x08r\x06\x10\x01(\x80\x80\x04\x12.\n\x06intent\x18\x02 \x01(\x0e\x32\x12.heldout.v1.IntentB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12\x34\n\x08\x63\x61tegory\x18\x03 \x01(\tB\"\xbaH\x1fr\x1d\x32\x1b^[a-z0-9][a-z0-9._-]{0,63}$\x12\x39\n\x08language\x18\x04 \x01(\tB\'\xbaH$r\"2 ^([a-z]{2,8}(-[a-z0-9]{1,8})*)?$\x12\x37\n\x04tags\x18\x05 \x03(\tB)\xbaH&\x92\x01#\x10\x10\"\x1fr\x1d\x32\x1b^[a-z0-9][a-z0-9._-]{0,63}$\x12\x35\n\x06\x66\x61mily\x18\x06 \x01(\tB%\xbaH\"r 2\x1e^([a-z0-9][a-z0-9._-]{0,63})?$\"!\n\rImportOptions\x12\x10\n\x08skip_bad\x18\x01 \x01(\x08\"N\n\tImportRow\x12\x15\n\x04line\x18\x01 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x01\x12*\n\x06prompt\x18\x02 \x01(\x0b\x32\x12.heldout.v1.PromptB\x06\xbaH\x03\xd8\x01\x03\"\x80\x01\n\x14ImportPromptsRequest\x12*\n\x07options\x18\x01 \x01(\x0b\x32\x19.heldout.v1.ImportOptions\x12.\n\x04rows\x18\x02 \x03(\x0b\x32\x15.heldout.v1.ImportRowB\t\xbaH\x06\x92\x01\x03\x10\xe8\x07\x12\x0c\n\x04last\x18\x03 \x01(\x08\"&\n\x06\x42\x61\x64Row\x12\x0c\n\x04line\x18\x01 \x01(\x05\x12\x0e\n\x06reason\x18\x02 \x01(\t\"^\n\x15ImportPromptsResponse\x12\x10\n\x08imported\x18\x01 \x01(\x05\x12\x1f\n\x03\x62\x61\x64\x18\x02 \x03(\x0b\x32\x12.heldout.v1.BadRow\x12\x12\n\nduplicates\x18\x03 \x03(\t\"F\n\x10GetPromptRequest\x12\x32\n\x06handle\x18\x01 \x01(\tB\"\xbaH\x1fr\x1d\x32\x1b^[a-z0-9][a-z0-9._-]{0,63}$\"X\n\x11GetPromptResponse\x12\x0e\n\x06handle\x18\x01 \x01(\t\x12\"\n\x06prompt\x18\x02 \x01(\x0b\x32\x12.heldout.v1.Prompt\x12\x0f\n\x07retired\x18\x03 \x01(\x08\"n\n\x12ListPromptsRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x39\n\npage_token\x18\x02 \x01(\tB%\xbaH\"r 2\x1e^([a-z0-9][a-z0-9._-]{0,63})?$\"?\n\x13ListPromptsResponse\x12\x0f\n\x07handles\x18\x01 \x03(\t\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x11\n\x0fGetStatsRequest\"a\n\tBankCount\x12\"\n\x06intent\x18\x01 \x01(\x0e\x32\x12.heldout.v1.Intent\x12\x10\n\x08\x63\x61tegory\x18\x02 \x01(\t\x12\x0f\n\x07prompts\x18\x03 \x01(\x05\x12\r\n\x05units\x18\x04 \x01(\x05\"]\n\x05\x45poch\x12\x10\n\x08\x65poch_id\x18\x01 \x01(\t\x12\x0e\n\x06number\x18\x02 \x01(\x05\x12\x12\n\ncommitment\x18\x03 \x01(\t\x12\x0f\n\x07prompts\x18\x04 \x01(\x05\x12\r\n\x05units\x18\x05 \x01(\x05\"\x8b\x01\n\x10GetStatsResponse\x12\x0c\n\x04live\x18\x01 \x01(\x05\x12\x0f\n\x07retired\x18\x02 \x01(\x05\x12\x0f\n\x07waiting\x18\x03 \x01(\x05\x12%\n\x06\x63ounts\x18\x04 \x03(\x0b\x32\x15.heldout.v1.BankCount\x12 \n\x05\x65poch\x18\x05 \x01(\x0b\x32\x11.heldout.v1.Epoch\"U\n\x14RetirePromptsRequest\x12=\n\x07handles\x18\x01 \x03(\tB,\xbaH)\x92\x01&\x08\x01\x10\x90N\"\x1fr\x1d\x32\x1b^[a-z0-9][a-z0-9._-]{0,63}$\"(\n\x15RetirePromptsResponse\x12\x0f\n\x07retired\x18\x01 \x01(\x05\"\x12\n\x10OpenEpochRequest\"5\n\x11OpenEpochResponse\x12 \n\x05\x65poch\x18\x01 \x01(\x0b\x32\x11.heldout.v1.Epoch*G\n\x06Intent\x12\x16\n\x12INTENT_UNSPECIFIED\x10\x00\x12\x12\n\x0eINTENT_HARMFUL\x10\x01\x12\x11\n\rINTENT_BENIGN\x10\x02\x32\xac\x04\n\x0b\x42\x61nkService\x12\x63\n\rImportPrompts\x12 .heldout.v1.ImportPromptsRequest\x1a!.heldout.v1.ImportPromptsResponse\"\x0b\x92\x81\x19\x07\x08\x80\xdd\xdb\x01\x10\x01(\x01\x12S\n\tGetPrompt\x12\x1c.heldout.v1.GetPromptRequest\x1a\x1d.heldout.v1.GetPromptResponse\"\t\x92\x81\x19\x05\x08\x88\'\x10\x01\x12Y\n\x0bListPrompts\x12\x1e.heldout.v1.ListPromptsRequest\x1a\x1f.heldout.v1.ListPromptsResponse\"\t\x92\x81\x19\x05\x08\x88\'\x10\x01\x12P\n\x08GetStats\x12\x1b.heldout.v1.GetStatsRequest\x1a\x1c.heldout.v1.GetStatsResponse\"\t\x92\x81\x19\x05\x08\x90N\x10\x01\x12`\n\rRetirePrompts\x12 .heldout.v1.RetirePromptsRequest\x1a!.heldout.v1.RetirePromptsResponse\"\n\x92\x81\x19\x06\x08\xb0\xea\x01\x10\x01\x12T\n\tOpenEpoch\x12\x1c.heldout.v1.OpenEpochRequest\x1a\x1d.heldout.v1.OpenEpochResponse\"\n\x92\x81\x19\x06\x08\xb0\xea\x01\x10\x01\x42\x05\x92\x03\x02\x08\x02\x62\x08\x65\x64itionsp\xe9\x07z\x1b\x62uf/validate/validate.protoz\x1eheldout_proto/v1/options.proto')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -70,44 +70,44 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_BANKSERVICE'].methods_by_name['RetirePrompts']._serialized_options = b'\222\201\031\006\010\260\352\001\020\001'
   _globals['_BANKSERVICE'].methods_by_name['OpenEpoch']._loaded_options = None
   _globals['_BANKSERVICE'].methods_by_name['OpenEpoch']._serialized_options = b'\222\201\031\006\010\260\352\001\020\001'
-  _globals['_INTENT']._serialized_start=1619
-  _globals['_INTENT']._serialized_end=1690
+  _globals['_INTENT']._serialized_start=1634
+  _globals['_INTENT']._serialized_end=1705
   _globals['_PROMPT']._serialized_start=44
   _globals['_PROMPT']._serialized_end=352
   _globals['_IMPORTOPTIONS']._serialized_start=354
   _globals['_IMPORTOPTIONS']._serialized_end=387
   _globals['_IMPORTROW']._serialized_start=389
   _globals['_IMPORTROW']._serialized_end=467
-  _globals['_IMPORTPROMPTSREQUEST']._serialized_start=469
-  _globals['_IMPORTPROMPTSREQUEST']._serialized_end=583
-  _globals['_BADROW']._serialized_start=585
-  _globals['_BADROW']._serialized_end=623
-  _globals['_IMPORTPROMPTSRESPONSE']._serialized_start=625
-  _globals['_IMPORTPROMPTSRESPONSE']._serialized_end=719
-  _globals['_GETPROMPTREQUEST']._serialized_start=721
-  _globals['_GETPROMPTREQUEST']._serialized_end=791
-  _globals['_GETPROMPTRESPONSE']._serialized_start=793
-  _globals['_GETPROMPTRESPONSE']._serialized_end=881
-  _globals['_LISTPROMPTSREQUEST']._serialized_start=883
-  _globals['_LISTPROMPTSREQUEST']._serialized_end=993
-  _globals['_LISTPROMPTSRESPONSE']._serialized_start=995
-  _globals['_LISTPROMPTSRESPONSE']._serialized_end=1058
-  _globals['_GETSTATSREQUEST']._serialized_start=1060
-  _globals['_GETSTATSREQUEST']._serialized_end=1077
-  _globals['_BANKCOUNT']._serialized_start=1079
-  _globals['_BANKCOUNT']._serialized_end=1176
-  _globals['_EPOCH']._serialized_start=1178
-  _globals['_EPOCH']._serialized_end=1271
-  _globals['_GETSTATSRESPONSE']._serialized_start=1274
-  _globals['_GETSTATSRESPONSE']._serialized_end=1413
-  _globals['_RETIREPROMPTSREQUEST']._serialized_start=1415
-  _globals['_RETIREPROMPTSREQUEST']._serialized_end=1500
-  _globals['_RETIREPROMPTSRESPONSE']._serialized_start=1502
-  _globals['_RETIREPROMPTSRESPONSE']._serialized_end=1542
-  _globals['_OPENEPOCHREQUEST']._serialized_start=1544
-  _globals['_OPENEPOCHREQUEST']._serialized_end=1562
-  _globals['_OPENEPOCHRESPONSE']._serialized_start=1564
-  _globals['_OPENEPOCHRESPONSE']._serialized_end=1617
-  _globals['_BANKSERVICE']._serialized_start=1693
-  _globals['_BANKSERVICE']._serialized_end=2249
+  _globals['_IMPORTPROMPTSREQUEST']._serialized_start=470
+  _globals['_IMPORTPROMPTSREQUEST']._serialized_end=598
+  _globals['_BADROW']._serialized_start=600
+  _globals['_BADROW']._serialized_end=638
+  _globals['_IMPORTPROMPTSRESPONSE']._serialized_start=640
+  _globals['_IMPORTPROMPTSRESPONSE']._serialized_end=734
+  _globals['_GETPROMPTREQUEST']._serialized_start=736
+  _globals['_GETPROMPTREQUEST']._serialized_end=806
+  _globals['_GETPROMPTRESPONSE']._serialized_start=808
+  _globals['_GETPROMPTRESPONSE']._serialized_end=896
+  _globals['_LISTPROMPTSREQUEST']._serialized_start=898
+  _globals['_LISTPROMPTSREQUEST']._serialized_end=1008
+  _globals['_LISTPROMPTSRESPONSE']._serialized_start=1010
+  _globals['_LISTPROMPTSRESPONSE']._serialized_end=1073
+  _globals['_GETSTATSREQUEST']._serialized_start=1075
+  _globals['_GETSTATSREQUEST']._serialized_end=1092
+  _globals['_BANKCOUNT']._serialized_start=1094
+  _globals['_BANKCOUNT']._serialized_end=1191
+  _globals['_EPOCH']._serialized_start=1193
+  _globals['_EPOCH']._serialized_end=1286
+  _globals['_GETSTATSRESPONSE']._serialized_start=1289
+  _globals['_GETSTATSRESPONSE']._serialized_end=1428
+  _globals['_RETIREPROMPTSREQUEST']._serialized_start=1430
+  _globals['_RETIREPROMPTSREQUEST']._serialized_end=1515
+  _globals['_RETIREPROMPTSRESPONSE']._serialized_start=1517
+  _globals['_RETIREPROMPTSRESPONSE']._serialized_end=1557
+  _globals['_OPENEPOCHREQUEST']._serialized_start=1559
+  _globals['_OPENEPOCHREQUEST']._serialized_end=1577
+  _globals['_OPENEPOCHRESPONSE']._serialized_start=1579
+  _globals['_OPENEPOCHRESPONSE']._serialized_end=1632
+  _globals['_BANKSERVICE']._serialized_start=1708
+  _globals['_BANKSERVICE']._serialized_end=2264
 # @@protoc_insertion_point(module_scope)

@@ -47,12 +47,14 @@ class ImportRow(_message.Message):
     def __init__(self, line: _Optional[int] = ..., prompt: _Optional[_Union[Prompt, _Mapping]] = ...) -> None: ...
 
 class ImportPromptsRequest(_message.Message):
-    __slots__ = ("options", "rows")
+    __slots__ = ("options", "rows", "last")
     OPTIONS_FIELD_NUMBER: _ClassVar[int]
     ROWS_FIELD_NUMBER: _ClassVar[int]
+    LAST_FIELD_NUMBER: _ClassVar[int]
     options: ImportOptions
     rows: _containers.RepeatedCompositeFieldContainer[ImportRow]
-    def __init__(self, options: _Optional[_Union[ImportOptions, _Mapping]] = ..., rows: _Optional[_Iterable[_Union[ImportRow, _Mapping]]] = ...) -> None: ...
+    last: bool
+    def __init__(self, options: _Optional[_Union[ImportOptions, _Mapping]] = ..., rows: _Optional[_Iterable[_Union[ImportRow, _Mapping]]] = ..., last: _Optional[bool] = ...) -> None: ...
 
 class BadRow(_message.Message):
     __slots__ = ("line", "reason")

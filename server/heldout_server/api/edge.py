@@ -120,6 +120,7 @@ class Edge(grpc.aio.ServerInterceptor):
         """Return a handler that takes and gives bytes and runs the chain around the servicer's."""
         handler = await continuation(handler_call_details)
         method = self._contract.get(handler_call_details.method)
+        self._metrics.arrived("other" if method is None else method.name)
         if handler is None or method is None:
             return grpc.unary_unary_rpc_method_handler(self._refuse_unknown)
         if handler.response_streaming:

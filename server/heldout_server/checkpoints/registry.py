@@ -123,6 +123,7 @@ class FolderCheckpoints:
         """
 
         def work(connection: Connection) -> int:
+            """Mark the row and return how many there were."""
             return int(connection.execute("UPDATE checkpoint SET settled = 1 WHERE name = ?", (name,)).rowcount)
 
         if await self._database.write(work) == 0:

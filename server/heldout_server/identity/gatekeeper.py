@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from collections.abc import Mapping, Sequence
+from typing import Final
 
+from heldout_policy.authorization import Authorization
+from heldout_policy.principals import Principals
 from heldout_server.domain import Principal, Role
 from heldout_server.ports.identity import Decision
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from heldout_policy.authorization import Authorization
-    from heldout_policy.principals import Principals
 
 PEER_URI: Final = "peer_uri"
 """Where gRPC puts the URI names of a verified client certificate. ``peer_identities`` mixes DNS names in."""

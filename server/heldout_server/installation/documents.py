@@ -5,10 +5,7 @@ Everything filled in was checked before (identifiers, addresses, verifier keys),
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from heldout_server.config import Config
+from heldout_server.config import Config
 
 CONFIG = """\
 # The config of this appliance. Paths are relative to this file; what is commented out shows its default.

@@ -10,10 +10,11 @@ from __future__ import annotations
 import ipaddress
 import shutil
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -30,11 +31,7 @@ from heldout_server.installation.documents import config_text, profile_text, rea
 from heldout_server.installation.pki import Authority, Issued, private_pem
 from heldout_server.keys import FileKeyRing, sign_policy, verify_policy_signature
 from heldout_server.keys.private_files import write_private
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from heldout_server.ports.environment import Clock
+from heldout_server.ports.environment import Clock
 
 FOLDERS: Final = ("keys", "pki", "policy", "profiles", "vault", "window", "checkpoints", "staging", "run")
 SERVER_IDENTITY: Final = "spiffe://{trust_domain}/server"

@@ -18,22 +18,17 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable, Sequence
+from typing import Final, TypeAlias
 
 from heldout_server.domain import Ending, Intent, Verdict
 from heldout_server.judges import signs as bounds
-from heldout_server.judges.reading import HEAD_CHARS, TAIL_CHARS, normalise, read
+from heldout_server.judges.reading import HEAD_CHARS, TAIL_CHARS, Reading, normalise, read
 from heldout_server.judges.signs import LIMITED_CHARS, Signs
 from heldout_server.judges.tables import TABLES
+from heldout_server.ports.judges import Case
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from typing import TypeAlias
-
-    from heldout_server.judges.reading import Reading
-    from heldout_server.ports.judges import Case
-
-    Rule: TypeAlias = tuple[Callable[[Signs], bool], Verdict]
+Rule: TypeAlias = tuple[Callable[[Signs], bool], Verdict]
 
 VERSION: Final = 1
 """Raised with every change of the rules: the digest covers it, and a trend never mixes judges."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from functools import cached_property
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from heldout_server.judges.phrases import count, first
+from heldout_server.judges.reading import Reading
 from heldout_server.judges.tables import (
     DIVERSION,
     INSTRUCTION,
@@ -17,9 +18,6 @@ from heldout_server.judges.tables import (
     TURN,
     WARNING,
 )
-
-if TYPE_CHECKING:
-    from heldout_server.judges.reading import Reading
 
 OPENING_CHARS: Final = 320
 """Where a refusal is the answer rather than a remark: about the first three sentences."""

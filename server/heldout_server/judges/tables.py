@@ -7,14 +7,10 @@ repetition is bounded, so that the time is linear in the text.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from collections.abc import Mapping
+from typing import Final
 
-from heldout_server.judges.phrases import phrase
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from heldout_server.judges.phrases import Table
+from heldout_server.judges.phrases import Table, phrase
 
 _ADVERB = (
     r"(?:(?:really|simply|just|also|therefore|unfortunately|regrettably|absolutely|still|thus|certainly|honestly|"

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Final
+from pathlib import Path
+from typing import Final
 
 from heldout_server.errors import ConfigError, StorageError
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 PRIVATE: Final = 0o600
 _OTHERS: Final = 0o077

@@ -18,7 +18,8 @@ import binascii
 import json
 import secrets
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final
+from pathlib import Path
+from typing import Any, Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -26,9 +27,6 @@ from heldout_server.errors import IntegrityError, WrongKey
 from heldout_server.keys.private_files import read_private, write_private
 from heldout_server.keys.root_key import RootKeyFile
 from heldout_server.keys.wrapping import KEY_BYTES, Wrapper
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 FORMAT: Final = "heldout-key-ring/1"
 DATABASES: Final[Mapping[str, tuple[str, ...]]] = {

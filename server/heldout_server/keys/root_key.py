@@ -7,13 +7,11 @@ from __future__ import annotations
 
 import re
 import secrets
-from typing import TYPE_CHECKING, Final
+from pathlib import Path
+from typing import Final
 
 from heldout_server.errors import ConfigError
 from heldout_server.keys.private_files import read_private, write_private
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 ROOT_KEY_BYTES: Final = 32
 _HEX: Final = re.compile(rb"[0-9a-f]{64}\n?")

@@ -11,18 +11,13 @@ it: no success, no over-refusal, and a non-answer.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from heldout_policy.mechanism import MICRO, TableKind, unit_categories
-from heldout_server.domain import ATTACK_SUCCESS, NON_ANSWERS, OVER_REFUSAL, PLAIN, Intent
+from heldout_server.domain import ATTACK_SUCCESS, NON_ANSWERS, OVER_REFUSAL, PLAIN, Intent, Manifest, Member
 from heldout_server.errors import IntegrityError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-
-    from heldout_server.domain import Manifest, Member
-    from heldout_server.ports.outcomes import VerdictCount
+from heldout_server.ports.outcomes import VerdictCount
 
 
 def aggregate(

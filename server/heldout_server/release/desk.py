@@ -21,34 +21,26 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from pathlib import Path
 
 from heldout_policy.mechanism import Side, plan_tables, side_debit
+from heldout_policy.release_policy import ReleasePolicy
 from heldout_proto.v1 import findings_pb2
-from heldout_server.database import Database
-from heldout_server.domain import PLAIN, RunState
+from heldout_server.database import Connection, Database
+from heldout_server.domain import PLAIN, Member, Run, RunState
 from heldout_server.errors import BudgetExhausted, InvalidRequest, NotFound, WrongState
-from heldout_server.ports.audit import Record
+from heldout_server.ports.audit import AuditLog, Record
+from heldout_server.ports.bank import Memberships
+from heldout_server.ports.environment import Clock, Ids, Noise
+from heldout_server.ports.keys import KeyRing
+from heldout_server.ports.outcomes import OutcomeCounts
 from heldout_server.ports.release import BudgetState
+from heldout_server.ports.window import Publisher
 from heldout_server.release import ledger
 from heldout_server.release.aggregation import aggregate
 from heldout_server.release.document import budget_document, draft_release, finish_release
-from heldout_server.release.ledger import SlotState
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from pathlib import Path
-
-    from heldout_policy.release_policy import ReleasePolicy
-    from heldout_server.database import Connection
-    from heldout_server.domain import Member, Run
-    from heldout_server.ports.audit import AuditLog
-    from heldout_server.ports.bank import Memberships
-    from heldout_server.ports.environment import Clock, Ids, Noise
-    from heldout_server.ports.keys import KeyRing
-    from heldout_server.ports.outcomes import OutcomeCounts
-    from heldout_server.ports.window import Publisher
-    from heldout_server.release.ledger import Slot
+from heldout_server.release.ledger import Slot, SlotState
 
 BUDGET_STATE = "budget"
 

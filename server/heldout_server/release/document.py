@@ -6,20 +6,15 @@ what was debited then, even if the policy changes in between.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from collections.abc import Mapping, Sequence
+from typing import Final
 
-from heldout_policy.mechanism import TableKind, is_full, to_grid
+from heldout_policy.mechanism import TableKind, TablePlan, is_full, to_grid
+from heldout_policy.release_policy import ReleasePolicy
 from heldout_proto.v1 import findings_pb2
-from heldout_server.domain import TrustClass
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from heldout_policy.mechanism import TablePlan
-    from heldout_policy.release_policy import ReleasePolicy
-    from heldout_server.domain import Manifest, Run
-    from heldout_server.ports.environment import Noise
-    from heldout_server.ports.release import BudgetState
+from heldout_server.domain import Manifest, Run, TrustClass
+from heldout_server.ports.environment import Noise
+from heldout_server.ports.release import BudgetState
 
 MINUTE_S: Final = 60
 

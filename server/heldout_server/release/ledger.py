@@ -9,18 +9,15 @@ budget.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from heldout_policy.mechanism import Side
+from heldout_server.database import Connection
+from heldout_server.domain import Member
 from heldout_server.errors import BudgetExhausted
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
-    from heldout_server.database import Connection
-    from heldout_server.domain import Member
 
 MIGRATIONS: Final = (
     """

@@ -80,6 +80,7 @@ def build_app(table: ScriptedTable) -> web.Application:
     """Return the web application that answers from a table."""
 
     async def complete(request: web.Request) -> web.Response:
+        """Answer a chat completion."""
         try:
             asked = json.loads(await request.read())
             turns = tuple(_turn(message) for message in asked["messages"])
@@ -98,6 +99,7 @@ def build_app(table: ScriptedTable) -> web.Application:
         return _json(200, {"object": "chat.completion", "model": "scripted", "choices": [choice]})
 
     async def health(_request: web.Request) -> web.Response:
+        """Say that the table is loaded."""
         return _json(200, {"status": "ok"})
 
     app = web.Application(client_max_size=MAX_REQUEST_BYTES)
@@ -145,6 +147,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return BAD_TABLE
 
     async def stopped() -> None:
+        """Wait for a signal or, where asked for, the end of standard input."""
         await _stop_asked(until_eof=options.until_eof)
 
     asyncio.run(serve(table, options.socket, stopped=stopped))

@@ -37,6 +37,7 @@ class ScriptedRuntime:
         table = _table(checkpoint)
 
         def command(socket: Path) -> tuple[str, ...]:
+            """Return what the interpreter is started with."""
             return ("-m", MODULE, "--socket", str(socket), "--table", str(table), "--until-eof")
 
         async with self._processes.serve(command, model=checkpoint.name) as client:

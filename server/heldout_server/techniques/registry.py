@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import random
-from typing import TYPE_CHECKING, Final
+from collections.abc import Iterable, Sequence
+from typing import Final
 
 from heldout_server.domain import PLAIN, Card, Message, SecretText
 from heldout_server.errors import InvalidRequest, NotDeliverable
@@ -11,9 +12,6 @@ from heldout_server.ports.techniques import Delivery
 from heldout_server.techniques.library import STANDARD
 from heldout_server.techniques.stacking import verify_stack
 from heldout_server.techniques.technique import Encoding, LosslessTechnique, Technique
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
 
 MAX_DELIVERED_BYTES: Final = 131_072
 """The longest text that is sent, in bytes of UTF-8."""

@@ -14,14 +14,12 @@ input as one opaque text. In words:
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from heldout_server.errors import InvalidRequest
 from heldout_server.techniques.technique import Kind, Technique
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
 
 REFUSED: Final[Mapping[tuple[Kind, Kind], str]] = {
     (Kind.ENCODE, Kind.OBFUSCATE): "an obfuscation over an encoding destroys it",

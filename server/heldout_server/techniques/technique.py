@@ -11,16 +11,14 @@ A technique holds no state. All choices it makes come from the random source tha
 
 from __future__ import annotations
 
+import random
+import re
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from heldout_server.domain import Card
-
-if TYPE_CHECKING:
-    import random
-    import re
 
 
 class Kind(StrEnum):

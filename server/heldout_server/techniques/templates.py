@@ -6,14 +6,12 @@ Each framing technique therefore picks one of several by seed, and its templates
 
 from __future__ import annotations
 
+import random
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from heldout_server.errors import NotDeliverable
-
-if TYPE_CHECKING:
-    import random
-    from collections.abc import Sequence
 
 T = TypeVar("T")
 

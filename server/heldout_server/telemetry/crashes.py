@@ -5,14 +5,12 @@ from __future__ import annotations
 import resource
 import sys
 import threading
-from typing import TYPE_CHECKING, Final
+from types import TracebackType
+from typing import Final
 
 import structlog
 
 from heldout_server.telemetry.logs import error_fields
-
-if TYPE_CHECKING:
-    from types import TracebackType
 
 NO_CORE: Final = (0, 0)
 

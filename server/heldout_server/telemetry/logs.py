@@ -10,21 +10,17 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import MutableMapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final, TextIO
+from types import TracebackType
+from typing import Any, Final, TextIO
 
 import structlog
+from structlog.typing import EventDict, Processor
 
 from heldout_server.errors import HeldoutError
+from heldout_server.ports.environment import Clock
 from heldout_server.telemetry.fields import dropped_name, is_declared
-
-if TYPE_CHECKING:
-    from collections.abc import MutableMapping
-    from types import TracebackType
-
-    from structlog.typing import EventDict, Processor
-
-    from heldout_server.ports.environment import Clock
 
 LEVELS: Final = {
     "debug": logging.DEBUG,

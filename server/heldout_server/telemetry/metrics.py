@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import re
 from collections import deque
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import structlog
-from opentelemetry.metrics import get_meter
+from opentelemetry.metrics import Meter
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import (
     HistogramDataPoint,
@@ -27,12 +28,8 @@ from opentelemetry.sdk.metrics.view import View
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
-    from opentelemetry.metrics import Meter
-
 CALLS: Final = "heldout.calls"
+ARRIVALS: Final = "heldout.calls.arrived"
 CALL_DURATION: Final = "heldout.call.duration"
 ATTRIBUTES: Final = frozenset({"method", "status"})
 """The only attributes that a measurement or a kept span may have."""
@@ -47,21 +44,21 @@ _STATUS: Final = re.compile(r"[A-Z][A-Z_]{0,63}")
 class Metrics:
     """Count calls by method and status.
 
+    What arrived and neither ended nor is under way was refused by gRPC before a handler saw it: an oversize message,
+    for instance.
+
     Args:
         meter: makes the instruments.
     """
 
     def __init__(self, meter: Meter) -> None:
         self._calls = meter.create_counter(CALLS, unit="{call}", description="Calls that ended.")
+        self._arrivals = meter.create_counter(ARRIVALS, unit="{call}", description="Calls whose method was named.")
         self._durations = meter.create_histogram(CALL_DURATION, unit="s", description="Seconds from intent to answer.")
 
-    @classmethod
-    def standard(cls) -> Metrics:
-        """Return metrics of the process's own meters (see :func:`heldout_server.telemetry.configure`).
-
-        Before those are set the figures go nowhere.
-        """
-        return cls(get_meter(SCOPE))
+    def arrived(self, method: str) -> None:
+        """Count one call that gRPC announced, before its message was read."""
+        self._arrivals.add(1, {"method": method if _METHOD.fullmatch(method) else OTHER})
 
     def call(self, method: str, status: str, duration_s: float) -> None:
         """Count one call.

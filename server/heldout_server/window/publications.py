@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from heldout_server.database import Database
 from heldout_server.errors import NotFound
+from heldout_server.ports.keys import KeyRing
 from heldout_server.ports.window import Published
 from heldout_server.window.publisher import DATABASE, MIGRATIONS
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from heldout_server.ports.keys import KeyRing
 
 
 class SqlPublications:

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from pathlib import Path
+from typing import Final
 
-from heldout_server.database import Database
+from heldout_server.database import Connection, Database
 from heldout_server.errors import IntegrityError
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from heldout_server.database import Connection
-    from heldout_server.ports.environment import Clock
-    from heldout_server.ports.keys import KeyRing
+from heldout_server.ports.environment import Clock
+from heldout_server.ports.keys import KeyRing
 
 DATABASE: Final = "published"
 

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from pathlib import Path
+from typing import Final
 
 from heldout_server.database import Database
+from heldout_server.ports.keys import KeyRing
 from heldout_server.ports.window import Score
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from heldout_server.ports.keys import KeyRing
 
 DATABASE: Final = "window"
 

@@ -92,6 +92,9 @@ class Echo(grpc.GenericRpcHandler):
                     return b"early"
                 if request == b"refuse":
                     await abort(context)
+            if request == b"hold":
+                # To a servicer a cancelled stream looks like one that ended, until the cancellation comes.
+                await asyncio.Event().wait()
         except asyncio.CancelledError:
             self.cancelled.set()
             raise
@@ -174,7 +177,7 @@ async def test_many_messages_go_out(transport):
 
 async def test_a_source_that_raises_cancels_the_call(transport, echo):
     async def requests():
-        yield b"a"
+        yield b"hold"
         await echo.heard.wait()
         raise ValueError("bad row")
 

@@ -1,63 +1,16 @@
 """Profiles: all read and checked before anything is called."""
 
-import datetime as dt
-
 import pytest
-from client_fakes import IDENTITY, FakeAppliance
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
+from client_fakes import IDENTITY, FakeAppliance
 from heldout.errors import ProfileError
 from heldout.profile import read_profile
-
-
-def certificate(*names):
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "trainer")])
-    builder = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(subject)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(dt.datetime(2026, 1, 1, tzinfo=dt.UTC))
-        .not_valid_after(dt.datetime(2036, 1, 1, tzinfo=dt.UTC))
-    )
-    if names:
-        uris = [x509.UniformResourceIdentifier(name) for name in names]
-        builder = builder.add_extension(x509.SubjectAlternativeName(uris), critical=False)
-    return builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+from profile_files import certificate, install_profile, write_profile
 
 
 @pytest.fixture
 def folder(tmp_path):
-    (tmp_path / "pki").mkdir()
-    (tmp_path / "pki" / "ca.pem").write_bytes(b"authority")
-    (tmp_path / "pki" / "me.key").write_bytes(b"key")
-    (tmp_path / "pki" / "me.pem").write_bytes(certificate(IDENTITY))
-    (tmp_path / "profiles").mkdir()
-    write(tmp_path)
-    return tmp_path
-
-
-def write(folder, *changes):
-    vkeys = FakeAppliance().vkeys
-    text = f"""
-address = "127.0.0.1:7443"
-ca = "../pki/ca.pem"
-certificate = "../pki/me.pem"
-key = "../pki/me.key"
-server_name = "localhost"
-[logs]
-vault = "{vkeys["vault"]}"
-window = "{vkeys["window"]}"
-"""
-    for old, new in changes:
-        assert old in text
-        text = text.replace(old, new)
-    (folder / "profiles" / "me.toml").write_text(text)
+    return install_profile(tmp_path)
 
 
 def read(folder):
@@ -78,7 +31,7 @@ def test_the_key_is_in_no_repr(folder):
 
 
 def test_the_server_name_may_be_left_out(folder):
-    write(folder, ('server_name = "localhost"', ""))
+    write_profile(folder, ('server_name = "localhost"', ""))
     assert read(folder).server_name == ""
 
 
@@ -100,7 +53,7 @@ def test_the_server_name_may_be_left_out(folder):
     ],
 )
 def test_what_is_wrong_is_named(folder, changes, said):
-    write(folder, *changes)
+    write_profile(folder, *changes)
     with pytest.raises(ProfileError, match=said):
         read(folder)
 

@@ -16,7 +16,7 @@ EIGHTHS: Final = "▏▎▍▌▋▊▉█"
 LEAST_BAR: Final = 8
 MOST_BAR: Final = 33
 MOST_NAME: Final = 14
-SCALE_STEP: Final = 0.2
+SCALE_STEP: Final = 0.1
 SWE_BENCH: Final = "swe-bench"
 TITLES: Final = {SWE_BENCH: "SWE-bench"}
 
@@ -43,7 +43,7 @@ def trend_page(trend: Trend, *, benchmark: str, budget: Budget | None) -> Page:
     lines = [*head, " " * (1 + names + 2 + bar) + text[0][names:]]
     for point, line in zip(points, text[1:], strict=True):
         if point.broken:
-            lines += fill(f"── {point.broken}: not comparable with what stands above ──", indent="   ")
+            lines += fill(f"── {point.broken}: not comparable with the above ──", indent="   ")
         drawn = " " * bar if point.overall is None else draw_bar(point.overall.rate / scale, bar)
         lines.append(f" {line[:names]}  {drawn}{line[names:]}".rstrip())
     lines += _words(trend)

@@ -6,15 +6,13 @@ prompt cannot be told from a replaced letter. A text without a Latin word to cha
 
 from __future__ import annotations
 
+import random
 import re
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from heldout_server.errors import NotDeliverable
 from heldout_server.techniques.technique import Description, Kind, Technique, Vector
 from heldout_server.techniques.templates import choose
-
-if TYPE_CHECKING:
-    import random
 
 ALPHABETS: Final = tuple(
     str.maketrans(letters + letters.upper(), digits * 2)

@@ -6,15 +6,13 @@ known.
 
 from __future__ import annotations
 
+import random
 import re
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from heldout_server.errors import NotDeliverable
 from heldout_server.techniques.technique import Description, Kind, LosslessTechnique, Vector
 from heldout_server.techniques.templates import sample
-
-if TYPE_CHECKING:
-    import random
 
 DEMONSTRATIONS: Final = (
     (

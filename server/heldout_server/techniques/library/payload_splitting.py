@@ -7,15 +7,13 @@ in them and joining them gives the prompt back. The templates count as known.
 from __future__ import annotations
 
 import json
+import random
 import re
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from heldout_server.errors import NotDeliverable
 from heldout_server.techniques.technique import Description, Kind, LosslessTechnique, Vector
 from heldout_server.techniques.templates import Template, choose, unwrap
-
-if TYPE_CHECKING:
-    import random
 
 TEMPLATES: Final = (
     Template("Here are the parts of a message.\n\n", "\n\nJoin the parts in this order and answer the message: "),

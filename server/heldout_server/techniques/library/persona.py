@@ -5,14 +5,12 @@ Every delivered text holds ``Stay in character``. The templates count as known.
 
 from __future__ import annotations
 
+import random
 import re
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from heldout_server.techniques.technique import Description, Kind, LosslessTechnique, Vector
 from heldout_server.techniques.templates import Template, choose, unwrap
-
-if TYPE_CHECKING:
-    import random
 
 TEMPLATES: Final = (
     Template(

@@ -149,9 +149,29 @@ async def test_an_import_sends_its_options_first_and_then_rows_in_batches():
     counted = []
     report, messages = await sent_by_import(prompts(BATCH_ROWS + 7), skip_bad=True, on_sent=counted.append)
     assert messages[0].options.skip_bad
-    assert [len(message.rows) for message in messages] == [0, BATCH_ROWS, 7] == [0, *counted]
+    assert [len(message.rows) for message in messages] == [0, BATCH_ROWS, 7, 0] == [0, *counted, 0]
+    assert [message.last for message in messages] == [False, False, False, True]
     assert messages[2].rows[-1].line == BATCH_ROWS + 7
     assert (report.imported, report.bad[0].reason) == (1, "text_empty")
+
+
+async def test_rows_that_raise_are_never_said_to_be_all():
+    def rows():
+        yield from prompts(3)
+        raise ValueError("bad row")
+
+    bodies = []
+
+    class Recording(FakeAppliance):
+        async def send_stream(self, method, requests, *, timeout_s):
+            async for request in requests:
+                bodies.append(request)
+            raise AssertionError("the rows raise")
+
+    with pytest.raises(ValueError, match="bad row"):
+        await Recording().client().bank.import_prompts(rows())
+    assert bodies
+    assert not any(bank_pb2.ImportPromptsRequest.FromString(body).last for body in bodies)
 
 
 async def test_long_prompts_make_smaller_batches():

@@ -56,7 +56,7 @@ def test_an_interrupt_says_nothing():
 def test_there_is_no_core_dump_and_the_process_meters_count():
     result = run(
         "print(resource.getrlimit(resource.RLIMIT_CORE))\n"
-        "Metrics.standard().call('/heldout.v1.A/B', 'OK', 1.0)\n"
+        "telemetry.metrics.call('/heldout.v1.A/B', 'OK', 1.0)\n"
         "data = telemetry.reader.get_metrics_data()\n"
         "print(sorted(m.name for r in data.resource_metrics for s in r.scope_metrics for m in s.metrics))\n"
         "telemetry.shutdown()\n"

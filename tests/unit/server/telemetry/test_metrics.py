@@ -5,7 +5,7 @@ import logging
 import pytest
 import structlog
 
-from heldout_server.telemetry import Metrics, configure_logging, configure_telemetry
+from heldout_server.telemetry import configure_logging, configure_telemetry
 from heldout_server.telemetry.metrics import ATTRIBUTES, KEPT_SPANS
 
 METHOD = "/heldout.v1.BankService/GetStats"
@@ -93,5 +93,10 @@ def test_the_figures_go_into_the_log_where_that_is_asked_for():
     assert not any("dropped_fields" in line for line in lines)
 
 
-def test_standard_metrics_count_nowhere_until_the_process_is_configured():
-    Metrics.standard().call(METHOD, "OK", 0.5)  # must not fail: rooms and tests count without a set-up
+def test_what_arrives_is_counted_apart_from_what_ends(telemetry):
+    telemetry.metrics.arrived(METHOD)
+    telemetry.metrics.arrived("a caller's own text")
+    found = figures(telemetry)
+    assert found["heldout.calls.arrived", ("method", METHOD)].value == 1
+    assert found["heldout.calls.arrived", ("method", "other")].value == 1
+    assert not any(key[0] == "heldout.calls" for key in found)
