@@ -1,7 +1,7 @@
 """The error table of the client: from a gRPC status to one error with a fixed message.
 
-The machine reason in ``google.rpc.ErrorInfo`` decides; a bank tester is told finer ones than this table knows, so an
-unknown reason falls back to its gRPC code. Nothing else that the appliance wrote is shown: not even a forged appliance
+The machine reason in ``google.rpc.ErrorInfo`` decides, else the gRPC code; a bank tester is told an exact one beside it,
+which is shown in brackets. Nothing else that the appliance wrote is shown: not even a forged appliance
 can put words into a terminal.
 """
 
@@ -101,7 +101,7 @@ def error_for(failure: Failure, *, address: str) -> CallError:
         failure: the status.
         address: where the appliance was looked for.
     """
-    reason = read_reason(failure.details)
+    reason, exact = read_reasons(failure.details)
     if not reason and failure.code == "UNAVAILABLE":
         # gRPC's own: nobody listens, or the handshake failed. A handshake has no better words in Python.
         return Unavailable(
@@ -109,8 +109,8 @@ def error_for(failure: Failure, *, address: str) -> CallError:
         )
     kind, message = BY_REASON.get(reason) or BY_CODE.get(failure.code, (InternalError, INTERNAL))
     if kind is not InternalError:
-        exact = "" if not reason or reason in BY_REASON else f" ({reason.lower()})"
-        return kind(message + exact, reason=reason or failure.code)
+        shown = f" ({exact.lower()})" if exact and exact != reason else ""
+        return kind(message + shown, reason=exact or reason or failure.code)
     found = _OPAQUE_ID.search(failure.message)
     opaque_id = found.group(1) if found else ""
     return InternalError(
@@ -120,16 +120,17 @@ def error_for(failure: Failure, *, address: str) -> CallError:
     )
 
 
-def read_reason(details: bytes | None) -> str:
-    """Return the appliance's machine reason, or nothing if there is none that can be read."""
+def read_reasons(details: bytes | None) -> tuple[str, str]:
+    """Return the appliance's machine reason and, for bank testers, the exact one; empty where there is none."""
     if details is None:
-        return ""
+        return "", ""
     info = error_details_pb2.ErrorInfo()
     try:
         status = status_pb2.Status.FromString(details)
         for detail in status.details:
             if detail.Unpack(info) and info.domain == DOMAIN and _REASON.fullmatch(info.reason):
-                return str(info.reason)
+                exact = str(info.metadata.get("exact", ""))
+                return str(info.reason), exact if _REASON.fullmatch(exact) else ""
     except DecodeError:
-        return ""
-    return ""
+        return "", ""
+    return "", ""

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from heldout.findings import Budget, Release
 
 MILLI: Final = 1000
+MOST_POINTS: Final = 1_000_000
 NAMES_SHOWN: Final = 8
 
 techniques = typer.Typer(no_args_is_help=True, help="What the attack techniques are, and what helps against them.")
@@ -61,7 +62,7 @@ def show_comparison(
     session = session_of(context)
     with session.client() as client:
         releases = client.findings.releases()
-    comparison = compare_releases(_pick(releases, before), _pick(releases, after))
+    comparison = compare_releases(*_pick_pair(releases, before, after))
     session.show(comparison_page(comparison), as_json=as_json, as_csv=as_csv)
 
 
@@ -172,13 +173,29 @@ def _pick(releases: Sequence[Release], name: str) -> Release:
     """Return the newest release of a checkpoint, or the release of this id, or the newest of all."""
     if not releases:
         raise HeldoutClientError("nothing is published yet")
-    if not name:
-        return releases[-1]
-    for release in reversed(releases):
-        if name in {release.tested.checkpoint, release.release_id}:
-            return release
+    named = _named(releases, name) if name else releases
+    if named:
+        return named[-1]
     known = list(dict.fromkeys(release.tested.checkpoint for release in releases))
     raise HeldoutClientError(f"nothing is published about {name}{_suggest(name, known)}")
+
+
+def _pick_pair(releases: Sequence[Release], before: str, after: str) -> tuple[Release, Release]:
+    """Return the newest two releases of these names that can be compared; if none can, the newest two."""
+    from heldout.findings.compare import why_not_comparable  # noqa: PLC0415 - help must be fast
+
+    newest = _pick(releases, before), _pick(releases, after)
+    pairs = (
+        (first, second)
+        for second in reversed(_named(releases, after))
+        for first in reversed(_named(releases, before))
+        if why_not_comparable(first, second) is None
+    )
+    return next(pairs, newest)
+
+
+def _named(releases: Sequence[Release], name: str) -> Sequence[Release]:
+    return [release for release in releases if name in {release.tested.checkpoint, release.release_id}]
 
 
 def _pick_line(releases: Sequence[Release], line: str) -> str:
@@ -218,10 +235,10 @@ def _milli(value: str) -> int:
     from decimal import Decimal, InvalidOperation  # noqa: PLC0415 - help must be fast
 
     try:
-        milli = Decimal(value) * MILLI
-        whole = int(milli)
-    except (InvalidOperation, ValueError, OverflowError):
+        points = Decimal(value)
+    except InvalidOperation:
         raise UsageProblem("--value is a number of points, such as 41.25") from None
-    if whole != milli or abs(whole) > MILLI**3:
-        raise UsageProblem("--value has up to three decimals and at most a million points")
-    return whole
+    # The bound comes first: a great exponent would take all memory as a whole number.
+    if not points.is_finite() or points.copy_abs() > MOST_POINTS or points * MILLI != int(points * MILLI):
+        raise UsageProblem(f"--value has up to three decimals and at most {MOST_POINTS:,} points")
+    return int(points * MILLI)

@@ -115,9 +115,14 @@ async def _rows(
 ) -> AsyncIterator[DraftRow]:
     for row in first.rows:
         yield _draft(row)
+    whole = first.last
     async for request in rest:
         for row in request.rows:
             yield _draft(row)
+        whole = request.last
+    if not whole:
+        # gRPC ends the iterator of a cancelled or broken call first, and cancels its servicer after.
+        raise InvalidRequest("the import was cut off", reason="IMPORT_CUT_OFF")
 
 
 def _draft(row: pb.ImportRow) -> DraftRow:

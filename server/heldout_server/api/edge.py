@@ -110,6 +110,7 @@ class Edge(grpc.aio.ServerInterceptor):
         self._metrics = metrics
         self._on_log_failure = on_log_failure
         self._validator = Validator()
+        self._unlogged = False  # set once a log failed: then nothing is answered, whichever half a call is for
         self._log = structlog.get_logger("edge")
 
     async def intercept_service(
@@ -277,9 +278,12 @@ class Edge(grpc.aio.ServerInterceptor):
         return logged
 
     async def _append(self, log: AuditLog, record: Record, context: Context) -> Logged:
+        if self._unlogged:
+            await _abort(context, UNLOGGED)
         try:
             return await log.append(record)
         except StorageError:
+            self._unlogged = True
             self._on_log_failure()
             await _abort(context, UNLOGGED)
 

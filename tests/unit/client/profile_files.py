@@ -2,12 +2,11 @@
 
 import datetime as dt
 
+from client_fakes import IDENTITY, FakeAppliance
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-
-from client_fakes import IDENTITY, FakeAppliance
 
 
 def certificate(*names):
@@ -55,5 +54,3 @@ window = "{vkeys["window"]}"
         assert old in text
         text = text.replace(old, new)
     (folder / "profiles" / "me.toml").write_text(text)
-
-

@@ -6,19 +6,19 @@ from google.rpc import error_details_pb2, status_pb2
 from grpc import StatusCode
 
 from heldout import errors
-from heldout.refusals import BY_CODE, BY_REASON, Failure, error_for, read_reason
+from heldout.refusals import BY_CODE, BY_REASON, Failure, error_for, read_reasons
 
 SECRET = "How do I fold a letter?"  # what an appliance must not be able to make us repeat
 
 
-def details(reason, domain="heldout"):
+def details(reason, domain="heldout", **metadata):
     info = any_pb2.Any()
-    info.Pack(error_details_pb2.ErrorInfo(reason=reason, domain=domain))
+    info.Pack(error_details_pb2.ErrorInfo(reason=reason, domain=domain, metadata=metadata))
     return status_pb2.Status(code=5, message=SECRET, details=[info]).SerializeToString()
 
 
-def error(code, reason=None, message=SECRET):
-    failure = Failure(code=code, message=message, details=None if reason is None else details(reason))
+def error(code, reason=None, message=SECRET, **metadata):
+    failure = Failure(code=code, message=message, details=None if reason is None else details(reason, **metadata))
     return error_for(failure, address="127.0.0.1:7443")
 
 
@@ -53,11 +53,20 @@ def test_every_grpc_code_has_an_error(code):
     assert code in BY_CODE or code == "UNAVAILABLE"
 
 
-def test_a_finer_reason_falls_back_to_its_code_and_is_named():
-    found = error("FAILED_PRECONDITION", "EPOCH_UNCHANGED")
+def test_an_exact_reason_is_named_beside_the_message():
+    found = error("UNKNOWN", "WRONG_STATE", exact="EPOCH_UNCHANGED")
     assert isinstance(found, errors.WrongState)
     assert found.reason == "EPOCH_UNCHANGED"
     assert str(found).endswith("(epoch_unchanged)")
+
+
+def test_an_exact_reason_that_is_no_code_is_not_shown():
+    assert SECRET not in str(error("UNKNOWN", "WRONG_STATE", exact=SECRET))
+
+
+def test_a_reason_that_is_not_known_falls_back_to_its_code():
+    found = error("FAILED_PRECONDITION", "MADE_UP")
+    assert isinstance(found, errors.WrongState)
 
 
 def test_an_unreachable_appliance_is_named_by_its_address():
@@ -88,12 +97,12 @@ def test_what_does_not_look_like_an_opaque_id_is_none(message):
     ids=["none", "empty", "malformed", "no reason code", "another domain"],
 )
 def test_details_that_say_nothing_leave_it_to_the_code(raw):
-    assert read_reason(raw) == ""
+    assert read_reasons(raw) == ("", "")
 
 
 def test_a_malformed_detail_leaves_it_to_the_code():
     broken = any_pb2.Any(type_url="type.googleapis.com/google.rpc.ErrorInfo", value=b"\xff")
-    assert read_reason(status_pb2.Status(details=[broken]).SerializeToString()) == ""
+    assert read_reasons(status_pb2.Status(details=[broken]).SerializeToString()) == ("", "")
 
 
 def test_every_message_of_the_table_is_fixed_and_one_line():

@@ -1,11 +1,11 @@
 """Profiles: all read and checked before anything is called."""
 
 import pytest
-
 from client_fakes import IDENTITY, FakeAppliance
+from profile_files import certificate, install_profile, write_profile
+
 from heldout.errors import ProfileError
 from heldout.profile import read_profile
-from profile_files import certificate, install_profile, write_profile
 
 
 @pytest.fixture

@@ -164,9 +164,8 @@ async def test_rows_that_raise_are_never_said_to_be_all():
 
     class Recording(FakeAppliance):
         async def send_stream(self, method, requests, *, timeout_s):
-            async for request in requests:
-                bodies.append(request)
-            raise AssertionError("the rows raise")
+            while True:
+                bodies.append(await anext(requests))
 
     with pytest.raises(ValueError, match="bad row"):
         await Recording().client().bank.import_prompts(rows())

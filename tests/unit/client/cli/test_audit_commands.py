@@ -1,0 +1,89 @@
+"""Commands for auditors: what holds, and what is caught."""
+
+import hashlib
+
+import pytest
+
+from heldout_proto.v1 import audit_pb2
+
+
+@pytest.fixture
+def audited(published):
+    published("budget")
+    published("findings")
+    document = b"bits_per_prompt = 8\n"
+    published.appliance.answers["GetPolicy"] = audit_pb2.GetPolicyResponse(
+        release_toml=document, authorization_cedar=b"permit();", policy_digest=hashlib.sha256(document).hexdigest()
+    )
+    return published
+
+
+def test_the_live_logs_verify_and_go_on_verifying(audited):
+    out = audited("audit", "verify")
+    assert out.count("✓ every entry hashes to the signed head") == 2
+    assert "✓ 4 releases recorded before they were read" in out
+    assert "seen before" not in out
+    assert "✓ consistent with the head seen before" in audited("audit", "verify")
+    assert "✓ consistent with the 2 heads seen before" in audited("audit", "verify")
+    assert all(log["verified"] for log in audited.json("audit", "verify")["logs"])
+
+
+def test_a_log_that_was_rewritten_between_two_looks_is_caught(audited):
+    audited("audit", "verify")
+    vault = audited.appliance.logs["vault"]
+    vault.leaves[0] = vault.leaves[0].replace(b"1795572840", b"1795572900")
+    assert "does not verify" in audited("audit", "verify", code=1)
+
+
+def test_a_release_that_the_log_does_not_hold_is_caught(audited):
+    """Its own receipt is good, but the log that is given out is another one."""
+    vault = audited.appliance.logs["vault"]
+    honest = audited.appliance.answers["ListReleases"](b"")
+    audited.appliance.answers["ListReleases"] = honest
+    vault.leaves = vault.leaves[:2]
+    assert "the log does not record" in audited("audit", "verify", code=1)
+
+
+def test_an_export_verifies_offline_and_not_after_a_change(audited, tmp_path):
+    folder = tmp_path / "export"
+    assert "lab/vault: 4 entries" in audited("audit", "export", str(folder))
+    audited.appliance.answers.clear()  # nothing is asked from here on
+    calls = len(audited.appliance.calls)
+    assert audited("audit", "verify", str(folder)).count("✓ every entry") == 2
+    assert "only one of the two logs is here" in audited("audit", "verify", str(folder / "vault"))
+    assert len(audited.appliance.calls) == calls
+    bundle = next((folder / "window" / "tile" / "entries").rglob("*.p/*"))
+    bundle.write_bytes(bundle.read_bytes().replace(b"allow", b"denyx"))
+    assert "does not verify" in audited("audit", "verify", str(folder), code=1)
+
+
+def test_an_export_of_another_appliance_or_of_nothing(audited, tmp_path):
+    folder = tmp_path / "export"
+    audited("audit", "export", str(folder))
+    note = folder / "vault" / "checkpoint"
+    note.write_text(note.read_text().replace("lab/vault", "other/vault"))
+    assert "not a log of this profile" in audited("audit", "verify", str(folder), code=1)
+    assert "no such folder" in audited("audit", "verify", str(tmp_path / "none"), code=2)
+    (tmp_path / "empty").mkdir()
+    assert "holds no exported log" in audited("audit", "verify", str(tmp_path / "empty"), code=2)
+    assert "is not empty" in audited("audit", "export", str(folder), code=1)
+
+
+def test_heads_that_cannot_be_kept_are_said(audited, tmp_path):
+    (tmp_path / "state").mkdir(exist_ok=True)
+    (tmp_path / "state" / "heldout").write_text("in the way")
+    assert "! this head could not be kept" in audited("audit", "verify")
+
+
+def test_single_entries_and_the_policy(audited):
+    assert "release-v1-1" in audited("audit", "tail", "--log", "vault", "-n", "5")
+    assert len(audited.json("audit", "tail", "-n", "3")) == 3
+    assert "included in the signed head" in audited("audit", "show", "0", "--log", "vault")
+    assert "0 to " in audited("audit", "show", "999", code=1)
+    assert "bits_per_prompt = 8" in audited("audit", "policy")
+    assert "--log is vault or window" in audited("audit", "tail", "--log", "x", code=2)
+
+
+def test_an_entry_whose_proof_is_wrong(audited):
+    audited.appliance.answers["GetInclusionProof"] = audit_pb2.GetInclusionProofResponse(hashes=[b"x" * 32])
+    assert "does not verify" in audited("audit", "show", "0", "--log", "vault", code=1)

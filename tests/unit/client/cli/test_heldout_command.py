@@ -1,0 +1,316 @@
+"""The command: findings, exit codes, one line for whatever goes wrong."""
+
+import io
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+from client_fakes import make_release, to_message
+
+from heldout import errors
+from heldout.cli import progress, run, session
+from heldout.cli.app import explain
+from heldout.cli.screens.page import Page
+from heldout_proto.v1 import findings_pb2
+
+# Findings
+
+
+def test_findings_show_the_newest_release_or_the_one_that_is_named(published):
+    assert "nova-lite v4 · release 4 of 25" in published("findings")
+    assert "nova-lite v2 · release 2 of 25" in published("findings", "v2")
+    assert "nova-lite v2 · release 2 of 25" in published("findings", "release-v2-2")
+    assert published.json("findings", "v2")["tested"]["checkpoint"] == "v2"
+    rows = published.csv("findings", "v2")
+    assert rows[0]["key"] == "overall"
+    assert float(rows[0]["rate"]) == pytest.approx(0.25, abs=0.01)
+
+
+def test_json_may_stand_before_the_command_too(published):
+    out = published("--json", "budget")
+    assert json.loads(out)["releases_used"] == 4
+
+
+def test_json_and_csv_do_not_go_together(published):
+    assert published("budget", "--json", "--csv", code=2) == "heldout: --json and --csv do not go together\n"
+
+
+def test_a_name_that_is_nearly_right_gets_a_hint(published):
+    assert "did you mean v2" in published("findings", "v22", code=1)
+    assert "there is: v1, v2, v3, v4" in published("findings", "other", code=1)
+    assert "did you mean persona?" in published("techniques", "show", "person", code=1)
+    assert "did you mean nova-lite?" in published("trend", "nova-lit", code=1)
+
+
+def test_compare_and_trend(published):
+    assert "Overall worse" in published("compare", "v2", "v3")
+    assert published.json("compare", "v2", "v3")["overall"]["verdict"] == "worse"
+    assert published.csv("compare", "v2", "v3")[0]["verdict"] == "worse"
+    assert "4 of 25 releases used" in published("trend")
+    assert [row["verdict"] for row in published.csv("trend", "nova-lite")] == [
+        "",
+        "better",
+        "worse",
+        "no change beyond",
+    ]
+    assert published.json("trend")["points"][0]["capability"] == {"swe-bench": 41.0}
+    assert "ours" in published("trend", "--benchmark", "ours")
+
+
+def test_a_trend_without_a_budget_and_with_two_lines(published):
+    published.appliance.answers["GetBudget"] = errors.NotFound("there is no such thing", reason="NOT_FOUND")
+    assert "releases used" not in published("trend")
+    published.appliance.publish(to_message(make_release("v1")), to_message(make_release("b1", line="nova-big")))
+    assert "which line? nova-lite, nova-big" in published("trend", code=2)
+
+
+def test_nothing_is_published_yet(heldout):
+    heldout.appliance.publish()
+    heldout.appliance.answers["ListScores"] = findings_pb2.ListScoresResponse()
+    heldout.appliance.answers["GetBudget"] = errors.NotFound("none", reason="NOT_FOUND")
+    for command in (("findings",), ("trend",), ("compare", "a", "b")):
+        assert "nothing is published yet" in heldout(*command, code=1)
+
+
+def test_other_prompts_are_not_compared(published):
+    published.appliance.publish(to_message(make_release("v1")), to_message(make_release("v2", epoch=4)))
+    assert "other prompts" in published("compare", "v1", "v2", code=1)
+
+
+def test_a_checkpoint_that_was_tested_again_is_compared_where_it_can_be(published):
+    published.appliance.publish(
+        to_message(make_release("v1")),
+        to_message(make_release("v2", number=2)),
+        to_message(make_release("v2", epoch=4, number=3)),
+    )
+    assert published.json("compare", "v1", "v2")["after"]["release_id"] == "release-v2-2"
+    assert "other prompts" in published("compare", "release-v1-1", "release-v2-3", code=1)
+
+
+def test_techniques(published):
+    assert "base64" in published("techniques", "list")
+    out = published("techniques", "show", "base64+persona")
+    assert "Base64" in out
+    assert "Persona" in out
+    assert published.json("techniques", "list")[0]["technique"] == "base64"
+
+
+def test_scores(published):
+    out = published("scores", "record", "v1", "--benchmark", "swe-bench", "--value", "41.25")
+    assert out == "recorded: v1 swe-bench 41.25 · receipt verified\n"
+    method, request = published.appliance.calls[-1]
+    assert method.endswith("RecordScore")
+    assert findings_pb2.RecordScoreRequest.FromString(request).score.value_milli == 41_250
+    published("scores", "record", "v1", "--benchmark", "x", "--value=-1", "--kind", "internal-safety", "--json")
+    assert published.csv("scores", "list")[0]["value"] == "41.0"
+    assert published.json("scores", "list")[0]["benchmark"] == "swe-bench"
+
+
+@pytest.mark.parametrize("value", ["many", "41.2345", "nan", "inf", "1e9", "1e999999", "1e999999999"])
+def test_a_score_must_be_a_number_of_points(published, value):
+    out = published("scores", "record", "v1", "--benchmark", "x", "--value", value, code=2)
+    assert out.startswith("heldout: --value")
+
+
+def test_a_score_must_be_of_a_known_kind(published):
+    assert "--kind" in published("scores", "record", "v", "--benchmark", "x", "--value", "1", "--kind", "y", code=2)
+
+
+# What goes wrong
+
+
+@pytest.mark.parametrize(
+    ("error", "line", "code"),
+    [
+        (errors.Refused("not for you.", reason="REFUSED"), "refused: not for you.", 1),
+        (errors.VerificationError("no receipt"), "heldout: does not verify: no receipt", 1),
+        (errors.Unavailable("nobody", reason="UNREACHABLE"), "heldout: nobody", 1),
+        (errors.ProfileError("me.toml: bad"), "heldout: me.toml: bad", 2),
+        (errors.BankFileError("x: bad"), "heldout: x: bad", 2),
+        (OSError(28, "No space left on device", "x"), "heldout: x: No space left on device", 1),
+        (OSError("odd"), "heldout: a file: OSError", 1),
+        (KeyError("k"), "heldout: failed inside (KeyError); HELDOUT_TRACEBACK=1 shows where", 1),
+    ],
+)
+def test_every_error_is_one_line(error, line, code):
+    assert explain(error) == (line, code)
+
+
+def test_a_refusal_is_exit_code_1(heldout):
+    heldout.appliance.answers["GetPrompt"] = errors.Refused("The refusal is in the log.", reason="REFUSED")
+    assert heldout("bank", "show", "17", code=1) == "refused: The refusal is in the log.\n"
+
+
+def test_an_answer_that_does_not_verify_is_exit_code_1(published):
+    published.appliance.logs["window"].leaves.clear()
+    published.appliance.alter = lambda answer: type(answer)(answer.body, None)
+    assert published("budget", code=1).startswith("heldout: does not verify: ")
+
+
+def test_an_unforeseen_error_is_one_line_unless_asked_for(heldout, monkeypatch):
+    heldout.appliance.answers["GetBudget"] = RuntimeError("surprise")
+    assert "failed inside (RuntimeError)" in heldout("budget", code=1)
+    monkeypatch.setenv("HELDOUT_TRACEBACK", "1")
+    with pytest.raises(RuntimeError, match="surprise"):
+        heldout("budget")
+
+
+def test_an_interrupt_is_exit_code_130(heldout):
+    def connector(_profile):
+        raise KeyboardInterrupt
+
+    assert run(["--profile", str(heldout.profile), "budget"], connector=connector) == 130
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["frobnicate"], "No such command"),
+        (["compare", "v1"], "Missing argument"),
+        (["audit", "tail", "-n", "0"], "-n"),
+        (["findings", "--frobnicate"], "No such option"),
+    ],
+)
+def test_a_wrong_command_line_is_exit_code_2(heldout, arguments, said):
+    out = heldout(*arguments, code=2)
+    assert out.startswith("heldout: ")
+    assert said in out
+
+
+def test_no_profile_and_no_such_profile_are_exit_code_2(heldout, tmp_path, monkeypatch):
+    assert "HELDOUT_PROFILE" in heldout("budget", profile=False, code=2)
+    monkeypatch.setenv("HELDOUT_PROFILE", str(tmp_path / "none.toml"))
+    assert "no such file" in heldout("budget", profile=False, code=2)
+
+
+def test_the_profile_may_come_from_the_environment(published, monkeypatch):
+    monkeypatch.setenv("HELDOUT_PROFILE", str(published.profile))
+    assert "releases" in published("budget", profile=False)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        (),
+        *(
+            tuple(name.split())
+            for name in (
+                "findings", "compare", "trend", "budget", "results", "checkpoints", "techniques list",
+                "techniques show", "scores record", "scores list", "bank import", "bank stats", "bank show",
+                "bank list", "bank retire", "bank epoch open", "run propose", "run approve", "run start",
+                "run watch", "run cancel", "run list", "run show", "audit tail", "audit verify", "audit export",
+                "audit show", "audit policy",
+            )
+        ),
+    ],
+    ids=lambda path: " ".join(path) or "heldout",
+)  # fmt: skip
+def test_every_command_has_help_with_an_example(heldout, path):
+    assert "Example" in heldout(*path, "--help", profile=False)
+
+
+# The process
+
+HEAVY = ("grpc", "google.protobuf", "cryptography", "asyncio")
+
+
+def start(*arguments, **environment):
+    return subprocess.run(
+        [sys.executable, "-c", "from heldout.cli import main; main()", *arguments],
+        capture_output=True,
+        check=False,
+        env={**os.environ, **environment},
+        timeout=60,
+    )
+
+
+def test_the_process_exits_with_one_line_and_no_traceback():
+    done = start("--profile", "/nonexistent.toml", "budget")
+    assert done.returncode == 2
+    assert done.stderr.decode().startswith("heldout: the profile: no such file")
+    assert done.stderr.count(b"\n") == 1
+
+
+def test_a_terminal_without_unicode_gets_question_marks():
+    done = start("--help", PYTHONIOENCODING="ascii", PYTHONUTF8="0", LC_ALL="C")
+    assert done.returncode == 0
+    assert b"Traceback" not in done.stderr
+
+
+def test_help_imports_nothing_heavy():
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-c",
+            f"import sys; from heldout.cli import run; run(['--help']); print(sorted({{*sys.modules}} & {set(HEAVY)}))",
+        ],
+        capture_output=True,
+        check=True,
+        timeout=60,
+    )
+    assert done.stdout.decode().rstrip().endswith("[]")
+
+
+# A terminal
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+@pytest.fixture
+def terminal(monkeypatch):
+    for name in ("NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE", "COLUMNS"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TERM", "xterm-256color")
+
+    def begin():  # in the test itself: capturing takes the streams back after the set-up
+        made = Terminal()
+        monkeypatch.setattr(sys, "stdout", made)
+        monkeypatch.setattr(sys, "stderr", made)
+        return made
+
+    return begin
+
+
+PAGE = Page(lines=("persona  +12.2 [+5, +19]  worse", "[bold]x[/bold]"), data=None)
+
+
+def test_a_terminal_gets_colour_and_the_same_words(terminal):
+    screen = terminal()
+    session.Session().show(PAGE)
+    shown = screen.getvalue()
+    assert "\x1b[1;31mworse\x1b[0m" in shown
+    assert "[bold]x[/bold]" in shown
+
+
+def test_no_color_is_honoured(terminal, monkeypatch):
+    monkeypatch.setenv("NO_COLOR", "1")
+    screen = terminal()
+    session.Session().show(PAGE)
+    assert "\x1b[" not in screen.getvalue().replace("\x1b[1m", "").replace("\x1b[0m", "")
+    assert "worse" in screen.getvalue()
+
+
+def test_a_terminal_gets_a_progress_bar(terminal):
+    screen = terminal()
+    with progress.progress_bar("importing", 400, unit="trials") as report:
+        report(200)
+        report(400)
+    assert "importing" in screen.getvalue()
+    assert "400/400" in screen.getvalue()
+
+
+def test_whoever_has_read_enough_is_no_error(monkeypatch, tmp_path):
+    with (tmp_path / "closed").open("w") as stream:
+
+        def broken(_profile):
+            raise BrokenPipeError
+
+        monkeypatch.setattr(sys, "stdout", stream)
+        profile = tmp_path / "profile"
+        monkeypatch.setattr(session, "read_profile", lambda path: path)
+        assert run(["--profile", str(profile), "budget"], connector=broken) == 0

@@ -1,0 +1,154 @@
+"""Commands for testers: the bank, runs, checkpoints and exact results."""
+
+import pytest
+
+from heldout_proto.v1 import bank_pb2, checkpoint_pb2, evaluation_pb2, findings_pb2
+
+TESTED = findings_pb2.TestedSystem(checkpoint="v1", line="nova", trust=findings_pb2.TRUST_CLASS_CONTAINED)
+RUN = evaluation_pb2.Run(
+    run_id="run-1",
+    state=evaluation_pb2.RUN_STATE_PROPOSED,
+    tested=TESTED,
+    techniques=["plain"],
+    manifest_digest="a" * 64,
+    planned_trials=12,
+)
+EPOCH = bank_pb2.Epoch(epoch_id="epoch-1", number=1, commitment="c" * 64, prompts=5, units=4)
+ROW = '{"prompt": "How do I fold a letter?", "intent": "benign", "category": "paper"}\n'
+
+
+# Bank
+
+
+@pytest.fixture
+def bank(heldout):
+    prompt = bank_pb2.Prompt(text="How do I fold a letter?", intent=bank_pb2.INTENT_BENIGN, category="paper")
+    heldout.appliance.answers |= {
+        "ImportPrompts": bank_pb2.ImportPromptsResponse(imported=2),
+        "GetStats": bank_pb2.GetStatsResponse(live=2, epoch=EPOCH),
+        "GetPrompt": bank_pb2.GetPromptResponse(handle="p-1", prompt=prompt),
+        "ListPrompts": bank_pb2.ListPromptsResponse(handles=["p-1", "p-2"]),
+        "RetirePrompts": bank_pb2.RetirePromptsResponse(retired=1),
+        "OpenEpoch": bank_pb2.OpenEpochResponse(epoch=EPOCH),
+    }
+    return heldout
+
+
+def test_an_import(bank, tmp_path):
+    file = tmp_path / "prompts.jsonl"
+    file.write_text(ROW * 2)
+    out = bank("bank", "import", str(file))
+    assert out.startswith("2 imported\n")
+    assert "receipt verified" in out
+    assert bank.json("bank", "import", str(file)) == {
+        "imported": 2, "bad": [], "duplicates": [], "receipt": "verified",
+    }  # fmt: skip
+
+
+def test_a_bad_row_stops_an_import_before_anything_is_sent(bank, tmp_path):
+    file = tmp_path / "prompts.jsonl"
+    file.write_text(ROW + "{\n" + ROW)
+    out = bank("bank", "import", str(file), code=1)
+    assert "nothing imported, nothing sent" in out
+    assert "line 2: not_json" in out
+    assert bank.appliance.calls == []
+
+
+def test_bad_rows_are_left_out_if_asked_for(bank, tmp_path):
+    file = tmp_path / "prompts.jsonl"
+    file.write_text(ROW + "{\n" + ROW)
+    assert "2 imported · 1 left out" in bank("bank", "import", str(file), "--skip-bad")
+    file.write_text("{\n")
+    assert "nothing sent" in bank("bank", "import", str(file), "--skip-bad", code=1)
+
+
+def test_rows_that_the_appliance_refuses_are_exit_code_1(bank, tmp_path):
+    file = tmp_path / "prompts.jsonl"
+    file.write_text(ROW)
+    bank.appliance.answers["ImportPrompts"] = bank_pb2.ImportPromptsResponse(
+        bad=[bank_pb2.BadRow(line=1, reason="text_control_characters")]
+    )
+    assert "line 1: text_control_characters" in bank("bank", "import", str(file), code=1)
+
+
+def test_a_file_that_changes_while_it_is_read_is_not_imported(bank, tmp_path):
+    file = tmp_path / "prompts.jsonl"
+    file.write_text(ROW)
+
+    class Changing(type(bank.appliance)):
+        async def send_stream(self, method, requests, *, timeout_s):
+            file.write_text("{\n")
+            return await super().send_stream(method, requests, timeout_s=timeout_s)
+
+    bank.appliance.__class__ = Changing
+    assert "changed while it was read" in bank("bank", "import", str(file), code=2)
+
+
+def test_a_file_that_is_none(bank, tmp_path):
+    assert "no such file" in bank("bank", "import", str(tmp_path / "none"), code=2)
+
+
+def test_the_rest_of_the_bank(bank, tmp_path):
+    assert "2 live" in bank("bank", "stats")
+    assert "How do I fold a letter?" in bank("bank", "show", "p-1")
+    assert bank("bank", "list") == "p-1\np-2\n"
+    assert "epoch 1 (epoch-1) is open" in bank("bank", "epoch", "open")
+    file = tmp_path / "handles.txt"
+    file.write_text("p-1\n\np-2\n")
+    assert bank("bank", "retire", "p-1", "--from-file", str(file)).startswith("1 retired")
+    handles = bank_pb2.RetirePromptsRequest.FromString(bank.appliance.calls[-1][1]).handles
+    assert list(handles) == ["p-1", "p-2"]
+    assert "name handles" in bank("bank", "retire", code=2)
+
+
+# Runs
+
+
+@pytest.fixture
+def runs(heldout):
+    published = evaluation_pb2.Run()
+    published.CopyFrom(RUN)
+    published.state = evaluation_pb2.RUN_STATE_PUBLISHED
+    row = evaluation_pb2.ExactRow(table=findings_pb2.TABLE_KIND_TECHNIQUE, key="plain", units=3, trials=6, rate=0.5)
+    one = checkpoint_pb2.Checkpoint(name="v1", line="nova", state=checkpoint_pb2.CHECKPOINT_STATE_STAGED)
+    heldout.appliance.answers |= {
+        **{
+            f"{name}Run": getattr(evaluation_pb2, f"{name}RunResponse")(run=RUN)
+            for name in ("Propose", "Approve", "Start", "Cancel", "Get")
+        },
+        "ListRuns": evaluation_pb2.ListRunsResponse(runs=[RUN]),
+        "WatchRun": [
+            evaluation_pb2.WatchRunResponse(run=RUN, finished_trials=6, trials_per_s=3.0),
+            evaluation_pb2.WatchRunResponse(run=published, finished_trials=12),
+        ],
+        "GetResults": evaluation_pb2.GetResultsResponse(rows=[row]),
+        "ListCheckpoints": checkpoint_pb2.ListCheckpointsResponse(checkpoints=[one]),
+    }
+    return heldout
+
+
+def test_a_run_from_proposal_to_results(runs):
+    proposal = ("--technique", "plain", "--technique", "a", "--technique", "b", "--stack", "a+b", "--attempts", "2")
+    assert "run-1: proposed" in runs("run", "propose", "v1", *proposal)
+    sent = evaluation_pb2.ProposeRunRequest.FromString(runs.appliance.calls[-1][1])
+    assert list(sent.stacks[0].techniques) == ["a", "b"]
+    assert sent.attempts == 2
+    for verb in ("approve", "start", "watch", "show", "cancel"):
+        assert "run-1" in runs("run", verb, "run-1")
+        assert runs.json("run", verb, "run-1")["run_id"] == "run-1"
+    assert "run-1" in runs("run", "list")
+    assert "plain" in runs("results", "run-1")
+    assert runs.csv("results", "run-1")[0]["rate"] == "0.5"
+    assert "staged" in runs("checkpoints")
+
+
+def test_an_approval_is_of_the_digest_that_stands_or_was_named(runs):
+    for options, digest in (((), "a" * 64), (("--digest", "b" * 64), "b" * 64)):
+        runs("run", "approve", "run-1", *options)
+        assert evaluation_pb2.ApproveRunRequest.FromString(runs.appliance.calls[-1][1]).manifest_digest == digest
+
+
+@pytest.mark.parametrize(("options", "said"), [(["--stack", "a+b"], "--stack needs"), (["--stack", "a+"], "--stack")])
+def test_a_stack_must_make_sense(runs, options, said):
+    extra = [] if "needs" in said else ["--technique", "plain"]
+    assert said in runs("run", "propose", "v1", *options, *extra, code=2)
