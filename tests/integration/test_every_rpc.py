@@ -3,6 +3,7 @@
 A method that is added to the contract is covered here without being listed.
 """
 
+import asyncio
 import json
 
 import grpc
@@ -196,3 +197,36 @@ async def test_without_a_client_certificate_nobody_gets_in(lab):
     ) as channel:
         code, _, _ = await call(channel, METHODS[0], b"")
     assert code is grpc.StatusCode.UNAVAILABLE
+
+
+async def test_a_caller_that_goes_away_at_once_leaves_no_intent_without_an_outcome(lab):
+    async with channel_of(lab, "trainer") as channel:
+        for _ in range(30):
+            going = channel.unary_unary("/heldout.v1.FindingsService/ListCards")(b"", timeout=5)
+            await asyncio.sleep(0)
+            going.cancel()
+        await call(channel, "/heldout.v1.FindingsService/ListCards", b"")
+    for _ in range(100):
+        entries = await entries_of(lab, "window")
+        intents = {n for n, entry in enumerate(entries) if entry["kind"] == "intent" and entry["role"] == "trainer"}
+        answered = {entry["details"]["intent"] for entry in entries if entry["kind"] == "outcome"}
+        if intents <= answered:
+            break
+        await asyncio.sleep(0.02)
+    assert intents
+    assert intents <= answered
+
+
+async def test_equal_requests_do_not_look_alike_in_the_log(lab):
+    """Else whoever reads the log could confirm a guess of what somebody sent by sending it too."""
+    guess = b"\x0a\x05rel-1"
+    async with channel_of(lab, "trainer") as channel:
+        for _ in range(2):
+            await call(channel, "/heldout.v1.FindingsService/GetRelease", guess)
+    macs = [
+        entry["details"]["request_mac"]
+        for entry in await entries_of(lab, "window")
+        if entry["kind"] == "intent" and entry["name"].endswith("/GetRelease")
+    ]
+    assert len(macs) == 2
+    assert macs[0] != macs[1]

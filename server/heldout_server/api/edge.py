@@ -51,6 +51,7 @@ from heldout_server.telemetry import Metrics
 
 RECEIPT_KEY: Final = "heldout-receipt-bin"
 SALT_BYTES: Final = 16
+UNKNOWN_METHOD: Final = "unknown-method"
 UNKNOWN: Final = Decision(allowed=False, rules=())
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -194,9 +195,10 @@ class Edge(grpc.aio.ServerInterceptor):
         """Record a call of a method that does not exist, and refuse it. Its name is the caller's text: not logged."""
         log = self._logs.get("window") or next(iter(self._logs.values()))
         principal = self._gatekeeper.identify(_peer(context))
-        await self._append(
-            log, _call_record("intent", "unknown-method", principal, request_mac=log.request_mac(request)), context
-        )
+        mac = log.request_mac(request)
+        intent = await self._append(log, _call_record("intent", UNKNOWN_METHOD, principal, request_mac=mac), context)
+        details = {"intent": intent.index, "status": UNIMPLEMENTED.reason}
+        await self._append(log, _call_record("outcome", UNKNOWN_METHOD, principal, **details), context)
         await _abort(context, UNIMPLEMENTED)
 
     # The steps
@@ -215,7 +217,14 @@ class Edge(grpc.aio.ServerInterceptor):
             rules=decision.rules,
             policy_digest=self._policy_digest,
         )
-        intent = await self._append(log, record, context)  # (3)
+        appending = asyncio.ensure_future(self._append(log, record, context))  # (3)
+        try:
+            intent = await asyncio.shield(appending)
+        except asyncio.CancelledError:
+            # The caller is gone while its intent goes into the log: without an outcome one would seem to be missing.
+            begun = _Begun(method, principal, decision, await appending, started_s)
+            await asyncio.shield(self._record_outcome(begun, CANCELLED.reason, context))
+            raise
         return _Begun(method, principal, decision, intent, started_s)
 
     def _parse(self, handler: Handler, request: bytes) -> Message:

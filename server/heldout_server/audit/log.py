@@ -15,6 +15,8 @@ from functools import partial
 from hashlib import sha256
 from hmac import digest as hmac_digest
 from pathlib import Path
+from secrets import token_bytes
+from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -26,6 +28,8 @@ from heldout_server.database import Connection, Database
 from heldout_server.errors import InvalidRequest, StorageError
 from heldout_server.ports.audit import Logged, Record
 from heldout_server.ports.environment import Clock
+
+SALT_BYTES: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,8 +166,16 @@ class SqlAuditLog:
         return Logged(index, entry, proof_text(index, commit.growth.inclusion_proof(index), commit.checkpoint))
 
     def request_mac(self, request: bytes) -> str:
-        """Return the hex HMAC-SHA-256 of a request's exact bytes under the log's own key (RFC 2104)."""
-        return hmac_digest(self._mac_key, request, sha256).hex()
+        """Return a fresh salt and the HMAC-SHA-256 of salt and request under the log's own key (RFC 2104), in hex.
+
+        Two equal requests look different: otherwise whoever reads the log could confirm a guess of what somebody sent
+        by sending it too.
+
+        Returns:
+            32 hex digits of salt, then 64 of the MAC.
+        """
+        salt = token_bytes(SALT_BYTES)
+        return salt.hex() + hmac_digest(self._mac_key, salt + request, sha256).hex()
 
     def checkpoint(self) -> str:
         """Return the newest signed checkpoint (c2sp.org/tlog-checkpoint)."""

@@ -60,7 +60,10 @@ class AuditLog(Protocol):
         ...
 
     def request_mac(self, request: bytes) -> str:
-        """Return the hex HMAC-SHA-256 of a request's exact bytes under the log's own key."""
+        """Return a fresh salt and the MAC of a request's exact bytes under the log's own key, in hex.
+
+        Equal requests look different, so nobody confirms a guess by sending it too.
+        """
         ...
 
     def checkpoint(self) -> str:
