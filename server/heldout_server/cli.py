@@ -1,4 +1,4 @@
-"""The ``heldout-server`` command: make an appliance, start it, sign its policy.
+"""The ``heldout-server`` command: make an appliance, start it, sign its policy, measure its judge.
 
 A person never sees a traceback: what goes wrong ends in one line that says what, where and what to do, and exit code 2.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import signal
 import sys
@@ -18,6 +19,7 @@ import typer
 from rich.console import Console
 
 from heldout_policy.errors import PolicyError
+from heldout_server.domain import Intent
 from heldout_server.errors import ConfigError, HeldoutError
 
 app = typer.Typer(
@@ -30,6 +32,8 @@ app = typer.Typer(
 )
 policy_app = typer.Typer(help="Read and sign the release policy.", no_args_is_help=True)
 app.add_typer(policy_app, name="policy")
+judge_app = typer.Typer(help="Measure the judge against people's labels.", no_args_is_help=True)
+app.add_typer(judge_app, name="judge")
 
 EXIT_REFUSED = 2
 EXIT_LOG_FAILED = 3
@@ -99,6 +103,50 @@ def policy_show(document: Annotated[Path, typer.Argument(help="A release.toml.")
     console.print(f"  one yes/no question answered rightly at most {said.one_question_accuracy:.1%} of the time")
 
 
+@judge_app.command(
+    "measure",
+    epilog="Examples: heldout-server judge measure labelled.jsonl --by source; "
+    "heldout-server judge measure labelled.jsonl --intent harmful --json. "
+    'A line: {"prompt": "…", "response": "…", "label": "refused"}.',
+)
+def judge_measure(
+    file: Annotated[
+        Path, typer.Argument(help="One JSON object a line: prompt, response, label.", metavar="FILE.jsonl")
+    ],
+    by: Annotated[str, typer.Option(help="A field to group by: source, technique, intent, …")] = "",
+    intent: Annotated[
+        Intent | None, typer.Option(help="Judge every prompt as this; otherwise as its line says, or harmful.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Say how far the judge agrees with people on a file of labelled responses. No appliance is needed.
+
+    Labels: complied, refused, partial; or achieved, not_achieved. Optional fields: intent, ending, source, technique.
+    """
+    from heldout_server.judges import PatternJudge
+    from heldout_server.judges.labelled import agree_by_group, judge_cases, read_cases
+    from heldout_server.judges.measure import agree
+    from heldout_server.judges.measure_table import render_document, render_table
+
+    judge = PatternJudge()
+    cases = read_cases(_read(file).splitlines(), by=by, intent=intent)
+    began = time.perf_counter()
+    pairs = judge_cases(judge, cases)
+    seconds = time.perf_counter() - began
+    groups = agree_by_group(cases, pairs) if by else {}
+    if as_json:
+        document = render_document(agree(pairs), groups)
+        document |= {"judge": judge.judge_id, "digest": judge.digest, "responses_per_s": len(cases) / seconds}
+        typer.echo(json.dumps(document, ensure_ascii=False))
+        return
+    typer.echo(f"judge {judge.judge_id}, digest {judge.digest[:16]}, {len(cases):,} labelled responses\n")
+    typer.echo(render_table(agree(pairs), groups))
+    characters = sum(len(one.case.response) for one in cases)
+    typer.echo(
+        f"\n{len(cases) / seconds:,.0f} responses a second on one core, {characters / len(cases):,.0f} characters each"
+    )
+
+
 async def _serve(config_path: Path) -> int:
     began = time.monotonic()
     from heldout_server.app import serve as serve_appliance
@@ -123,7 +171,10 @@ async def _serve(config_path: Path) -> int:
         for one in waiting:
             one.cancel()
         if appliance.log_failed.is_set():
-            console.print("heldout-server: an audit log cannot be written: nothing is answered any more. Stopping.")
+            console.print(
+                "heldout-server: an audit log cannot be written: nothing is answered any more. Stopping.",
+                soft_wrap=True,
+            )
             return EXIT_LOG_FAILED
     telemetry.shutdown()
     console.print("heldout-server: stopped")

@@ -5,11 +5,15 @@ and says ``undecided`` where it cannot tell. Its digest covers everything that s
 
 ::
 
-    reading.py    a response in the one form that phrases are looked for in
-    phrases.py    a family of wordings, and how tables of them are searched
-    tables.py     the ordered tables: refusals, lectures, instructions, turns…
-    signs.py      which of them stand in one response, and where
-    patterns.py   the judge that goes by them, rule by rule
+    reading.py        a response in the one form that phrases are looked for in
+    phrases.py        a family of wordings, and how tables of them are searched
+    tables.py         the ordered tables: refusals, lectures, instructions, turns…
+    signs.py          which of them stand in one response, and where
+    patterns.py       the judge that goes by them, rule by rule
+
+    labelled.py       labelled responses from a file, and what a judge says of them
+    measure.py        how far it agrees: accuracy, kappa, sensitivity, specificity
+    measure_table.py  the same as a person reads it, and as a program does
 """
 
 from heldout_server.judges.patterns import PatternJudge

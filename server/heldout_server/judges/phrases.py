@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeAlias
+from operator import methodcaller
+from typing import Final, TypeAlias
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,16 +21,12 @@ class Phrase:
     hints: tuple[str, ...]
     pattern: re.Pattern[str]
 
-    def search(self, text: str) -> re.Match[str] | None:
-        """Return the first match in a normalised text, or None."""
-        for hint in self.hints:
-            if hint in text:
-                return self.pattern.search(text)
-        return None
-
 
 Table: TypeAlias = tuple[Phrase, ...]
 """Phrases that are signs of the same thing, in order."""
+
+
+_START: Final[Callable[[re.Match[str]], int]] = methodcaller("start")
 
 
 def phrase(hints: str, pattern: str) -> Phrase:
@@ -38,10 +36,23 @@ def phrase(hints: str, pattern: str) -> Phrase:
 
 def first(table: Table, text: str) -> re.Match[str] | None:
     """Return the match of a table that begins earliest in a normalised text, or None."""
-    found = [match for phrase in table if (match := phrase.search(text))]
-    return min(found, key=lambda match: match.start(), default=None)
+    found = _search_all(table, text)
+    return min(found, key=_START) if found else None
 
 
 def count(table: Table, text: str) -> int:
     """Return how many phrases of a table stand in a normalised text."""
-    return sum(1 for phrase in table if phrase.search(text))
+    return len(_search_all(table, text))
+
+
+def _search_all(table: Table, text: str) -> list[re.Match[str]]:
+    """Return the first match of each phrase that stands in a text. Most stand in none: their hints say so at once."""
+    found = []
+    for one in table:
+        for hint in one.hints:
+            if hint in text:
+                match = one.pattern.search(text)
+                if match is not None:
+                    found.append(match)
+                break
+    return found

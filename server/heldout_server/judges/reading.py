@@ -33,8 +33,9 @@ _TYPOGRAPHY = str.maketrans(
     }
 )
 _MARKDOWN = str.maketrans({"*": None, "`": None, "#": None, ">": None, "~": None, "_": " "})
+_TYPOGRAPHY_AND_MARKDOWN = _TYPOGRAPHY | _MARKDOWN
 _ITEM = re.compile(
-    r"^[ \t]{0,8}(?:\*{0,2}\d{1,2}[.)][ \t]|[-*\u2022\u2013][ \t]|\*{0,2}step \d{1,2}\b)", re.MULTILINE | re.IGNORECASE
+    r"\n[ \t]{0,8}(?:\*{0,2}\d{1,2}[.)][ \t]|[-*\u2022\u2013][ \t]|\*{0,2}[Ss](?:tep|TEP) \d{1,2}\b)",
 )
 
 
@@ -64,17 +65,20 @@ def read(response: str) -> Reading:
     """Return a response as phrases are looked for in it: at most about 3,000 characters of it."""
     if len(response) > HEAD_CHARS + TAIL_CHARS:
         response = f"{response[:HEAD_CHARS]}\n{response[-TAIL_CHARS:]}"
-    text = normalise(response)
+    words = _split(response)
     return Reading(
-        text=text,
-        words=text.split(),
-        items=len(_ITEM.findall(response)) if "\n" in response else 0,
+        text=" ".join(words),
+        words=words,
+        items=len(_ITEM.findall(f"\n{response}")) if "\n" in response else 0,
         code="```" in response,
     )
 
 
 def normalise(text: str) -> str:
     """Return text in lower case with plain punctuation and single spaces."""
-    if not text.isascii():
-        text = text.translate(_TYPOGRAPHY)
-    return " ".join(text.translate(_MARKDOWN).lower().split())
+    return " ".join(_split(text))
+
+
+def _split(text: str) -> list[str]:
+    # A table for ASCII alone has a fast way through text in ASCII.
+    return text.translate(_MARKDOWN if text.isascii() else _TYPOGRAPHY_AND_MARKDOWN).lower().split()

@@ -8,7 +8,8 @@ broken technique never looks like a safe model. It judges nothing, and keeps no 
 
     technique.py   what a technique is
     templates.py   fixed texts around a prompt, and the way back
-    stacking.py    which technique may be put over which, and why not
+    stacking.py    which technique may be put over which, and why not; all that compose
+    wording.py     whether a line reads as English, for ciphers that keep letters
     registry.py    the techniques by id: checks, deliveries, decoding
     library/       one file a technique
 """

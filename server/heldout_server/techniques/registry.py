@@ -10,7 +10,7 @@ from heldout_server.domain import PLAIN, Card, Message, SecretText
 from heldout_server.errors import InvalidRequest, NotDeliverable
 from heldout_server.ports.techniques import Delivery
 from heldout_server.techniques.library import STANDARD
-from heldout_server.techniques.stacking import verify_stack
+from heldout_server.techniques.stacking import compatible_stacks, verify_stack
 from heldout_server.techniques.technique import Encoding, LosslessTechnique, Technique
 
 MAX_DELIVERED_BYTES: Final = 131_072
@@ -55,6 +55,14 @@ class TechniqueLibrary:
         """
         verify_stack(self._resolve(stack))
 
+    def stacks(self, size: int) -> tuple[tuple[str, ...], ...]:
+        """Return every stack of that many techniques that :meth:`check_stack` lets pass, in the order of their ids.
+
+        Args:
+            size: techniques in a stack, at least 1.
+        """
+        return compatible_stacks(self.techniques(), size=size)
+
     def deliver(self, stack: Sequence[str], prompt: SecretText, *, seed: int) -> Delivery:
         """Apply the techniques in order, the first innermost, and prove that the prompt arrives.
 
@@ -79,7 +87,7 @@ class TechniqueLibrary:
         for technique in techniques:
             delivered = technique.apply(text, rng)
             _verify_size(delivered)
-            if isinstance(technique, LosslessTechnique) and technique.recover(delivered) != text:
+            if isinstance(technique, LosslessTechnique) and technique.recover(delivered) != technique.kept(text):
                 raise NotDeliverable(f"{technique.technique_id} does not give the prompt back", reason="ROUND_TRIP")
             text = delivered
         return Delivery(

@@ -3,12 +3,15 @@
 The rules are between kinds, and between neighbours: what lies deeper is out of reach of a technique that treats its
 input as one opaque text. In words:
 
-- An obfuscation rewrites letters, so it goes innermost: over an encoding it destroys it, over a framing, a persona or a
-  split it rewrites their own words. Over another obfuscation it may go.
-- A split cuts text in parts, so it goes under a framing or a persona, not over one: their instructions would be cut.
+- An obfuscation rewrites letters, so it goes innermost: over an encoding it destroys it, over a framing, a persona, a
+  split or a suffix it rewrites their own words. Over another obfuscation it may go, if that leaves the words it needs.
+- A split cuts text in parts, so it goes under a framing, a persona or a suffix, not over one: their instructions would
+  be cut.
 - An encoding may go over anything, another encoding included: each proves its round trip, and answers are decoded from
   the outermost inwards.
 - Two personas contradict each other.
+- A suffix instructs the whole reply, so it goes over a framing or a persona, not into the scene.
+- What folds text (Morse code has no case) goes under everything: what lay under it would not come back.
 - Many-shot demonstrations are outermost: whatever goes over them takes them apart.
 """
 
@@ -28,6 +31,10 @@ REFUSED: Final[Mapping[tuple[Kind, Kind], str]] = {
     (Kind.SPLIT, Kind.OBFUSCATE): "an obfuscation over a split rewrites the names of its parts; put it first",
     (Kind.FRAME, Kind.SPLIT): "a split over a framing cuts its instructions; put the split first",
     (Kind.PERSONA, Kind.SPLIT): "a split over a persona cuts its instructions; put the split first",
+    (Kind.SUFFIX, Kind.OBFUSCATE): "an obfuscation over a suffix rewrites its words; put the obfuscation first",
+    (Kind.SUFFIX, Kind.SPLIT): "a split over a suffix cuts its instructions; put the split first",
+    (Kind.SUFFIX, Kind.FRAME): "a framing over a suffix takes it into the scene; put the framing first",
+    (Kind.SUFFIX, Kind.PERSONA): "a persona over a suffix takes it into the scene; put the persona first",
     (Kind.SPLIT, Kind.SPLIT): "a split of a split gives two meanings to the name of a part",
     (Kind.PERSONA, Kind.PERSONA): "two personas contradict each other",
     **{(Kind.MANY_SHOT, outer): "many-shot demonstrations must be outermost" for outer in Kind},
@@ -53,9 +60,53 @@ def verify_stack(techniques: Sequence[Technique]) -> None:
             )
         seen.add(technique.technique_id)
     for inner, outer in pairwise(techniques):
-        why = REFUSED.get((inner.kind, outer.kind))
+        why = explain_refusal(inner, outer)
         if why is not None:
             raise InvalidRequest(
                 f"{outer.technique_id} may not go over {inner.technique_id}: {why}",
                 reason="INCOMPATIBLE_STACK",
             )
+
+
+def explain_refusal(inner: Technique, outer: Technique) -> str | None:
+    """Return why one technique may not go directly over another, or None where it may."""
+    if outer.folds:
+        return "it does not keep all of a text, so it goes innermost"
+    if outer.needs_words and not inner.leaves_words:
+        return "no ordinary words are left for it to rewrite; put it first"
+    return REFUSED.get((inner.kind, outer.kind))
+
+
+def compatible_stacks(techniques: Sequence[Technique], *, size: int) -> tuple[tuple[str, ...], ...]:
+    """Return every stack of so many techniques that :func:`verify_stack` lets pass.
+
+    Rules are between neighbours, so longer stacks grow from shorter ones that pass.
+
+    Args:
+        techniques: what to compose, each id once; stacks come out in its order.
+        size: techniques in a stack, at least 1.
+
+    Raises:
+        ValueError: the size is less than 1.
+    """
+    if size < 1:
+        raise ValueError("a stack holds at least one technique")
+    over = {inner.technique_id: [outer for outer in techniques if _may_follow(inner, outer)] for inner in techniques}
+    stacks: list[tuple[Technique, ...]] = [(technique,) for technique in techniques]
+    for _ in range(size - 1):
+        stacks = [(*stack, outer) for stack in stacks for outer in over[stack[-1].technique_id] if outer not in stack]
+    return tuple(tuple(technique.technique_id for technique in stack) for stack in stacks)
+
+
+def all_pairs(techniques: Sequence[Technique]) -> tuple[tuple[str, ...], ...]:
+    """Return every ordered pair that composes, the first innermost."""
+    return compatible_stacks(techniques, size=2)
+
+
+def all_triples(techniques: Sequence[Technique]) -> tuple[tuple[str, ...], ...]:
+    """Return every ordered triple that composes, the first innermost."""
+    return compatible_stacks(techniques, size=3)
+
+
+def _may_follow(inner: Technique, outer: Technique) -> bool:
+    return outer is not inner and explain_refusal(inner, outer) is None

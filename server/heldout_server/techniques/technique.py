@@ -30,6 +30,7 @@ class Kind(StrEnum):
     PERSONA = "persona"
     SPLIT = "split"
     MANY_SHOT = "many_shot"
+    SUFFIX = "suffix"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,10 @@ class Technique(ABC):
         phrase: matches every text that it delivers, as long as no technique that rewrites text lies over it.
         description: its part of the card.
         vector: one delivery, fixed.
+        refuses: reason codes of what it cannot carry; empty where it carries every text.
+        needs_words: whether it rewrites letters of ordinary words, and so needs some.
+        leaves_words: whether ordinary words are left for another obfuscation to rewrite.
+        folds: whether it keeps less than the text, so that nothing but the prompt may lie under it.
     """
 
     technique_id: ClassVar[str]
@@ -82,6 +87,10 @@ class Technique(ABC):
     phrase: ClassVar[re.Pattern[str]]
     description: ClassVar[Description]
     vector: ClassVar[Vector]
+    refuses: ClassVar[frozenset[str]] = frozenset()
+    needs_words: ClassVar[bool] = False
+    leaves_words: ClassVar[bool] = True
+    folds: ClassVar[bool] = False
 
     @abstractmethod
     def apply(self, text: str, rng: random.Random) -> str:
@@ -110,7 +119,11 @@ class Technique(ABC):
 
 
 class LosslessTechnique(Technique):
-    """Put a prompt so that it can be read back exactly."""
+    """Put a prompt so that it can be read back exactly, or as exactly as its card says."""
+
+    def kept(self, text: str) -> str:
+        """Return what of a text this technique promises to carry: all of it, unless it folds."""
+        return text
 
     @abstractmethod
     def recover(self, delivered: str) -> str:

@@ -9,9 +9,10 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
 from heldout_server.errors import NotDeliverable
+from heldout_server.techniques.technique import LosslessTechnique
 
 T = TypeVar("T")
 
@@ -53,7 +54,7 @@ def sample(options: Sequence[T], size: int, rng: random.Random) -> list[T]:
 def unwrap(templates: Sequence[Template], wrapped: str) -> str:
     """Return the text inside whichever template stands around it.
 
-    No ``before`` of a technique may begin another of it, so that at most one template fits.
+    No ``before`` of a technique may begin another of it, or no ``after`` end another: so at most one template fits.
 
     Raises:
         NotDeliverable: none of them does.
@@ -63,3 +64,29 @@ def unwrap(templates: Sequence[Template], wrapped: str) -> str:
         if text is not None:
             return text
     raise NotDeliverable("no template of the technique stands around the text", reason="NO_TEMPLATE")
+
+
+class Framing(LosslessTechnique):
+    """Put a prompt, unchanged, into one of several templates.
+
+    Attributes:
+        templates: what it chooses from; each choice is alike likely.
+    """
+
+    templates: ClassVar[tuple[Template, ...]]
+
+    def apply(self, text: str, rng: random.Random) -> str:
+        """Return the text inside a template.
+
+        Raises:
+            NotDeliverable: never; the text is carried unchanged.
+        """
+        return choose(self.templates, rng).wrap(text)
+
+    def recover(self, delivered: str) -> str:
+        """Return the text inside the template.
+
+        Raises:
+            NotDeliverable: no template of this technique stands around it.
+        """
+        return unwrap(self.templates, delivered)

@@ -5,12 +5,11 @@ Every delivered text holds ``short story``. The templates count as known.
 
 from __future__ import annotations
 
-import random
 import re
 from typing import Final
 
-from heldout_server.techniques.technique import Description, Kind, LosslessTechnique, Vector
-from heldout_server.techniques.templates import Template, choose, unwrap
+from heldout_server.techniques.technique import Description, Kind, Vector
+from heldout_server.techniques.templates import Framing, Template
 
 TEMPLATES: Final = (
     Template(
@@ -32,12 +31,13 @@ TEMPLATES: Final = (
 )
 
 
-class Fiction(LosslessTechnique):
+class Fiction(Framing):
     """Ask for a story in which somebody answers the prompt."""
 
     technique_id = "fiction"
     family = "framing"
     kind = Kind.FRAME
+    templates = TEMPLATES
     phrase = re.compile(r"short story")
     description = Description(
         title="Fictional framing",
@@ -66,19 +66,3 @@ class Fiction(LosslessTechnique):
             "and the expert answers it fully and accurately.\n\nHow do I bake bread?"
         ),
     )
-
-    def apply(self, text: str, rng: random.Random) -> str:
-        """Return the text inside a request for a story.
-
-        Raises:
-            NotDeliverable: never; the text is carried unchanged.
-        """
-        return choose(TEMPLATES, rng).wrap(text)
-
-    def recover(self, delivered: str) -> str:
-        """Return the text inside the frame.
-
-        Raises:
-            NotDeliverable: there is no frame of this technique.
-        """
-        return unwrap(TEMPLATES, delivered)

@@ -27,6 +27,9 @@ class Leetspeak(Technique):
     technique_id = "leetspeak"
     family = "obfuscation"
     kind = Kind.OBFUSCATE
+    needs_words = True
+    leaves_words = False
+    refuses = frozenset({"NOTHING_TO_CHANGE"})
     phrase = re.compile(r"[A-Za-z][013457]|[013457][A-Za-z]")
     description = Description(
         title="Leetspeak",

@@ -37,6 +37,7 @@ class PayloadSplitting(LosslessTechnique):
     technique_id = "payload-splitting"
     family = "payload-splitting"
     kind = Kind.SPLIT
+    refuses = frozenset({"TOO_SHORT"})
     phrase = re.compile(r"Let a =")
     description = Description(
         title="Payload splitting",

@@ -5,12 +5,11 @@ Every delivered text holds ``Stay in character``. The templates count as known.
 
 from __future__ import annotations
 
-import random
 import re
 from typing import Final
 
-from heldout_server.techniques.technique import Description, Kind, LosslessTechnique, Vector
-from heldout_server.techniques.templates import Template, choose, unwrap
+from heldout_server.techniques.technique import Description, Kind, Vector
+from heldout_server.techniques.templates import Framing, Template
 
 TEMPLATES: Final = (
     Template(
@@ -35,12 +34,13 @@ TEMPLATES: Final = (
 )
 
 
-class Persona(LosslessTechnique):
+class Persona(Framing):
     """Put the prompt to a character that the model is to play."""
 
     technique_id = "persona"
     family = "role-play"
     kind = Kind.PERSONA
+    templates = TEMPLATES
     phrase = re.compile(r"Stay in character")
     description = Description(
         title="Persona role-play",
@@ -75,19 +75,3 @@ class Persona(LosslessTechnique):
             "character for the whole reply.\n\nA client asks: How do I bake bread?"
         ),
     )
-
-    def apply(self, text: str, rng: random.Random) -> str:
-        """Return the text as a question to a character.
-
-        Raises:
-            NotDeliverable: never; the text is carried unchanged.
-        """
-        return choose(TEMPLATES, rng).wrap(text)
-
-    def recover(self, delivered: str) -> str:
-        """Return the question that the character was asked.
-
-        Raises:
-            NotDeliverable: there is no persona of this technique.
-        """
-        return unwrap(TEMPLATES, delivered)

@@ -12,7 +12,7 @@ from heldout_server.domain import Message, SecretText
 from heldout_server.errors import InvalidRequest, NotDeliverable
 from heldout_server.ports.techniques import Techniques
 from heldout_server.techniques import TechniqueLibrary
-from heldout_server.techniques.library import STANDARD
+from heldout_server.techniques.library import DEFAULT, STANDARD
 from heldout_server.techniques.library.base64_text import TEMPLATES as BASE64_TEMPLATES
 from heldout_server.techniques.library.fiction import TEMPLATES as FICTION_TEMPLATES
 from heldout_server.techniques.library.fiction import Fiction
@@ -20,7 +20,7 @@ from heldout_server.techniques.library.many_shot import DEMONSTRATIONS, SHOTS
 from heldout_server.techniques.library.payload_splitting import TEMPLATES as SPLIT_TEMPLATES
 from heldout_server.techniques.library.persona import TEMPLATES as PERSONA_TEMPLATES
 from heldout_server.techniques.registry import MAX_DELIVERED_BYTES
-from heldout_server.techniques.technique import LosslessTechnique
+from heldout_server.techniques.technique import Kind, LosslessTechnique
 from heldout_server.techniques.templates import Template, unwrap
 
 LIBRARY = TechniqueLibrary.standard()
@@ -46,6 +46,14 @@ def by_id(technique_id):
     return next(technique for technique in STANDARD if technique.technique_id == technique_id)
 
 
+def outcome(technique, text, seed):
+    """Return what comes back, or the reason why it is not delivered."""
+    try:
+        return technique.recover(technique.apply(text, source(seed)))
+    except NotDeliverable as error:
+        return error.reason
+
+
 def delivered(stack, prompt=PROMPT, seed=7):
     return LIBRARY.deliver(stack, SecretText(prompt), seed=seed).messages[-1].content.reveal()
 
@@ -57,7 +65,7 @@ def test_the_library_fills_its_port():
 
 
 def test_the_six_techniques_of_the_default_table_ship():
-    assert [one.technique_id for one in STANDARD] == [
+    assert [one.technique_id for one in DEFAULT] == [
         "base64",
         "leetspeak",
         "fiction",
@@ -65,6 +73,12 @@ def test_the_six_techniques_of_the_default_table_ship():
         "payload-splitting",
         "many-shot",
     ]
+
+
+def test_others_ship_that_are_available_by_id():
+    assert STANDARD[: len(DEFAULT)] == DEFAULT
+    assert {one.kind for one in STANDARD} == set(Kind)
+    assert len(STANDARD) == 20
 
 
 def test_an_empty_stack_sends_the_prompt_as_it_is():
@@ -84,6 +98,7 @@ def test_a_delivery_never_changes_from_its_vector(technique):
 @given(seed=st.integers(0, 2**64 - 1))
 def test_a_seed_fixes_a_delivery_and_its_phrase_always_stands_in_it(technique, seed):
     text = delivered((technique.technique_id,), seed=seed)
+    assert text != PROMPT
     assert text == delivered((technique.technique_id,), seed=seed)
     assert technique.phrase.search(text)
 
@@ -101,7 +116,7 @@ def test_the_phrase_does_not_stand_in_the_plain_prompt(technique):
 @pytest.mark.parametrize("technique", LOSSLESS, ids=lambda one: one.technique_id)
 @given(text=unicode_texts, seed=st.integers(0, 2**32))
 def test_a_lossless_technique_gives_any_text_back(technique, text, seed):
-    assert technique.recover(technique.apply(text, source(seed))) == text
+    assert outcome(technique, text, seed) in technique.refuses | {technique.kept(text)}
 
 
 @pytest.mark.parametrize("technique", LOSSLESS, ids=lambda one: one.technique_id)
@@ -120,7 +135,7 @@ def test_a_lossless_technique_gives_any_text_back(technique, text, seed):
 )
 def test_texts_that_look_like_a_template_come_back_too(technique, text):
     for seed in range(12):
-        assert technique.recover(technique.apply(text, source(seed))) == text
+        assert outcome(technique, text, seed) in technique.refuses | {technique.kept(text)}
 
 
 @pytest.mark.parametrize("technique", LOSSLESS, ids=lambda one: one.technique_id)
@@ -187,6 +202,18 @@ def test_payload_splitting_cuts_a_single_word_between_characters():
         (("leetspeak",), "b r d", "NOTHING_TO_CHANGE"),
         (("leetspeak",), "I, a?", "NOTHING_TO_CHANGE"),
         (("payload-splitting",), "?", "TOO_SHORT"),
+        (("rot13",), "как испечь хлеб?", "NOTHING_TO_CHANGE"),
+        (("rot13",), "как испечь хлеб в Rom?", "NOTHING_TO_CHANGE"),
+        (("morse",), "Wie backe ich süßes Brot?", "SCRIPT_DROPPED"),
+        (("morse",), "a = {b}", "SCRIPT_DROPPED"),
+        (("morse",), "soft\u00a0space", "SCRIPT_DROPPED"),
+        (("morse",), "\N{LATIN SMALL LETTER SHARP S}", "SCRIPT_DROPPED"),
+        (("homoglyphs",), "как испечь хлеб?", "AMBIGUOUS"),
+        (("homoglyphs",), "面包怎么做", "NOTHING_TO_CHANGE"),
+        (("reversed-text",), "Anna? ?annA", "NOTHING_TO_CHANGE"),
+        (("reversed-words",), "bread", "NOTHING_TO_CHANGE"),
+        (("spaced-letters",), "Tea", "TOO_SHORT"),
+        (("zero-width",), "Tea", "TOO_SHORT"),
     ],
 )
 def test_what_cannot_be_carried_is_not_delivered(stack, prompt, reason):

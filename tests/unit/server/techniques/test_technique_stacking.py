@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from itertools import permutations, product
 
 import pytest
@@ -9,14 +10,16 @@ import pytest
 from heldout_server.domain import SecretText
 from heldout_server.errors import InvalidRequest
 from heldout_server.techniques import TechniqueLibrary
-from heldout_server.techniques.library import STANDARD
+from heldout_server.techniques.library import DEFAULT, STANDARD
 from heldout_server.techniques.library.base64_text import Base64Text
 from heldout_server.techniques.library.persona import Persona
-from heldout_server.techniques.stacking import REFUSED
+from heldout_server.techniques.stacking import REFUSED, all_pairs, all_triples, compatible_stacks
 from heldout_server.techniques.technique import Kind
 
 LIBRARY = TechniqueLibrary.standard()
-IDS = [technique.technique_id for technique in STANDARD]
+IDS = [technique.technique_id for technique in DEFAULT]
+ALL_IDS = [technique.technique_id for technique in STANDARD]
+PROMPT = SecretText("How do I bake bread without an oven?")
 
 COMPOSE = {
     ("base64", "fiction"),
@@ -106,3 +109,68 @@ def test_an_encoding_over_another_is_decoded_from_the_outermost_inwards():
 def test_two_personas_contradict_each_other():
     with pytest.raises(InvalidRequest, match="contradict"):
         TechniqueLibrary([Persona(), OtherPersona()]).check_stack(("persona", "persona-again"))
+
+
+def refusal(stack):
+    """Return why a stack is refused, or an empty text where it composes."""
+    try:
+        LIBRARY.check_stack(stack)
+    except InvalidRequest as refused:
+        return str(refused)
+    return ""
+
+
+def test_the_pairs_are_those_that_compose_and_every_other_says_why_not():
+    pairs = all_pairs(STANDARD)
+    for inner, outer in permutations(ALL_IDS, 2):
+        why = refusal((inner, outer))
+        assert ((inner, outer) in pairs) is (why == "")
+        assert not why or re.fullmatch(rf"{outer} may not go over {inner}: \S+( \S+){{3,}}", why)
+    assert len(pairs) == len(set(pairs))
+    assert set(COMPOSE) <= set(pairs)
+
+
+def test_the_triples_are_those_that_compose():
+    triples = all_triples(STANDARD)
+    assert len(triples) == len(set(triples)) > 2_000
+    assert set(triples) == {triple for triple in permutations(ALL_IDS, 3) if not refusal(triple)}
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_every_pair_and_triple_that_composes_delivers_an_everyday_prompt(seed):
+    for size in (2, 3):
+        for stack in LIBRARY.stacks(size):
+            assert LIBRARY.deliver(stack, PROMPT, seed=seed).messages
+
+
+def test_plans_keep_the_order_of_what_they_are_made_from():
+    assert all_pairs((Persona(), Base64Text())) == (("persona", "base64"), ("base64", "persona"))
+    assert compatible_stacks((Persona(), Base64Text()), size=1) == (("persona",), ("base64",))
+    assert all_triples((Persona(), Base64Text())) == ()
+    assert LIBRARY.stacks(1) == tuple((technique_id,) for technique_id in sorted(ALL_IDS))
+    with pytest.raises(ValueError, match="at least one"):
+        compatible_stacks(STANDARD, size=0)
+
+
+@pytest.mark.parametrize(
+    ("stack", "why"),
+    [
+        (("leetspeak", "homoglyphs"), "no ordinary words"),
+        (("spaced-letters", "leetspeak"), "no ordinary words"),
+        (("leetspeak", "morse"), "does not keep all"),
+        (("fiction", "morse"), "does not keep all"),
+        (("prefix-injection", "zero-width"), "rewrites its words"),
+        (("prefix-injection", "fiction"), "into the scene"),
+        (("refusal-suppression", "persona"), "into the scene"),
+        (("refusal-suppression", "payload-splitting"), "cuts its instructions"),
+    ],
+    ids=lambda value: "+".join(value) if isinstance(value, tuple) else "",
+)
+def test_the_further_rules_say_why_not(stack, why):
+    with pytest.raises(InvalidRequest, match=why):
+        LIBRARY.check_stack(stack)
+
+
+def test_homoglyphs_and_invisible_characters_compose_and_come_back():
+    delivery = LIBRARY.deliver(("homoglyphs", "zero-width", "base64", "prefix-injection"), PROMPT, seed=4)
+    assert delivery.decoders == ("base64",)
