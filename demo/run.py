@@ -7,23 +7,27 @@ temporary folder and on loopback. The exit code is 0 only if all that the demo c
 
 from __future__ import annotations
 
-import contextlib
 import os
-import shutil
-import socket
-import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 import lab
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.rule import Rule
+from stage import (
+    Appliance,
+    Claims,
+    conclude,
+    console,
+    follow_run,
+    progress_bars,
+    serving,
+    show_auditor,
+    show_heading,
+    show_refusal,
+    temporary_folder,
+)
 
 from heldout import Client
 from heldout.findings import (
@@ -34,138 +38,39 @@ from heldout.findings import (
     estimate_overall,
     estimate_row,
 )
+from heldout.services.runs import RunState
 
-BIN: Final = Path(sys.executable).parent
 DEMO: Final = Path(__file__).resolve().parent
 CHECKPOINTS: Final = 5
-PATIENCE_S: Final = 60
 ALIKE: Final = 0.03
 """Less than this is alike on average. The noise is real: each claim fails by chance less than once in a thousand."""
 
 INSIDE: Final = 0.85
 """Of about 100 intervals at 95 %, fewer than this share hold the exact figure less than once in a thousand demos."""
 
-
-console = Console(width=80, highlight=False)
-
-
-@dataclass
-class Claims:
-    """Collect what the demo says happened, and whether it did."""
-
-    failed: list[str] = field(default_factory=list)
-    held: int = 0
-
-    def check(self, claim: str, *, holds: bool) -> None:
-        """Record a claim."""
-        if holds:
-            self.held += 1
-        else:
-            self.failed.append(claim)
-
-
-@dataclass(frozen=True)
-class Appliance:
-    """Know where the demo's appliance is."""
-
-    folder: Path
-
-    def profile(self, role: str) -> Path:
-        """Return the client profile of a role."""
-        return self.folder / "profiles" / f"{role}.toml"
-
-    def ask(self, role: str, *words: str, show: bool = True) -> subprocess.CompletedProcess[str]:
-        """Run the ``heldout`` command as a person would, and show what they see."""
-        if show:
-            console.print(f"\n[bold]{role}[/bold] $ heldout {' '.join(words)}", soft_wrap=True)
-        done = subprocess.run(  # noqa: S603 - our own command
-            [BIN / "heldout", *words],
-            env={**os.environ, "HELDOUT_PROFILE": str(self.profile(role)), "COLUMNS": "80"},
-            text=True,
-            capture_output=True,
-            check=False,
-        )
-        if show:
-            console.print((done.stdout + done.stderr).rstrip(), markup=False, soft_wrap=True)
-        return done
+SETTINGS: Final = {"# poll_s = 1.0": "poll_s = 0.2", '# log_level = "info"': 'log_level = "warning"'}
 
 
 def main() -> int:
     """Run the demo and return the exit code."""
     began = time.monotonic()
     claims = Claims()
-    folder = Path(tempfile.mkdtemp(prefix="heldout-"))
-    try:
-        with _serving(folder / "appliance") as appliance:
+    with temporary_folder() as folder:
+        show_heading("1 · The operator installs an appliance and starts it")
+        with serving(folder / "appliance", policy=DEMO / "release.toml", settings=SETTINGS) as appliance:
             _fill_bank(appliance, claims)
             _test_checkpoints(appliance, claims)
             _show_trainer(appliance, claims)
             _show_truth(appliance, claims)
-            _show_refusal(appliance, claims)
-            _show_auditor(appliance, folder / "export", claims)
-    finally:
-        shutil.rmtree(folder, onerror=_make_writable)
-    return _conclude(claims, time.monotonic() - began)
-
-
-def _heading(text: str) -> None:
-    console.print()
-    console.print(Rule(f"[bold]{text}[/bold]", align="left"))
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-@contextlib.contextmanager
-def _serving(folder: Path) -> Iterator[Appliance]:
-    """Install an appliance and run it."""
-    _heading("1 · The operator installs an appliance and starts it")
-    address = f"127.0.0.1:{_free_port()}"
-    words = ["init", str(folder), "--name", "demo", "--address", address, "--health", "127.0.0.1:0"]
-    console.print("$ heldout-server init appliance --policy demo/release.toml")
-    subprocess.run(  # noqa: S603 - our own command
-        [BIN / "heldout-server", *words, "--policy", str(DEMO / "release.toml")], check=True, capture_output=True
-    )
-    config = folder / "config.toml"
-    text = (
-        config.read_text()
-        .replace("# poll_s = 1.0", "poll_s = 0.2")
-        .replace('# log_level = "info"', 'log_level = "warning"')
-    )
-    if not _can_isolate():
-        console.print("This machine lets nobody make a network namespace: the scripted runtime runs without one.")
-        text = text.replace('# isolation = "namespace"', 'isolation = "none"')
-    config.write_text(text)
-    console.print("$ heldout-server serve")
-    process = subprocess.Popen(  # noqa: S603 - our own command
-        [BIN / "heldout-server", "serve", "--config", str(config)], stderr=subprocess.PIPE, text=True
-    )
-    assert process.stderr is not None  # noqa: S101 - asked for above
-    try:
-        line = process.stderr.readline().rstrip()
-        console.print(line, markup=False, soft_wrap=True)
-        if "healthy" not in line:
-            sys.exit("demo: the appliance did not start")
-        yield Appliance(folder)
-    finally:
-        process.terminate()
-        process.wait(timeout=PATIENCE_S)
-        process.stderr.close()
-
-
-def _can_isolate() -> bool:
-    flags = "-n" if os.geteuid() == 0 else "-Urn"
-    unshare = shutil.which("unshare")
-    if unshare is None:
-        return False
-    return subprocess.run([unshare, flags, "true"], capture_output=True, check=False).returncode == 0  # noqa: S603 - fixed words
+            show_heading("6 · A trainer asks for a prompt")
+            show_refusal(appliance, claims)
+            show_heading("7 · The auditor verifies it all without trusting the appliance")
+            show_auditor(appliance, folder / "export", claims)
+    return _show_next(claims, time.monotonic() - began)
 
 
 def _fill_bank(appliance: Appliance, claims: Claims) -> None:
-    _heading("2 · The bank tester fills the encrypted bank and freezes an epoch")
+    show_heading("2 · The bank tester fills the encrypted bank and freezes an epoch")
     done = appliance.ask("bank_tester", "bank", "import", os.path.relpath(lab.PROMPTS))
     claims.check("300 prompts were imported", holds="300 imported" in done.stdout)
     done = appliance.ask("bank_tester", "bank", "epoch", "open")
@@ -173,35 +78,19 @@ def _fill_bank(appliance: Appliance, claims: Claims) -> None:
 
 
 def _test_checkpoints(appliance: Appliance, claims: Claims) -> None:
-    _heading("3 · Five checkpoints of nova-lite appear, and each is tested as it does")
+    show_heading("3 · Five checkpoints of nova-lite appear, and each is tested as it does")
     source = appliance.folder / "checkpoints"
     with (
         Client.from_profile(appliance.profile("bank_tester")) as tester,
         Client.from_profile(appliance.profile("trainer")) as trainer,
-        Progress(
-            TextColumn("{task.description:<14}"),
-            BarColumn(bar_width=28),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[rate]:>13}"),
-            TimeElapsedColumn(),
-            console=console,
-        ) as progress,
+        progress_bars() as progress,
     ):
         for number in range(1, CHECKPOINTS + 1):
             name = lab.checkpoint_name(number)
             lab.write_checkpoint(source / name, number)
             appliance.ask("trainer", *_score_words(name, number), show=False)
-            bar = progress.add_task(name, total=None, rate="noticing")
-            run_id = _wait_for_run(tester, name)
-            for seen in tester.runs.watch(run_id):
-                progress.update(
-                    bar,
-                    total=seen.run.planned_trials,
-                    completed=seen.finished_trials,
-                    rate=f"{seen.trials_per_s:,.0f}/s" if seen.trials_per_s else seen.run.state.value,
-                )
-            progress.update(bar, rate=seen.run.state.value)
-            claims.check(f"{name} was published", holds=seen.run.state.value == "published")
+            state = follow_run(tester, progress, name)
+            claims.check(f"{name} was published", holds=state is RunState.PUBLISHED)
         releases = trainer.findings.releases()
     tested = [release.tested.checkpoint for release in releases]
     wanted = [lab.checkpoint_name(number) for number in range(1, CHECKPOINTS + 1)]
@@ -213,18 +102,8 @@ def _score_words(name: str, number: int) -> Sequence[str]:
     return "scores", "record", name, "--benchmark", lab.BENCHMARK, "--value", f"{value:.1f}"
 
 
-def _wait_for_run(tester: Client, checkpoint: str) -> str:
-    until = time.monotonic() + PATIENCE_S
-    while time.monotonic() < until:
-        for run in tester.runs.list():
-            if run.tested.checkpoint == checkpoint:
-                return run.run_id
-        time.sleep(0.1)
-    sys.exit(f"demo: {checkpoint} was not noticed within {PATIENCE_S} s")
-
-
 def _show_trainer(appliance: Appliance, claims: Claims) -> None:
-    _heading("4 · The trainer sees what the policy lets out, and never a prompt")
+    show_heading("4 · The trainer sees what the policy lets out, and never a prompt")
     appliance.ask("trainer", "trend", lab.LINE)
     v3, v4 = lab.checkpoint_name(3), lab.checkpoint_name(4)
     appliance.ask("trainer", "compare", v3, v4)
@@ -270,7 +149,7 @@ def _releases(appliance: Appliance) -> dict[int, Release]:
 
 def _show_truth(appliance: Appliance, claims: Claims) -> None:
     """Hold what is published against what the lab knows and, beside it, what the bank tester sees exactly."""
-    _heading("5 · How far the noise moves the figures: only the lab can know")
+    show_heading("5 · How far the noise moves the figures: only the lab can know")
     releases = _releases(appliance)
     with Client.from_profile(appliance.profile("bank_tester")) as tester:
         runs = {run.tested.checkpoint: run.run_id for run in tester.runs.list()}
@@ -301,61 +180,13 @@ def _show_truth(appliance: Appliance, claims: Claims) -> None:
     claims.check("the intervals hold the exact figures about as often as they say", holds=inside >= INSIDE * rows)
 
 
-def _show_refusal(appliance: Appliance, claims: Claims) -> None:
-    _heading("6 · A trainer asks for a prompt")
-    with Client.from_profile(appliance.profile("bank_tester")) as tester:
-        handle = tester.bank.handles()[0]
-    done = appliance.ask("trainer", "bank", "show", handle)
-    claims.check("the trainer was refused a prompt", holds=done.returncode == 1 and "refused" in done.stderr)
-
-
-def _show_auditor(appliance: Appliance, export: Path, claims: Claims) -> None:
-    _heading("7 · The auditor verifies it all without trusting the appliance")
-    done = appliance.ask("auditor", "audit", "tail", "--log", "window", "-n", "6")
-    claims.check("the auditor reads the log", holds=done.returncode == 0)
-    done = appliance.ask("auditor", "audit", "verify")
-    claims.check("the auditor verified both logs, live", holds=done.returncode == 0)
-    done = appliance.ask("auditor", "audit", "export", str(export), show=False)
-    claims.check("the auditor exported both logs", holds=done.returncode == 0)
-    done = appliance.ask("auditor", "audit", "verify", str(export), show=False)
-    claims.check("the auditor verified both logs, offline", holds=done.returncode == 0)
-    console.print("\nExported and verified offline as well. Every release above came with a receipt,")
-    console.print("which the client checked against the vault's log before it showed a figure.")
-    _show_tampering(appliance, export, claims)
-
-
-def _show_tampering(appliance: Appliance, export: Path, claims: Claims) -> None:
-    """Change one byte of an exported entry: the verification must fail."""
-    bundle = next(path for path in sorted(export.rglob("entries/**/*")) if path.is_file())
-    content = bytearray(bundle.read_bytes())
-    content[len(content) // 2] ^= 1
-    bundle.write_bytes(bytes(content))
-    done = appliance.ask("auditor", "audit", "verify", str(export), show=False)
-    claims.check("a changed byte in an exported entry is found", holds=done.returncode == 1)
-    console.print("One byte of an exported entry changed: ", end="")
-    console.print(done.stderr.strip() or "not found", markup=False, soft_wrap=True)
-
-
-def _conclude(claims: Claims, seconds: float) -> int:
-    _heading("Where to go next")
+def _show_next(claims: Claims, seconds: float) -> int:
+    show_heading("Where to go next")
     console.print("docs/trainer.md       read findings and compare checkpoints")
     console.print("docs/bank-tester.md   your prompts, your runs, exact figures")
     console.print("docs/auditor.md       verify a log; docs/operator.md  install for real")
     console.print("SECURITY.md           what is promised, and what does not hold yet")
-    if claims.failed:
-        for claim in claims.failed:
-            console.print(f"did not happen: {claim}", style="bold red")
-        return 1
-    console.print(f"\nAll {claims.held} claims held, in {seconds:.0f} s.")
-    return 0
-
-
-def _make_writable(function: object, path: str, _error: object) -> None:
-    """Staged checkpoints are read-only folders: make way and try again."""
-    Path(path).parent.chmod(0o700)
-    Path(path).chmod(0o700)
-    if callable(function):
-        function(path)
+    return conclude(claims, seconds=seconds)
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from heldout.contract import HALF_NAMES, Method, find_method
 from heldout.errors import VerificationError
 from heldout.transport import Transport
 from heldout.verification import verify_call_receipt
+from heldout.verification.receipt import parse_proof
 from heldout_proto.v1 import findings_pb2
 
 M = TypeVar("M", bound=Message)
@@ -41,10 +42,15 @@ class Caller:
         self._identity = identity
         self._vkeys = dict(vkeys)
         self._seen = dict.fromkeys(HALF_NAMES.values(), -1)
+        self._notes: dict[str, str] = {}
 
     def vkey(self, half: str) -> str:
         """Return the verifier key of a half's log."""
         return self._vkeys[half]
+
+    def receipt_note(self, half: str) -> str | None:
+        """Return the signed note of the head that the newest receipt of a half was under; None before any."""
+        return self._notes.get(half)
 
     async def unary(self, service: str, name: str, request: Message, response: type[M]) -> M:
         """Send a message and return the answer.
@@ -116,6 +122,7 @@ class Caller:
         # (3) new
         if entry.index <= seen:
             raise VerificationError("the answer's receipt is older than the call: do not trust it")
+        self._notes[method.half] = parse_proof(message.proof).checkpoint
         self._seen[method.half] = max(self._seen[method.half], entry.index)
 
 

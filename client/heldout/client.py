@@ -155,12 +155,16 @@ class Findings(_Blocking[AsyncFindings]):
     budget = _blocking(AsyncFindings.budget)
     record_score = _blocking(AsyncFindings.record_score)
     scores = _blocking(AsyncFindings.scores)
+    receipt_head = _blocking(AsyncFindings.receipt_head)
 
 
 class Bank(_Blocking[AsyncBank]):
     """Run the bank; see :class:`heldout.services.bank.AsyncBank`."""
 
     import_prompts = _blocking(AsyncBank.import_prompts)
+    import_pack = _blocking(AsyncBank.import_pack)
+    pack_key = _blocking(AsyncBank.pack_key)
+    duplicates = _blocking(AsyncBank.duplicates)
     prompt = _blocking(AsyncBank.prompt)
     handles = _blocking(AsyncBank.handles)
     stats = _blocking(AsyncBank.stats)

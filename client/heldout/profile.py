@@ -26,6 +26,7 @@ class Profile:
         authority, certificate, key: PEM.
         identity: the one URI name in the certificate: who we are in the log.
         vkeys: the verifier key of the log of each half, ``vault`` and ``window``.
+        pack_key: the key to which packs of prompts are sealed, 32 bytes; empty if the profile pins none.
     """
 
     address: str
@@ -35,6 +36,7 @@ class Profile:
     key: bytes
     identity: str
     vkeys: Mapping[str, str]
+    pack_key: bytes = b""
 
     def __repr__(self) -> str:
         """Leave the key out."""
@@ -54,7 +56,7 @@ def read_profile(path: str | os.PathLike[str]) -> Profile:
         raise ProfileError(f"{file}: not UTF-8") from None
     except tomllib.TOMLDecodeError as error:
         raise ProfileError(f"{file}: not TOML: {error}") from None
-    unknown = document.keys() - {*WORDS, "logs"}
+    unknown = document.keys() - {*WORDS, "logs", "bank"}
     if unknown:
         raise ProfileError(f"{file}: {min(unknown)}: unknown key")
     words = {name: _word(document, name, file) for name in WORDS if name != "server_name" or name in document}
@@ -67,6 +69,7 @@ def read_profile(path: str | os.PathLike[str]) -> Profile:
         key=_read(file.parent / words["key"], f"{file}: key"),
         identity=_identity(certificate, file),
         vkeys=_vkeys(document.get("logs"), file),
+        pack_key=_pack_key(document.get("bank", {}), file),
     )
 
 
@@ -93,6 +96,19 @@ def _vkeys(logs: object, file: Path) -> dict[str, str]:
             raise ProfileError(f"{file}: logs.{half}: {error}") from None
         vkeys[half] = vkey
     return vkeys
+
+
+def _pack_key(bank: object, file: Path) -> bytes:
+    from heldout.packs import PackKeyError, parse_key  # noqa: PLC0415 - few profiles have one
+
+    if not isinstance(bank, dict) or bank.keys() - {"pack_key"}:
+        raise ProfileError(f"{file}: [bank] holds pack_key alone")
+    if not bank:
+        return b""
+    try:
+        return parse_key(_word(bank, "pack_key", file))
+    except PackKeyError as error:
+        raise ProfileError(f"{file}: bank.pack_key: {error}") from None
 
 
 def _identity(certificate: bytes, file: Path) -> str:

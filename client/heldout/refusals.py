@@ -1,8 +1,8 @@
 """The error table of the client: from a gRPC status to one error with a fixed message.
 
-The machine reason in ``google.rpc.ErrorInfo`` decides, else the gRPC code; a bank tester is told an exact one beside it,
-which is shown in brackets. Nothing else that the appliance wrote is shown: not even a forged appliance
-can put words into a terminal.
+The machine reason in ``google.rpc.ErrorInfo`` decides, else the gRPC code; a bank tester is told an exact one beside
+it, which is shown in brackets. Nothing else that the appliance wrote is shown: not even a forged appliance can put
+words into a terminal.
 """
 
 from __future__ import annotations

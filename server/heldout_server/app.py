@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import grpc
+
 from heldout_policy.authorization import Authorization
 from heldout_policy.principals import Principals, parse_principals
 from heldout_policy.release_policy import ReleasePolicy, parse_release_policy, policy_digest
@@ -27,12 +29,12 @@ from heldout_server.api.evaluation import EvaluationServicer
 from heldout_server.api.findings import FindingsServicer
 from heldout_server.api.server import Certificates, Health, Servicers, build_server, listen, verify_rules
 from heldout_server.audit import SqlAuditLog
-from heldout_server.bank import SqlBank
-from heldout_server.checkpoints import FolderCheckpoints
+from heldout_server.bank import SealedPacks, SqlBank
+from heldout_server.checkpoints import SqlCheckpoints, open_source
 from heldout_server.config import Config
-from heldout_server.domain import Card, Checkpoint, Role, RunState
+from heldout_server.domain import Card, Checkpoint, Role, RunState, Sampling
 from heldout_server.environment import RandomIds, SystemClock
-from heldout_server.errors import ConfigError
+from heldout_server.errors import ConfigError, IntegrityError, StorageError
 from heldout_server.evaluation import Evaluation
 from heldout_server.identity import CertificateGatekeeper
 from heldout_server.judges import PatternJudge
@@ -44,13 +46,26 @@ from heldout_server.ports.evaluation import PlanRequest
 from heldout_server.ports.keys import KeyRing
 from heldout_server.ports.outcomes import Outcomes
 from heldout_server.release import OpenDpNoise, SqlReleaseDesk
-from heldout_server.runtimes import ScriptedRuntime
+from heldout_server.runtimes import open_runtimes, read_system_prompt
 from heldout_server.techniques import TechniqueLibrary
 from heldout_server.telemetry import Metrics
 from heldout_server.watch import Watcher
 from heldout_server.window import SqlPublications, SqlPublisher, SqlScores
 
 PAGE_RUNS: Final = 100
+LOG_FILE: Final = "audit.db"
+DATABASES: Final = (
+    ("vault", LOG_FILE),
+    ("window", LOG_FILE),
+    ("vault", "bank.db"),
+    ("vault", "outcomes.db"),
+    ("vault", "checkpoints.db"),
+    ("window", "published.db"),
+    ("vault", "releases.db"),
+    ("window", "window.db"),
+)
+"""Half and file of every database, in the order in which a first start makes them; what is new goes to the end."""
+
 GRACE_S: Final = 5.0
 """Seconds that accepted calls get to finish once the appliance is told to stop."""
 
@@ -101,11 +116,13 @@ def load_policies(config: Config) -> Policies:
     signature = _document(folder / "release.toml.sig")
     verify_policy_signature(release_toml, signature, _document(config.policy.signer))
     authorization_cedar = _document(folder / "authorization.cedar")
-    principals = parse_principals(_document(folder / "principals.toml").decode())
-    gatekeeper = CertificateGatekeeper(principals, Authorization.parse(authorization_cedar.decode()))
+    principals = parse_principals(_text(_document(folder / "principals.toml"), "principals.toml"))
+    gatekeeper = CertificateGatekeeper(
+        principals, Authorization.parse(_text(authorization_cedar, "authorization.cedar"))
+    )
     verify_rules(methods(), gatekeeper, tuple(Role))
     return Policies(
-        release=parse_release_policy(release_toml.decode()),
+        release=parse_release_policy(_text(release_toml, "release.toml")),
         documents=PolicyDocuments(
             release_toml=release_toml,
             authorization_cedar=authorization_cedar,
@@ -122,7 +139,7 @@ class _Vault:
 
     bank: SqlBank
     outcomes: SqlOutcomes
-    checkpoints: FolderCheckpoints
+    checkpoints: SqlCheckpoints
     desk: SqlReleaseDesk
     evaluation: Evaluation
     cards: tuple[Card, ...]
@@ -168,10 +185,10 @@ async def serve(config: Config, metrics: Metrics) -> AsyncIterator[Appliance]:
 
         await vault.evaluation.resume()
         await server.start()
-        stack.push_async_callback(server.stop, GRACE_S)
+        stack.push_async_callback(_stop_server, server, log_failed)
         watcher = Watcher(vault.checkpoints, logs["vault"], _submitter(config, vault), config.watch.poll_s)
         async with asyncio.TaskGroup() as tasks:
-            watching = tasks.create_task(watcher.run(), name="watch")
+            watching = tasks.create_task(_watch(watcher, log_failed), name="watch")
             await health.set(serving=True)
             try:
                 yield Appliance(port=port, health_port=health_port, log_failed=log_failed)
@@ -180,14 +197,29 @@ async def serve(config: Config, metrics: Metrics) -> AsyncIterator[Appliance]:
                 watching.cancel()
 
 
+async def _watch(watcher: Watcher, log_failed: asyncio.Event) -> None:
+    """Watch until cancelled, or until the log fails, which ends the appliance by an event of its own."""
+    try:
+        await watcher.run()
+    except StorageError:
+        if not log_failed.is_set():
+            raise
+
+
+async def _stop_server(server: grpc.aio.Server, log_failed: asyncio.Event) -> None:
+    """Let accepted calls finish, unless there is no log that could record them."""
+    await server.stop(0 if log_failed.is_set() else GRACE_S)
+
+
 async def _open_logs(
     stack: contextlib.AsyncExitStack, config: Config, tools: Tools, policies: Policies, log_failed: asyncio.Event
 ) -> dict[str, AuditLog]:
     """Open both logs first: whatever happens after this is recorded."""
+    _verify_databases(config)
     logs: dict[str, AuditLog] = {}
     for half, folder in (("vault", config.data.vault), ("window", config.data.window)):
         log = await SqlAuditLog.open(
-            folder / "audit.db",
+            folder / LOG_FILE,
             key=tools.ring.database_key(f"audit-{half}"),
             origin=f"{config.appliance.name}/{half}",
             signing_key=tools.ring.audit_signing_key(half),
@@ -209,6 +241,24 @@ async def _open_logs(
     return logs
 
 
+def _verify_databases(config: Config) -> None:
+    """Check that no database was deleted: they are made one after the other, so a gap is not a first start cut off.
+
+    A log or a ledger that were begun anew would be empty, and nobody here could tell.
+
+    Raises:
+        IntegrityError: a database is gone.
+    """
+    folders = {"vault": config.data.vault, "window": config.data.window}
+    there = [(folders[half] / name).exists() for half, name in DATABASES]
+    for place, (half, name) in enumerate(DATABASES):
+        if not there[place] and any(there[place:]):
+            raise IntegrityError(
+                f"{half}/{name} is gone, and later databases are there. It is never begun anew:"
+                " restore it from a backup. Nothing was started."
+            )
+
+
 async def _open_vault(
     stack: contextlib.AsyncExitStack, config: Config, tools: Tools, policies: Policies, audit: AuditLog
 ) -> _Vault:
@@ -217,8 +267,9 @@ async def _open_vault(
     stack.callback(bank.close)
     outcomes = SqlOutcomes.open(folder / "outcomes.db", keys=ring, ids=ids, clock=clock)
     stack.callback(outcomes.close)
-    checkpoints = FolderCheckpoints.open(
-        folder / "checkpoints.db", keys=ring, clock=clock, source=config.watch.source, staging=config.data.staging
+    source = open_source(config.watch.source)
+    checkpoints = SqlCheckpoints.open(
+        folder / "checkpoints.db", keys=ring, clock=clock, source=source, staging=config.data.staging
     )
     stack.callback(checkpoints.close)
     publisher = SqlPublisher.open(config.data.window / "published.db", keys=ring, clock=clock)
@@ -238,11 +289,11 @@ async def _open_vault(
     )
     stack.callback(desk.close)
     techniques = TechniqueLibrary.standard()
-    scripted = ScriptedRuntime(config.data.run, isolation=config.runtimes.isolation, ids=ids)
+    in_flight = config.evaluation.in_flight
     evaluation = Evaluation(
         bank=bank,
         checkpoints=checkpoints,
-        runtimes={scripted.engine: scripted},
+        runtimes=open_runtimes(config.runtimes, run_folder=config.data.run, ids=ids, in_flight=in_flight),
         techniques=techniques,
         judge=PatternJudge(),
         outcomes=outcomes,
@@ -252,8 +303,12 @@ async def _open_vault(
         policy_digest=policies.documents.digest,
         approving_roles=policies.release.approval_roles,
         role_of=policies.principals.role_of,
-        in_flight=config.evaluation.in_flight,
+        in_flight=in_flight,
         deadline_s=config.evaluation.deadline_s,
+        sampling=Sampling(**dataclasses.asdict(config.sampling)),
+        system=read_system_prompt(config.system_prompt),
+        guarded=policies.release.profile == "private",
+        preflight=config.evaluation.preflight,
     )
     await stack.enter_async_context(evaluation)
     cards = techniques.cards()
@@ -309,7 +364,12 @@ def _build_servicers(
 ) -> Servicers:
     return Servicers(
         findings=FindingsServicer(publications=window.publications, scores=window.scores, clock=tools.clock),
-        bank=BankServicer(bank=vault.bank, audit=logs["vault"], on_epoch=vault.desk.carry_on),
+        bank=BankServicer(
+            bank=vault.bank,
+            packs=SealedPacks(tools.ring.pack_key()),
+            audit=logs["vault"],
+            on_epoch=vault.desk.refresh_budget,
+        ),
         evaluation=EvaluationServicer(evaluations=vault.evaluation, outcomes=vault.outcomes, standing=vault.standing),
         checkpoint=CheckpointServicer(checkpoints=vault.checkpoints),
         audit=AuditServicer(logs=logs, documents=policies.documents),
@@ -369,3 +429,10 @@ def _document(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise ConfigError(f"{path}: {error.strerror}. Nothing was started.") from None
+
+
+def _text(content: bytes, name: str) -> str:
+    try:
+        return content.decode()
+    except UnicodeDecodeError:
+        raise ConfigError(f"{name}: not UTF-8 text. Save it as UTF-8. Nothing was started.") from None

@@ -13,7 +13,7 @@ import signal
 import sys
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -21,6 +21,10 @@ from rich.console import Console
 from heldout_policy.errors import PolicyError
 from heldout_server.domain import Intent
 from heldout_server.errors import ConfigError, HeldoutError
+
+if TYPE_CHECKING:  # a command imports what it needs when it runs, so that help is fast
+    from heldout_server.config import Config
+    from heldout_server.telemetry import Metrics
 
 app = typer.Typer(
     name="heldout-server",
@@ -81,9 +85,9 @@ def policy_sign(
     from heldout_server.keys import sign_policy
 
     content = _read(document)
-    parse_release_policy(content.decode())
+    parse_release_policy(_decode(content, document))
     signature = document.with_name(document.name + ".sig")
-    signature.write_bytes(sign_policy(content, _read(key)))
+    _write(signature, sign_policy(content, _read(key)))
     console.print(f"signed {document}: {policy_digest(content)}", soft_wrap=True)
 
 
@@ -94,10 +98,13 @@ def policy_show(document: Annotated[Path, typer.Argument(help="A release.toml.")
     from heldout_policy.release_policy import parse_release_policy, policy_digest
 
     content = _read(document)
-    policy = parse_release_policy(content.decode())
+    policy = parse_release_policy(_decode(content, document))
     said = state_claims(policy.budget_nano_rho)
     console.print(f"profile {policy.profile}, digest {policy_digest(content)}", soft_wrap=True)
-    console.print(f"releases an epoch: {policy.releases_per_epoch}, every {policy.full_every}. of them full")
+    full = "all of them" if policy.full_every == 1 else f"one in {policy.full_every}"
+    console.print(f"releases an epoch: {policy.releases_per_epoch}, {full} with stacks and categories")
+    console.print(f"rows about fewer than {policy.minimum_units_per_cell} units are withheld")
+    console.print(f"approvals before a start: {', '.join(policy.approval_roles) or 'none'}")
     console.print(f"per prompt, over its life: rho {policy.budget_nano_rho / 1e9:.3f} (zCDP)")
     console.print(f"  at most {said.tight_bits:.1f} bits on average ({said.general_bits:.1f} by the general bound)")
     console.print(f"  one yes/no question answered rightly at most {said.one_question_accuracy:.1%} of the time")
@@ -149,17 +156,25 @@ def judge_measure(
 
 async def _serve(config_path: Path) -> int:
     began = time.monotonic()
-    from heldout_server.app import serve as serve_appliance
     from heldout_server.config import load_config
     from heldout_server.telemetry import configure
 
     config = load_config(config_path)
     telemetry = configure(config.telemetry)
+    try:
+        return await _serve_until_told(config, telemetry.metrics, began)
+    finally:
+        telemetry.shutdown()
+
+
+async def _serve_until_told(config: Config, metrics: Metrics, began: float) -> int:
+    from heldout_server.app import serve as serve_appliance
+
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    async with serve_appliance(config, telemetry.metrics) as appliance:
+    async with serve_appliance(config, metrics) as appliance:
         host = config.listen.address.rpartition(":")[0]
         console.print(
             f"heldout-server: serving on {host}:{appliance.port} (health on {appliance.health_port}),"
@@ -176,7 +191,6 @@ async def _serve(config_path: Path) -> int:
                 soft_wrap=True,
             )
             return EXIT_LOG_FAILED
-    telemetry.shutdown()
     console.print("heldout-server: stopped")
     return 0
 
@@ -188,18 +202,40 @@ def _read(path: Path) -> bytes:
         raise ConfigError(f"{path}: {error.strerror}. Nothing was done.") from None
 
 
+def _write(path: Path, content: bytes) -> None:
+    try:
+        path.write_bytes(content)
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}. Nothing was done.") from None
+
+
+def _decode(content: bytes, path: Path) -> str:
+    try:
+        return content.decode()
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path}: not UTF-8 text. Save it as UTF-8; nothing was done.") from None
+
+
 def main() -> None:
-    """Run the command. Errors end in one line on stderr."""
+    """Run the command. Errors end in one line on stderr; ``HELDOUT_TRACEBACK=1`` shows the trace instead."""
     os.umask(0o077)  # whatever is written here is for the appliance's own user
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # the core's lines name peers and say nothing that ours do not
     try:
         app(standalone_mode=True)
-    except* (HeldoutError, PolicyError) as errors:
+    except* Exception as errors:
+        if os.environ.get("HELDOUT_TRACEBACK"):
+            raise
         for error in _leaves(errors):
-            console.print(f"heldout-server: {error}", soft_wrap=True, markup=False)
+            console.print(f"heldout-server: {_explain(error)}", soft_wrap=True, markup=False)
         with contextlib.suppress(BrokenPipeError):
             sys.stderr.flush()
         sys.exit(EXIT_REFUSED)
+
+
+def _explain(error: BaseException) -> str:
+    if isinstance(error, HeldoutError | PolicyError):
+        return str(error)
+    return f"failed inside ({type(error).__name__}); HELDOUT_TRACEBACK=1 shows where"
 
 
 def _leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:

@@ -17,6 +17,15 @@ from typing import Final, Literal, TypeAlias, get_type_hints
 
 from heldout_policy.toml_lines import syntax_error_place
 from heldout_server.config_reader import Place, Reader
+from heldout_server.config_runtimes import (
+    Runtimes,
+    SamplingDefaults,
+    SystemPromptFile,
+    read_runtimes,
+    read_sampling,
+    read_system_prompt,
+)
+from heldout_server.config_watch import STORE_OPTIONS, Watch, read_watch
 from heldout_server.domain import IDENTIFIER, PLAIN
 from heldout_server.errors import ConfigError
 
@@ -41,7 +50,6 @@ ADDRESS: Final = re.compile(r"(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+):([0-9]{1,5})"
 """``host:port``, IPv6 in brackets."""
 
 
-Isolation: TypeAlias = Literal["namespace", "none"]
 LogFormat: TypeAlias = Literal["console", "json"]
 LogLevel: TypeAlias = Literal["debug", "info", "warning", "error"]
 
@@ -97,15 +105,6 @@ class Data:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Watch:
-    """``[watch]``: where checkpoints appear, how often to look (0.05 to 3600 s), whether to start a run for each."""
-
-    source: Path
-    poll_s: float
-    auto_run: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """``[plan]``: the standing plan: techniques and stacks in table order, trials of each prompt in each cell."""
 
@@ -116,17 +115,17 @@ class Plan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluation:
-    """``[evaluation]``: requests in flight at once (1 to 2000), and seconds that one trial may take (0.1 to 3600)."""
+    """``[evaluation]``: how trials are tried.
+
+    Attributes:
+        in_flight: requests at once, 1 to 2000.
+        deadline_s: seconds that one trial may take, 0.1 to 3600.
+        preflight: ask a checkpoint a few harmless questions before its run starts.
+    """
 
     in_flight: int
     deadline_s: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Runtimes:
-    """``[runtimes]``: a network namespace for each runtime, or none where the machine can make none."""
-
-    isolation: Isolation
+    preflight: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,13 +150,13 @@ class Config:
     watch: Watch
     plan: Plan
     evaluation: Evaluation
+    sampling: SamplingDefaults
+    system_prompt: SystemPromptFile
     runtimes: Runtimes
     telemetry: Telemetry
 
 
-KNOWN: Final = {
-    section: frozenset(field.name for field in fields(of)) for section, of in get_type_hints(Config).items()
-}
+KNOWN: Final = {section: frozenset(one.name for one in fields(of)) for section, of in get_type_hints(Config).items()}
 """The keys of each section."""
 
 
@@ -180,7 +179,7 @@ def load_config(path: Path) -> Config:
         problem = f"{path}: cannot be read ({type(error).__name__})"
         raise ConfigError(f"{problem}\n  make an appliance folder with heldout-server init") from None
     reader = Reader(document, text=text, name=path.name, folder=path.parent.absolute())
-    reader.refuse_unknown(KNOWN)
+    reader.refuse_unknown({**KNOWN, "watch": KNOWN["watch"] | {STORE_OPTIONS}})
     return Config(
         appliance=Appliance(name=reader.text("appliance", "name", IDENTIFIER, "an identifier such as heldout-dev")),
         listen=_listen(reader),
@@ -195,17 +194,16 @@ def load_config(path: Path) -> Config:
             staging=reader.directory("data", "staging"),
             run=reader.directory("data", "run"),
         ),
-        watch=Watch(
-            source=reader.directory("watch", "source"),
-            poll_s=reader.number("watch", "poll_s", low=0.05, high=3600, default=1.0),
-            auto_run=reader.flag("watch", "auto_run", default=True),
-        ),
+        watch=read_watch(reader),
         plan=_plan(reader),
         evaluation=Evaluation(
             in_flight=reader.integer("evaluation", "in_flight", low=1, high=2000, default=64),
             deadline_s=reader.number("evaluation", "deadline_s", low=0.1, high=3600, default=30.0),
+            preflight=reader.flag("evaluation", "preflight", default=True),
         ),
-        runtimes=Runtimes(isolation=reader.choice("runtimes", "isolation", Isolation, default="namespace")),
+        sampling=read_sampling(reader),
+        system_prompt=read_system_prompt(reader),
+        runtimes=read_runtimes(reader),
         telemetry=Telemetry(
             log_format=reader.choice("telemetry", "log_format", LogFormat, default="console"),
             log_level=reader.choice("telemetry", "log_level", LogLevel, default="info"),

@@ -8,13 +8,14 @@ import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, TypeVar, get_args
+from typing import Any, Final, TypeAlias, TypeVar, get_args
 
 from heldout_policy.toml_lines import find_line
 from heldout_server.domain import IDENTIFIER
 from heldout_server.errors import ConfigError
 
 Choice = TypeVar("Choice", bound=str)
+Setting: TypeAlias = str | bool | Path
 _MISSING: Final = object()
 _EXAMPLE: Final = "write a list of identifiers"
 
@@ -47,24 +48,79 @@ class Reader:
         text: the same as text, to find lines in.
         name: file name, for messages.
         folder: what relative paths are relative to.
+        occurrence: which of several tables of one name this reads, counted from 1.
     """
 
-    def __init__(self, document: Mapping[str, Any], *, text: str, name: str, folder: Path) -> None:
+    def __init__(self, document: Mapping[str, Any], *, text: str, name: str, folder: Path, occurrence: int = 1) -> None:
         self._document = document
         self._text = text
         self._name = name
         self._folder = folder
+        self._occurrence = occurrence
 
     def place(self, section: str, key: str) -> Place:
         """Return where a key stands, or its section if the key is missing."""
-        return Place(self._name, find_line(self._text, table=section, key=key), f"{section}.{key}")
+        line = find_line(self._text, table=section, key=key, occurrence=self._occurrence)
+        return Place(self._name, line, f"{section}.{key}")
 
-    def text(self, section: str, key: str, pattern: re.Pattern[str], description: str) -> str:
-        """Return a string that matches the pattern as a whole.
+    def has(self, section: str, key: str) -> bool:
+        """Say whether a key is there."""
+        return key in self._document.get(section, {})
+
+    def subtable(self, section: str, key: str) -> Reader:
+        """Return a reader of the table below a section, empty if it is not there. Its section is ``section.key``.
+
+        Raises:
+            ConfigError: it is no table.
+        """
+        value = self._take(section, key, {})
+        if not isinstance(value, dict):
+            raise self.place(section, key).error("must be a table", f"write [{section}.{key}]")
+        return self._below(f"{section}.{key}", value, occurrence=self._occurrence)
+
+    def subtables(self, section: str, key: str, *, most: int) -> tuple[Reader, ...]:
+        """Return a reader of each of the tables ``[[section.key]]``, at most ``most``.
+
+        Raises:
+            ConfigError: they are no tables, or too many.
+        """
+        value = self._take(section, key, [])
+        if not isinstance(value, list) or len(value) > most or not all(isinstance(item, dict) for item in value):
+            raise self.place(section, key).error(f"must be at most {most} tables", f"write [[{section}.{key}]]")
+        return tuple(
+            self._below(f"{section}.{key}", item, occurrence=number) for number, item in enumerate(value, start=1)
+        )
+
+    def strings(self, section: str, key: str, *, most: int) -> dict[str, str]:
+        """Return a table of strings by name, at most ``most``, empty if it is not there.
+
+        Raises:
+            ConfigError: it is none, or too long.
+        """
+        value = self._take(section, key, {})
+        if not isinstance(value, dict) or len(value) > most or not all(isinstance(one, str) for one in value.values()):
+            problem = f"must be a table of at most {most} strings"
+            raise self.place(section, key).error(problem, 'write { "name" = "value" }')
+        return value
+
+    def path(self, section: str, key: str) -> Path:
+        """Return the absolute path of what may come to be there later.
+
+        Raises:
+            ConfigError: it is no path.
+        """
+        return self._path(section, key, "file", lambda _path: True)
+
+    def text(
+        self, section: str, key: str, pattern: re.Pattern[str], description: str, *, default: str | None = None
+    ) -> str:
+        """Return a string that matches the pattern as a whole; the default if there is one and the key is missing.
 
         Raises:
             ConfigError: it is missing or does not match; ``description`` says what would.
         """
+        if default is not None and not self.has(section, key):
+            return default
         value = self._take(section, key)
         if not isinstance(value, str) or pattern.fullmatch(value) is None:
             raise self.place(section, key).error(f"must be {description}", f"set {section}.{key}")
@@ -141,7 +197,9 @@ class Reader:
         Raises:
             ConfigError: it is none, or too long, or repeats one.
         """
-        value = self._take(section, key, list(default))
+        if not self.has(section, key):
+            return default
+        value = self._take(section, key)
         return self._identifiers(section, key, value, most=most)
 
     def identifier_lists(
@@ -159,6 +217,41 @@ class Reader:
         if len(set(lists)) < len(lists):
             raise self.place(section, key).error("repeats a list", "leave one of them out")
         return lists
+
+    def peek(self, section: str, key: str) -> object:
+        """Return a value as it stands, or None."""
+        return self._document.get(section, {}).get(key)
+
+    def settings(self, section: str, key: str) -> tuple[dict[str, Setting], dict[str, Place]]:
+        """Return the settings in a table below a section, and where each stands; none where there is no table.
+
+        A setting is text, true or false, or a whole number, which becomes text; or ``{ file = "path" }``, which becomes
+        the absolute path of a file that is there.
+
+        Raises:
+            ConfigError: it is no table, or one of its settings is something else.
+        """
+        values = self._take(section, key, {})
+        if not isinstance(values, dict):
+            raise self.place(section, key).error("must be a table", f"write [{section}.{key}]")
+        settings: dict[str, Setting] = {}
+        places: dict[str, Place] = {}
+        for name, value in values.items():
+            line = find_line(self._text, table=f"{section}.{key}", key=name) or self.place(section, key).line
+            place = places[name] = Place(self._name, line, f"{section}.{key}.{name}")
+            match value:
+                case bool() | str():
+                    settings[name] = value
+                case int():
+                    settings[name] = str(value)
+                case {"file": str() as path, **rest} if path and "\0" not in path and not rest:
+                    settings[name] = self._folder / path
+                    if not (self._folder / path).is_file():
+                        raise place.error(f"no such file: {self._folder / path}", f"create it, or set {name}")
+                case _:
+                    problem = 'must be text, true or false, a whole number, or { file = "path" }'
+                    raise place.error(problem, f"set {name}")
+        return settings, places
 
     def refuse_unknown(self, known: Mapping[str, Collection[str]]) -> None:
         """Refuse whatever is not known, and suggest what may have been meant.
@@ -183,9 +276,12 @@ class Reader:
     def _take(self, section: str, key: str, default: object = _MISSING) -> Any:
         value = self._document.get(section, {}).get(key, default)
         if value is _MISSING:
-            place = Place(self._name, find_line(self._text, table=section), f"{section}.{key}")
-            raise place.error("is missing", f"set {key} in [{section}]")
+            line = find_line(self._text, table=section, occurrence=self._occurrence)
+            raise Place(self._name, line, f"{section}.{key}").error("is missing", f"set {key} in [{section}]")
         return value
+
+    def _below(self, section: str, table: Mapping[str, Any], *, occurrence: int) -> Reader:
+        return Reader({section: table}, text=self._text, name=self._name, folder=self._folder, occurrence=occurrence)
 
     def _path(self, section: str, key: str, kind: str, is_there: Callable[[Path], bool]) -> Path:
         value = self._take(section, key)

@@ -132,6 +132,8 @@ def _connect(path: Path, key: bytes, migrations: Sequence[str], *, read_only: bo
         connection.execute(f"PRAGMA key = \"x'{key.hex()}'\"")
         try:
             version = connection.execute("PRAGMA user_version").fetchone()[0]
+        except dbapi2.OperationalError:
+            raise  # busy, or the disk: that says nothing of the key
         except dbapi2.DatabaseError:
             raise WrongKey(
                 f"{path.name}: the key does not open it, or it is not a database of this appliance"

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Final, Literal, NoReturn
+from typing import Final, Literal, NoReturn, TypeAlias
 
 PLAIN: Final = "plain"
 """The key of the cell in which a prompt is sent as it is, without a technique."""
@@ -139,6 +139,10 @@ class TrustClass(StrEnum):
     EXPOSED = "exposed"
 
 
+Reasoning: TypeAlias = Literal["engine", "off"]
+"""Whether a model that can reason before it answers may: as its engine has it, or not at all."""
+
+
 class CheckpointState(StrEnum):
     """Where a checkpoint stands."""
 
@@ -222,22 +226,56 @@ class Sampling:
     Attributes:
         temperature: 0 to 2.
         top_p: 0 to 1.
-        max_tokens: the most tokens of an answer.
+        top_k: only so many of the likeliest tokens, or 0 for all.
+        min_p: only tokens at least this likely relative to the likeliest, 0 to 1.
+        repetition_penalty: 1 for none.
+        max_tokens: the most tokens of an answer, of its reasoning as well.
         seed: sent with each request.
+        reasoning: whether the model may reason before it answers.
     """
 
     temperature: float = 0.0
     top_p: float = 1.0
+    top_k: int = 0
+    min_p: float = 0.0
+    repetition_penalty: float = 1.0
     max_tokens: int = 512
     seed: int = 0
+    reasoning: Reasoning = "engine"
+
+
+NOTHING: Final = SecretText("")
+"""No text at all."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SystemPrompt:
+    """Hold what is said to the model before every prompt, as a deployment would.
+
+    Attributes:
+        profile: its name, an identifier; empty for none.
+        digest: hex SHA-256 of its UTF-8 text; empty for none.
+    """
+
+    profile: str = ""
+    digest: str = ""
+    text: SecretText = NOTHING
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelResponse:
-    """Hold what a model answered, and how the answer ended."""
+    """Hold what a model answered, and how the answer ended.
+
+    Attributes:
+        text: what a user of the model would be shown.
+        reasoning: what it wrote for itself before that; empty for none.
+        tool_calls: the calls of tools that it asked for, as JSON; empty for none.
+    """
 
     text: SecretText
     ending: Ending
+    reasoning: SecretText = NOTHING
+    tool_calls: SecretText = NOTHING
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -278,6 +316,13 @@ class Manifest:
         trust: who can see what the runtime is sent.
         attempts: trials of each prompt in each cell, at least 1.
         deadline_s: seconds that one trial may take.
+        engine_version: version of the engine; empty where it is not known.
+        dialect: how sampling beyond the OpenAI parameters is sent; ``openai``: not, and the engine's own settings hold.
+        filters: names of filters in front of the model.
+        precision, chat_template_digest: see :class:`CheckpointFacts`.
+        system_profile, system_digest: see :class:`SystemPrompt`.
+        allow_exposed: the prompts may be sent to a server that can log them.
+        burnt_prompts: prompts that the run sends to such a server: all of the epoch, or none.
     """
 
     checkpoint: str
@@ -295,6 +340,15 @@ class Manifest:
     sampling: Sampling = field(default_factory=Sampling)
     attempts: int = 1
     deadline_s: float = 30.0
+    engine_version: str = ""
+    dialect: str = "openai"
+    filters: tuple[str, ...] = ()
+    precision: str = ""
+    chat_template_digest: str = ""
+    system_profile: str = ""
+    system_digest: str = ""
+    allow_exposed: bool = False
+    burnt_prompts: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -337,6 +391,21 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CheckpointFacts:
+    """Hold what a checkpoint's own files say of it: identifiers and digests, each empty if they do not say.
+
+    Attributes:
+        precision: the type that most bytes of its weights have, such as ``bf16`` or ``q4_k``.
+        architecture: such as ``llama``.
+        chat_template_digest: hex SHA-256 of the chat template's UTF-8 text.
+    """
+
+    precision: str = ""
+    architecture: str = ""
+    chat_template_digest: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Checkpoint:
     """Describe a checkpoint that was noticed.
 
@@ -345,6 +414,7 @@ class Checkpoint:
         digest: hex SHA-256 over the sorted (path, SHA-256, size) of its files; empty if refused.
         reason: why it was refused, as a code; empty if staged.
         path: the read-only staged folder; empty if refused.
+        facts: what its files say of themselves.
     """
 
     name: str
@@ -356,6 +426,7 @@ class Checkpoint:
     reason: str
     path: str
     noticed_s: int
+    facts: CheckpointFacts = CheckpointFacts()
 
 
 def cell_key(stack: tuple[str, ...]) -> str:

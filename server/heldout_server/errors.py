@@ -13,8 +13,9 @@
     ├── CheckpointError        a checkpoint cannot be taken in
     ├── RunError               a trial or a runtime failed
     │   ├── NotDeliverable         a technique cannot carry this prompt
-    │   └── EndpointError          the model's endpoint failed
-    │       └── RuntimeDied            because the process behind it ended
+    │   ├── EndpointError          the model's endpoint failed
+    │   │   └── RuntimeDied            because the process behind it ended
+    │   └── EndpointUnavailable    there is no endpoint to ask: the run waits, and no trial is to blame
     ├── StorageError           a database or a disk failed
     │   └── WrongKey               the key does not open what it should open
     └── IntegrityError         something stored is not what was stored
@@ -110,6 +111,12 @@ class RuntimeDied(EndpointError):
     """Say that the process behind the endpoint ended while it was asked: every trial then in flight is in doubt."""
 
     reason = "RUNTIME_DIED"
+
+
+class EndpointUnavailable(RunError):
+    """Say that the endpoint as such does not answer, for longer than a run waits. It says nothing of any trial."""
+
+    reason = "ENDPOINT_UNAVAILABLE"
 
 
 class StorageError(HeldoutError):

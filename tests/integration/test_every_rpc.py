@@ -10,9 +10,9 @@ import grpc
 import pytest
 from google.rpc import error_details_pb2, status_pb2
 
-from conftest import ROLES
 from heldout_server.api.contract import methods
 from heldout_server.api.status import REFUSED, TABLE
+from lab_texts import ROLES
 
 METHODS = sorted(methods())
 OWN = "/heldout.v1."

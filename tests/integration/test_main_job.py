@@ -6,11 +6,11 @@ import json
 
 import pytest
 
-from conftest import prompt_rows
 from heldout.errors import BudgetExhausted, NotFound, Refused
 from heldout.services.bank import Intent, Prompt, PromptRow
 from heldout.services.findings import ScoreKind
 from heldout.verification import merkle
+from lab_texts import prompt_rows
 
 DEADLINE_S = 30
 

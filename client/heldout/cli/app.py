@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
@@ -71,15 +72,22 @@ def main() -> None:
     sys.exit(run(sys.argv[1:]))
 
 
-def run(arguments: Sequence[str], *, connector: Callable[[Profile], Client] = connect) -> int:
+def run(
+    arguments: Sequence[str],
+    *,
+    connector: Callable[[Profile], Client] = connect,
+    pause: Callable[[float], None] = time.sleep,
+) -> int:
     """Run the command and return its exit code.
 
     Args:
         arguments: those after the command's name.
         connector: makes the client of a profile.
+        pause: waits so many seconds.
     """
+    session = Session(connector=connector, pause=pause)
     try:
-        code = app(args=list(arguments), prog_name="heldout", standalone_mode=False, obj=Session(connector=connector))
+        code = app(args=list(arguments), prog_name="heldout", standalone_mode=False, obj=session)
         sys.stdout.flush()
     except KeyboardInterrupt:
         return _fail("heldout: interrupted", INTERRUPTED)

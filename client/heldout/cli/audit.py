@@ -12,10 +12,13 @@ from heldout.cli.session import Json, UsageProblem, session_of
 from heldout.errors import HeldoutClientError, VerificationError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from heldout.cli.screens.audit import VerifiedLog
     from heldout.client import Client
     from heldout.profile import Profile
     from heldout.services.audit import SignedHead
+    from heldout.verification import ExportReport
 
 HALVES: Final = ("vault", "window")
 MOST_TAIL: Final = 10_000
@@ -111,18 +114,24 @@ def verify_logs(
     folder: Annotated[
         Path | None, typer.Argument(help="An exported log or folder of logs; else the live ones.")
     ] = None,
+    head: Annotated[
+        list[Path] | None,
+        typer.Option(help="A file with a signed head that somebody else was given: log_head of budget --json."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Check every entry of both logs against their signed heads, live or offline."""
     from heldout.cli.screens.audit import verified_page  # noqa: PLC0415 - help must be fast
 
     session = session_of(context)
+    profile = session.profile()
+    told = _read_heads(head or [], profile)
     notes: list[str] = []
     if folder is not None:
-        logs = _verify_offline(folder, session.profile(), notes)
+        logs = _verify_offline(folder, profile, notes, told)
     else:
         with session.client() as client:
-            logs = _verify_live(client, notes)
+            logs = _verify_live(client, notes, told, identity=profile.identity)
     session.show(verified_page(logs, notes=notes), as_json=as_json)
 
 
@@ -131,22 +140,48 @@ def _check_log(log: str) -> None:
         raise UsageProblem("--log is vault or window")
 
 
-def _export(client: Client, half: str, head: SignedHead, folder: Path) -> None:
-    """Write a log up to the head that was fetched first: our own calls make the window's log grow."""
+def _export(client: Client, half: str, head: SignedHead, folder: Path) -> bytes:
+    """Write a log up to the head that was fetched first, and return its last leaf.
+
+    Our own calls make the window's log grow.
+    """
     from heldout.cli.progress import progress_bar  # noqa: PLC0415 - help must be fast
     from heldout.verification import LogExport  # noqa: PLC0415 - likewise
 
     export = LogExport(folder)
     with progress_bar(f"reading {half}", head.head.size) as report:
-        done = 0
+        done, last = 0, b""
         for page in client.audit.entries(half, start=0, stop=head.head.size):
             export.add(page)
-            done += len(page)
+            done, last = done + len(page), page[-1]
             report(done)
     export.finish(head.note)
+    return last
 
 
-def _verify_live(client: Client, notes: list[str]) -> list[VerifiedLog]:
+def _read_heads(files: Sequence[Path], profile: Profile) -> dict[str, list[str]]:
+    """Return the signed notes in some files, by the verifier key of their log."""
+    by_origin = _by_origin(profile)
+    told: dict[str, list[str]] = {}
+    for file in files:
+        note = file.read_bytes().decode(errors="replace")
+        note = note if note.endswith("\n") else note + "\n"
+        vkey = by_origin.get(note.partition("\n")[0])
+        if vkey is None:
+            raise UsageProblem(f"{file}: holds no head of a log of this profile's appliance")
+        told.setdefault(vkey, []).append(note)
+    return told
+
+
+def _by_origin(profile: Profile) -> dict[str, str]:
+    from heldout.verification.note import VerifierKey  # noqa: PLC0415 - help must be fast
+
+    return {VerifierKey.parse(vkey).name: vkey for vkey in profile.vkeys.values()}
+
+
+def _verify_live(
+    client: Client, notes: list[str], told: Mapping[str, Sequence[str]], *, identity: str
+) -> list[VerifiedLog]:
     from heldout.cli.heads import SeenHeads, default_root  # noqa: PLC0415 - help must be fast
     from heldout.cli.screens.audit import VerifiedLog  # noqa: PLC0415 - likewise
     from heldout.verification import verify_export  # noqa: PLC0415 - likewise
@@ -156,15 +191,22 @@ def _verify_live(client: Client, notes: list[str]) -> list[VerifiedLog]:
     logs = []
     for half in HALVES:
         head = client.audit.head(half)
-        seen = SeenHeads(client.audit.vkey(half), root=default_root())
+        vkey = client.audit.vkey(half)
+        seen = SeenHeads(vkey, root=default_root())
         with tempfile.TemporaryDirectory(prefix="heldout-") as scratch:
             folder = Path(scratch) / half
-            _export(client, half, head, folder)
-            report = verify_export(folder, client.audit.vkey(half), earlier=seen.notes())
+            last = _export(client, half, head, folder)
+            report = verify_export(folder, vkey, earlier=[*seen.notes(), *told.get(vkey, ())])
         recorded = {entry.details.get("release_id") for entry in report.releases}
         if half == "vault" and not published <= recorded:
             raise VerificationError("a release is published that the log does not record")
-        logs.append(VerifiedLog(report=report, published=len(published) if half == "vault" else None))
+        logs.append(
+            VerifiedLog(
+                report=report,
+                published=len(published) if half == "vault" else None,
+                own=_own_call(report, last, identity),
+            )
+        )
         try:
             seen.keep(head)
         except OSError as error:
@@ -172,7 +214,20 @@ def _verify_live(client: Client, notes: list[str]) -> list[VerifiedLog]:
     return logs
 
 
-def _verify_offline(folder: Path, profile: Profile, notes: list[str]) -> list[VerifiedLog]:
+def _own_call(report: ExportReport, last: bytes, identity: str) -> int | None:
+    """Return the last entry's index if it is our own call for the head that covers it: its outcome comes after."""
+    from heldout.verification.entry import parse_entry  # noqa: PLC0415 - help must be fast
+
+    index = report.size - 1
+    if index not in report.open_intents:
+        return None
+    entry = parse_entry(last, index=index)
+    return index if entry.identity == identity and entry.name.endswith("/GetTreeHead") else None
+
+
+def _verify_offline(
+    folder: Path, profile: Profile, notes: list[str], told: Mapping[str, Sequence[str]]
+) -> list[VerifiedLog]:
     from heldout.cli.heads import SeenHeads, default_root  # noqa: PLC0415 - help must be fast
     from heldout.cli.screens.audit import VerifiedLog  # noqa: PLC0415 - likewise
     from heldout.verification import verify_export  # noqa: PLC0415 - likewise
@@ -184,7 +239,7 @@ def _verify_offline(folder: Path, profile: Profile, notes: list[str]) -> list[Ve
     found = [place for place in (folder, *(folder / half for half in HALVES)) if (place / CHECKPOINT).is_file()]
     if not found:
         raise UsageProblem(f"{folder}: holds no exported log (no file named {CHECKPOINT})")
-    by_origin = {VerifierKey.parse(vkey).name: vkey for vkey in profile.vkeys.values()}
+    by_origin = _by_origin(profile)
     logs = []
     for place in found:
         note = read_checkpoint(place)
@@ -192,9 +247,11 @@ def _verify_offline(folder: Path, profile: Profile, notes: list[str]) -> list[Ve
         if vkey is None:
             raise VerificationError(f"{place}: is not a log of this profile's appliance")
         size = open_checkpoint(note, VerifierKey.parse(vkey)).size
-        kept = SeenHeads(vkey, root=default_root()).notes()
+        kept = [*SeenHeads(vkey, root=default_root()).notes(), *told.get(vkey, ())]
         # An export may be older than what was seen since; those heads say nothing of it.
         earlier = [head for head in kept if open_checkpoint(head, VerifierKey.parse(vkey)).size <= size]
+        if any(head not in earlier for head in told.get(vkey, ())):
+            notes.append("a head that you named is newer than this export: it was not held against it")
         logs.append(VerifiedLog(report=verify_export(place, vkey, earlier=earlier)))
     missing = len(profile.vkeys) - len(found)
     if missing:

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from heldout.cli import imports
 from heldout.cli.session import Json, UsageProblem, session_of
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from heldout.services.bank import PromptRow
 
 bank = typer.Typer(no_args_is_help=True, help="The bank of prompts, for bank testers.")
 epoch = typer.Typer(no_args_is_help=True, help="Frozen sets of prompts, which releases are about.")
@@ -20,60 +16,9 @@ epoch = typer.Typer(no_args_is_help=True, help="Frozen sets of prompts, which re
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the root."""
+    imports.register(bank)
     bank.add_typer(epoch, name="epoch")
     app.add_typer(bank, name="bank")
-
-
-@bank.command(
-    "import",
-    epilog='Example: heldout bank import prompts.jsonl.gz, with rows such as {"prompt": "…", "intent": "benign", '
-    '"category": "cooking"}',
-)
-def import_prompts(
-    context: typer.Context,
-    file: Annotated[Path, typer.Argument(help="One JSON object a line; plain or gzip.")],
-    skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Leave bad rows out instead of importing none.")] = False,
-    as_json: Json = False,
-) -> None:
-    """Import a file of prompts, all or none."""
-    from heldout.bank_files import read_rows  # noqa: PLC0415 - help must be fast
-    from heldout.cli.progress import progress_bar  # noqa: PLC0415 - likewise
-    from heldout.cli.screens.bank import import_page, not_sent_page  # noqa: PLC0415 - likewise
-    from heldout.errors import BankFileError  # noqa: PLC0415 - likewise
-    from heldout.services.bank import BadRow  # noqa: PLC0415 - likewise
-
-    session = session_of(context)
-    profile = session.profile()
-    # The whole file is read before anything is sent: a bad row at its end costs no import.
-    total, bad = 0, []
-    for row in read_rows(file):
-        if isinstance(row, BadRow):
-            bad.append(row)
-        else:
-            total += 1
-    if not total or (bad and not skip_bad):
-        session.show(not_sent_page(bad, name=file.name), as_json=as_json)
-        raise typer.Exit(1)
-
-    def rows() -> Iterator[PromptRow]:
-        for row in read_rows(file):
-            if not isinstance(row, BadRow):
-                yield row
-            elif not skip_bad:
-                raise BankFileError(f"{file.name} line {row.line}: changed while it was read")
-
-    with session.connector(profile) as client, progress_bar("importing", total) as report:
-        sent = 0
-
-        def on_sent(count: int) -> None:
-            nonlocal sent
-            sent += count
-            report(sent)
-
-        done = client.bank.import_prompts(rows(), skip_bad=skip_bad, on_sent=on_sent)
-    session.show(import_page(done, skipped=bad, name=file.name), as_json=as_json)
-    if done.bad and not skip_bad:
-        raise typer.Exit(1)
 
 
 @bank.command("stats", epilog="Example: heldout bank stats")
@@ -87,7 +32,7 @@ def show_stats(context: typer.Context, as_json: Json = False) -> None:
     session.show(stats_page(stats), as_json=as_json)
 
 
-@bank.command("show", epilog="Example: heldout bank show p-4f0c9a1be2d37c55")
+@bank.command("show", epilog="Example: heldout bank show prompt-4f0c9a1be2d37c55")
 def show_prompt(
     context: typer.Context,
     handle: Annotated[str, typer.Argument(help="The prompt's handle.")],
@@ -111,6 +56,17 @@ def list_handles(context: typer.Context, as_json: Json = False) -> None:
     with session.client() as client:
         handles = client.bank.handles()
     session.show(handles_page(handles), as_json=as_json)
+
+
+@bank.command("duplicates", epilog="Example: heldout bank duplicates")
+def list_duplicates(context: typer.Context, as_json: Json = False) -> None:
+    """List pairs of live prompts that say nearly the same, most alike first."""
+    from heldout.cli.screens.imports import duplicates_page  # noqa: PLC0415 - help must be fast
+
+    session = session_of(context)
+    with session.client() as client:
+        found = client.bank.duplicates()
+    session.show(duplicates_page(found), as_json=as_json)
 
 
 @bank.command("retire", epilog="Example: heldout bank retire --from-file handles.txt")
@@ -138,7 +94,7 @@ def retire_prompts(
 
 @epoch.command("open", epilog="Example: heldout bank epoch open")
 def open_epoch(context: typer.Context, as_json: Json = False) -> None:
-    """Freeze all live prompts into a new epoch, with a budget of its own."""
+    """Freeze all live prompts into a new epoch. Releases are counted anew; what a prompt has spent stays spent."""
     from heldout.cli.screens.bank import epoch_page  # noqa: PLC0415 - help must be fast
 
     session = session_of(context)

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from heldout.cli.session import Csv, Json, UsageProblem, session_of
-from heldout.errors import HeldoutClientError, NotFound
+from heldout.cli.session import Csv, Json, RatesCsv, RatesJson, UsageProblem, session_of, write_note
+from heldout.cli.suggestions import list_names, suggest
+from heldout.errors import HeldoutClientError, NotFound, Refused
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 MILLI: Final = 1000
 MOST_POINTS: Final = 1_000_000
-NAMES_SHOWN: Final = 8
+NO_BUDGET: Final = "nothing to show yet (no epoch is open), or not for this certificate. The refusal is in the log."
 
 techniques = typer.Typer(no_args_is_help=True, help="What the attack techniques are, and what helps against them.")
 scores = typer.Typer(no_args_is_help=True, help="Your own scores, to see safety and capability side by side.")
@@ -36,8 +37,8 @@ def register(app: typer.Typer) -> None:
 def show_findings(
     context: typer.Context,
     checkpoint: Annotated[str, typer.Argument(help="A checkpoint or a release; the newest release if left out.")] = "",
-    as_json: Json = False,
-    as_csv: Csv = False,
+    as_json: RatesJson = False,
+    as_csv: RatesCsv = False,
 ) -> None:
     """Show a release: attack success by technique, over-refusal, with intervals."""
     from heldout.cli.screens.findings import release_page  # noqa: PLC0415 - help must be fast
@@ -45,15 +46,17 @@ def show_findings(
     session = session_of(context)
     with session.client() as client:
         releases = client.findings.releases()
-    session.show(release_page(_pick(releases, checkpoint)), as_json=as_json, as_csv=as_csv)
+    picked = _pick(releases, checkpoint)
+    others = [one for one in _named(releases, picked.tested.checkpoint) if one is not picked]
+    session.show(release_page(picked, others=others), as_json=as_json, as_csv=as_csv)
 
 
 def show_comparison(
     context: typer.Context,
     before: Annotated[str, typer.Argument(help="The earlier checkpoint or release.")],
     after: Annotated[str, typer.Argument(help="The later one.")],
-    as_json: Json = False,
-    as_csv: Csv = False,
+    as_json: RatesJson = False,
+    as_csv: RatesCsv = False,
 ) -> None:
     """Compare two checkpoints in four words: worse, better, no change beyond X, cannot tell."""
     from heldout.cli.screens.compare import comparison_page  # noqa: PLC0415 - help must be fast
@@ -70,8 +73,8 @@ def show_trend(
     context: typer.Context,
     line: Annotated[str, typer.Argument(help="A model line; may be left out if there is one.")] = "",
     benchmark: Annotated[str, typer.Option(help="Whose capability scores to show; SWE-bench if there are any.")] = "",
-    as_json: Json = False,
-    as_csv: Csv = False,
+    as_json: RatesJson = False,
+    as_csv: RatesCsv = False,
 ) -> None:
     """Show a model line over its checkpoints: attack success, over-refusal, capability."""
     from heldout.cli.screens.trend import pick_benchmark, trend_page  # noqa: PLC0415 - help must be fast
@@ -89,12 +92,19 @@ def show_trend(
 
 def show_budget(context: typer.Context, as_json: Json = False, as_csv: Csv = False) -> None:
     """Show what the privacy budget has left, and what its spend lets out."""
-    from heldout.cli.screens.findings import budget_page  # noqa: PLC0415 - help must be fast
+    from heldout.cli.screens.budget import budget_page  # noqa: PLC0415 - help must be fast
 
     session = session_of(context)
     with session.client() as client:
-        budget = client.findings.budget()
-    session.show(budget_page(budget), as_json=as_json, as_csv=as_csv)
+        try:
+            budget = client.findings.budget()
+        except NotFound as error:
+            raise NotFound("nothing to show yet: no epoch is open", reason=error.reason) from None
+        except Refused as error:
+            # The appliance does not tell the two apart, so neither can we.
+            raise Refused(NO_BUDGET, reason=error.reason) from None
+        head = client.findings.receipt_head()
+    session.show(budget_page(budget, head=head), as_json=as_json, as_csv=as_csv)
 
 
 @techniques.command("list", epilog="Example: heldout techniques list")
@@ -123,7 +133,7 @@ def show_technique(
     wanted = technique.split("+")
     for one in wanted:
         if one not in cards:
-            raise HeldoutClientError(f"there is no card of {one}{_suggest(one, list(cards))}")
+            raise HeldoutClientError(f"there is no card of {one}{suggest(one, list(cards))}")
     for one in wanted:
         session.show(card_page(cards[one]), as_json=as_json)
 
@@ -148,14 +158,23 @@ def record_score(
     session = session_of(context)
     with session.client() as client:
         client.findings.record_score(checkpoint, benchmark=benchmark, value_milli=value_milli, kind=ScoreKind(kind))
+        known = list(dict.fromkeys(release.tested.checkpoint for release in client.findings.releases()))
     points = value_milli / MILLI
     session.show(
         Page(
             lines=tuple(join_parts([f"recorded: {checkpoint} {benchmark} {points:g}", "receipt verified"])),
-            data={"checkpoint": checkpoint, "kind": kind, "benchmark": benchmark, "value": points},
+            data={
+                "checkpoint": checkpoint,
+                "kind": kind,
+                "benchmark": benchmark,
+                "value": points,
+                "released": checkpoint in known,
+            },
         ),
         as_json=as_json,
     )
+    if checkpoint not in known:
+        write_note(f"nothing is published about {checkpoint} yet{suggest(checkpoint, known)}")
 
 
 @scores.command("list", epilog="Example: heldout scores list --csv")
@@ -177,7 +196,7 @@ def _pick(releases: Sequence[Release], name: str) -> Release:
     if named:
         return named[-1]
     known = list(dict.fromkeys(release.tested.checkpoint for release in releases))
-    raise HeldoutClientError(f"nothing is published about {name}{_suggest(name, known)}")
+    raise HeldoutClientError(f"nothing is published about {name}{suggest(name, known)}")
 
 
 def _pick_pair(releases: Sequence[Release], before: str, after: str) -> tuple[Release, Release]:
@@ -207,27 +226,15 @@ def _pick_line(releases: Sequence[Release], line: str) -> str:
     if not line and len(known) == 1:
         return known[0]
     if not line:
-        raise UsageProblem(f"which line? {_names(known)}")
-    raise HeldoutClientError(f"nothing is published about the line {line}{_suggest(line, known)}")
-
-
-def _suggest(name: str, known: Sequence[str]) -> str:
-    import difflib  # noqa: PLC0415 - only mistakes need it
-
-    close = difflib.get_close_matches(name, known, n=1)
-    return f"; did you mean {close[0]}?" if close else f"; there is: {_names(known)}" if known else ""
-
-
-def _names(known: Sequence[str]) -> str:
-    more = ", …" if len(known) > NAMES_SHOWN else ""
-    return ", ".join(known[-NAMES_SHOWN:]) + more
+        raise UsageProblem(f"which line? {list_names(known)}")
+    raise HeldoutClientError(f"nothing is published about the line {line}{suggest(line, known)}")
 
 
 def _budget(client: Client) -> Budget | None:
     try:
         return client.findings.budget()
-    except NotFound:
-        return None
+    except (NotFound, Refused):
+        return None  # there is none yet; only a bank tester is told apart from a refusal
 
 
 def _milli(value: str) -> int:

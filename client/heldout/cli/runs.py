@@ -6,12 +6,21 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from heldout.cli.session import Csv, Json, UsageProblem, session_of
+from heldout.cli.session import Json, RatesCsv, RatesJson, UsageProblem, session_of
+from heldout.cli.suggestions import suggest
+from heldout.errors import CallError, HeldoutClientError, InvalidRequest, Refused
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from heldout.client import Client
     from heldout.services.runs import Run
 
 LEAST_STACK: Final = 2
+PLAIN: Final = "plain"
+FIRST_PAUSE_S: Final = 2.0
+LAST_PAUSE_S: Final = 30.0
+"""Each question is two entries in the log, so a long wait asks more and more seldom."""
 
 run = typer.Typer(no_args_is_help=True, help="Runs: propose, approve, start and watch them, for testers.")
 RunId = Annotated[str, typer.Argument(help="The run's id.")]
@@ -33,7 +42,12 @@ def propose_run(
         list[str] | None, typer.Option(help="In table order, plain first; the standing plan if none is named.")
     ] = None,
     stack: Annotated[list[str] | None, typer.Option(help="Like base64+fiction, the first innermost.")] = None,
-    attempts: Annotated[int, typer.Option(min=0, max=100, help="Trials of each prompt in each cell.")] = 0,
+    attempts: Annotated[
+        int, typer.Option(min=0, max=100, help="Trials of each prompt in each cell; 0: as in the standing plan.")
+    ] = 0,
+    allow_exposed: Annotated[
+        bool, typer.Option(help="Let the prompts go to a server that can log them: all of the epoch are burnt.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Write a manifest: what to test, fixed before it starts."""
@@ -42,9 +56,21 @@ def propose_run(
         raise UsageProblem("--stack needs the techniques named too: --technique plain …")
     if any(len(one) < LEAST_STACK or not all(one) for one in stacks):
         raise UsageProblem("--stack takes techniques joined by +, such as base64+fiction")
+    if technique and PLAIN not in technique:
+        raise UsageProblem("--technique plain must be among them: nothing else measures over-refusal")
     session = session_of(context)
     with session.client() as client:
-        proposed = client.runs.propose(checkpoint, techniques=technique or [], stacks=stacks, attempts=attempts)
+        try:
+            proposed = client.runs.propose(
+                checkpoint,
+                techniques=technique or [],
+                stacks=stacks,
+                attempts=attempts,
+                allow_exposed=allow_exposed,
+            )
+        except InvalidRequest:
+            _check_techniques(client, [*(technique or []), *(one for stack_ in stacks for one in stack_)])
+            raise
     _show(context, proposed, as_json=as_json)
 
 
@@ -80,9 +106,16 @@ def watch_run(context: typer.Context, run_id: RunId, as_json: Json = False) -> N
     session = session_of(context)
     with session.client() as client:
         planned = client.runs.get(run_id).planned_trials
-        with progress_bar("running", planned, unit="trials") as report:
-            for progress in client.runs.watch(run_id):
-                report(progress.finished_trials)
+        try:
+            with progress_bar("running", planned, unit="trials") as report:
+                for progress in client.runs.watch(run_id):
+                    report(progress.finished_trials)
+        except Refused as error:
+            # The run is there and ours to see, so it is the progress that is not.
+            raise Refused(
+                f"progress is for bank testers; to wait without it: heldout run show {run_id} --wait",
+                reason=error.reason,
+            ) from None
         ended = client.runs.get(run_id)
     _show(context, ended, as_json=as_json)
 
@@ -97,11 +130,16 @@ def cancel_run(context: typer.Context, run_id: RunId, as_json: Json = False) -> 
 
 
 @run.command("show", epilog="Example: heldout run show run-4f0c9a1be2d37c55 --json")
-def show_run(context: typer.Context, run_id: RunId, as_json: Json = False) -> None:
-    """Show a run."""
+def show_run(
+    context: typer.Context,
+    run_id: RunId,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait until it is published, or cancelled.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Show a run; with --wait not before it has ended."""
     session = session_of(context)
     with session.client() as client:
-        shown = client.runs.get(run_id)
+        shown = _wait(client, run_id, session.pause) if wait else client.runs.get(run_id)
     _show(context, shown, as_json=as_json)
 
 
@@ -116,7 +154,7 @@ def list_runs(context: typer.Context, as_json: Json = False) -> None:
     session.show(runs_page(listed), as_json=as_json)
 
 
-def show_results(context: typer.Context, run_id: RunId, as_json: Json = False, as_csv: Csv = False) -> None:
+def show_results(context: typer.Context, run_id: RunId, as_json: RatesJson = False, as_csv: RatesCsv = False) -> None:
     """Show exact results of a run, for bank testers alone."""
     from heldout.cli.screens.runs import results_page  # noqa: PLC0415 - help must be fast
 
@@ -134,6 +172,28 @@ def list_checkpoints(context: typer.Context, as_json: Json = False) -> None:
     with session.client() as client:
         listed = client.checkpoints.list()
     session.show(checkpoints_page(listed), as_json=as_json)
+
+
+def _wait(client: Client, run_id: str, pause: Callable[[float], None]) -> Run:
+    """Ask for a run's state, more and more seldom, until the run has ended."""
+    from heldout.services.runs import RunState  # noqa: PLC0415 - help must be fast
+
+    pause_s = FIRST_PAUSE_S
+    while (run := client.runs.get(run_id)).state not in {RunState.PUBLISHED, RunState.CANCELLED}:
+        pause(pause_s)
+        pause_s = min(LAST_PAUSE_S, pause_s * 1.5)
+    return run
+
+
+def _check_techniques(client: Client, named: Sequence[str]) -> None:
+    """Say which technique there is not. The appliance says only that something is not right."""
+    try:
+        known = [PLAIN, *(card.technique for card in client.findings.cards())]
+    except CallError:
+        return  # then the appliance's own words stand
+    for one in named:
+        if one not in known:
+            raise HeldoutClientError(f"there is no technique {one}{suggest(one, known)}")
 
 
 def _show(context: typer.Context, shown: Run, *, as_json: bool) -> None:

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,8 +19,10 @@ if TYPE_CHECKING:
     from heldout.client import Client
     from heldout.profile import Profile
 
-Json = Annotated[bool, typer.Option("--json", help="Print JSON; rates are 0 to 1 and not clamped.")]
-Csv = Annotated[bool, typer.Option("--csv", help="Print CSV; rates are 0 to 1 and not clamped.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Csv = Annotated[bool, typer.Option("--csv", help="Print CSV.")]
+RatesJson = Annotated[bool, typer.Option("--json", help="Print JSON; rates are 0 to 1 and not clamped.")]
+RatesCsv = Annotated[bool, typer.Option("--csv", help="Print CSV; rates are 0 to 1 and not clamped.")]
 
 STYLES: Final = {"worse": "bold red", "better": "green", "withheld": "dim"}
 """Colours of words that say the same without them."""
@@ -51,9 +54,11 @@ class Session:
         connector: makes the client of a profile.
         profile_path: of the profile, if it was given.
         as_json: whether ``--json`` stood before the command.
+        pause: waits so many seconds.
     """
 
     connector: Callable[[Profile], Client] = connect
+    pause: Callable[[float], None] = time.sleep
     profile_path: Path | None = None
     as_json: bool = False
 
@@ -91,6 +96,13 @@ class Session:
             sys.stdout.write(sheet.getvalue())
         else:
             _print_lines(page.lines)
+
+
+def write_note(text: str) -> None:
+    """Write one line beside the answer, on stderr: what was asked for is done, and yet there is something to know."""
+    from heldout.cli.screens.page import clean  # noqa: PLC0415 - only notes need it
+
+    sys.stderr.write(f"note: {clean(text)}\n".replace("\n", " ").rstrip() + "\n")
 
 
 def session_of(context: typer.Context) -> Session:

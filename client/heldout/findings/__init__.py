@@ -10,6 +10,7 @@ from __future__ import annotations
 from heldout.findings.compare import Change, Comparison, TableComparison, Verdict, compare_releases
 from heldout.findings.intervals import Estimate, Interval, estimate_overall, estimate_row
 from heldout.findings.model import Budget, Card, Release, Row, Score, ScoreKind, Table, TableKind, Tested, TrustClass
+from heldout.findings.silence import Silence, find_silence
 from heldout.findings.trend import Trend, TrendPoint, build_trend
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "Row",
     "Score",
     "ScoreKind",
+    "Silence",
     "Table",
     "TableComparison",
     "TableKind",
@@ -35,4 +37,5 @@ __all__ = [
     "compare_releases",
     "estimate_overall",
     "estimate_row",
+    "find_silence",
 ]

@@ -12,6 +12,9 @@ The words, for a row:
     |d| + 1.645·sqrt(v₁ + v₂) ≤ h (Schuirmann 1987, equivalence).
 *   **cannot tell** (under h): otherwise. Nothing under h points can be seen.
 
+Where either release is silent (:mod:`heldout.findings.silence`), its attack success and over-refusal are lower bounds,
+and the word for each of these rows, and overall, is **cannot tell**; there is no profile test.
+
 The overall figure is the mean of the technique rows that both releases hold (``plain`` counts as one of them), with
 its own noise; it is one question, judged at 5 % by itself. The profile test asks whether the techniques moved alike.
 """
@@ -27,6 +30,7 @@ from heldout.errors import NotComparable
 from heldout.findings.intervals import Z95, Interval, estimate_overall
 from heldout.findings.model import Row, Table, TableKind
 from heldout.findings.significance import FALSE_DISCOVERY, homogeneity_p, select_discoveries, two_sided_p
+from heldout.findings.silence import BOUNDED, Silence, find_silence
 
 if TYPE_CHECKING:
     from heldout.findings.model import Release
@@ -56,6 +60,7 @@ class Change:
         before, after: published rates, not clamped.
         half_width: of the 95 % interval of the change, on this bank.
         p_value: two-sided, before any correction.
+        lower_bound: a rate is no more than a lower bound, because its release is silent: nothing can be told.
     """
 
     key: str
@@ -64,6 +69,7 @@ class Change:
     half_width: float
     p_value: float
     verdict: Verdict
+    lower_bound: bool = False
 
     @property
     def difference(self) -> float:
@@ -95,15 +101,37 @@ class TableComparison:
     only_after: tuple[str, ...]
 
 
+SETTINGS: Final = (
+    "runtime",
+    "engine_version",
+    "trust",
+    "precision",
+    "chat_template_digest",
+    "system_digest",
+    "filters",
+    "temperature",
+    "top_p",
+    "dialect",
+    "top_k",
+    "min_p",
+    "repetition_penalty",
+    "max_tokens",
+    "reasoning_off",
+)
+"""What of :class:`heldout.findings.model.Tested` may move the figures beside the model itself."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
     """Hold what changed between two releases.
 
     Attributes:
         overall: of the technique rows that both hold; None if there are none.
-        profile_p: how likely technique changes that differ this much are if all are alike; None under two rows.
+        profile_p: how likely technique changes that differ this much are if all are alike; None under two rows, or
+            if a release is silent.
         other_settings: names of what differs in how they were tested (``runtime``, ``temperature``…): the figures
             can be compared, but the difference may come from there.
+        silent_before, silent_after: how silent the releases are; None if they are not.
     """
 
     before: Release
@@ -112,6 +140,8 @@ class Comparison:
     overall: Change | None
     profile_p: float | None
     other_settings: tuple[str, ...]
+    silent_before: Silence | None
+    silent_after: Silence | None
 
     @property
     def profile_changed(self) -> bool:
@@ -143,18 +173,25 @@ def compare_releases(before: Release, after: Release) -> Comparison:
     reason = why_not_comparable(before, after)
     if reason is not None:
         raise NotComparable(f"{before.tested.checkpoint} and {after.tested.checkpoint} were measured with {reason}")
+    silent_before, silent_after = find_silence(before), find_silence(after)
+    silent = silent_before is not None or silent_after is not None
     tables = tuple(
-        _compare_tables(table, other) for table in before.tables if (other := after.table(table.kind)) is not None
+        _compare_tables(table, other, silent=silent and table.kind in BOUNDED)
+        for table in before.tables
+        if (other := after.table(table.kind)) is not None
     )
-    overall, profile_p = _compare_overall(before.table(TableKind.TECHNIQUE), after.table(TableKind.TECHNIQUE))
-    settings = ("runtime", "trust", "temperature", "top_p", "max_tokens")
+    overall, profile_p = _compare_overall(
+        before.table(TableKind.TECHNIQUE), after.table(TableKind.TECHNIQUE), silent=silent
+    )
     return Comparison(
         before=before,
         after=after,
         tables=tables,
         overall=overall,
         profile_p=profile_p,
-        other_settings=tuple(name for name in settings if getattr(before.tested, name) != getattr(after.tested, name)),
+        other_settings=tuple(name for name in SETTINGS if getattr(before.tested, name) != getattr(after.tested, name)),
+        silent_before=silent_before,
+        silent_after=silent_after,
     )
 
 
@@ -166,7 +203,7 @@ def _pairs(before: Table, after: Table) -> list[tuple[Row, Row]]:
     ]
 
 
-def _compare_tables(before: Table, after: Table) -> TableComparison:
+def _compare_tables(before: Table, after: Table, *, silent: bool) -> TableComparison:
     pairs = _pairs(before, after)
     spreads = [math.sqrt(_variance(before, row, after, other)) for row, other in pairs]
     differences = [after.published(other) - before.published(row) for row, other in pairs]
@@ -178,7 +215,8 @@ def _compare_tables(before: Table, after: Table) -> TableComparison:
             after=after.published(other),
             half_width=Z95 * spread,
             p_value=p,
-            verdict=decide_verdict(difference, spread=spread, significant=significant),
+            verdict=decide_verdict(difference, spread=spread, significant=significant, lower_bound=silent),
+            lower_bound=silent,
         )
         for (row, other), difference, spread, p, significant in zip(
             pairs, differences, spreads, p_values, select_discoveries(p_values), strict=True
@@ -194,7 +232,7 @@ def _compare_tables(before: Table, after: Table) -> TableComparison:
     )
 
 
-def _compare_overall(before: Table | None, after: Table | None) -> tuple[Change | None, float | None]:
+def _compare_overall(before: Table | None, after: Table | None, *, silent: bool) -> tuple[Change | None, float | None]:
     if before is None or after is None:
         return None, None
     pairs = _pairs(before, after)
@@ -212,8 +250,11 @@ def _compare_overall(before: Table | None, after: Table | None) -> tuple[Change 
         after=second.rate,
         half_width=Z95 * spread,
         p_value=p,
-        verdict=decide_verdict(difference, spread=spread, significant=p <= FALSE_DISCOVERY),
+        verdict=decide_verdict(difference, spread=spread, significant=p <= FALSE_DISCOVERY, lower_bound=silent),
+        lower_bound=silent,
     )
+    if silent:
+        return change, None
     differences = [after.published(other) - before.published(row) for row, other in pairs]
     return change, homogeneity_p(differences, variances)
 
@@ -222,14 +263,17 @@ def _variance(before: Table, row: Row, after: Table, other: Row) -> float:
     return before.noise_variance(row.units) + after.noise_variance(other.units)
 
 
-def decide_verdict(difference: float, *, spread: float, significant: bool) -> Verdict:
+def decide_verdict(difference: float, *, spread: float, significant: bool, lower_bound: bool = False) -> Verdict:
     """Choose the word for a change.
 
     Args:
         difference: the change of the rate.
         spread: its standard deviation.
         significant: whether it stands after correction for many rows.
+        lower_bound: whether one of the rates is no more than that.
     """
+    if lower_bound:
+        return Verdict.CANNOT_TELL
     if significant:
         return Verdict.WORSE if difference > 0 else Verdict.BETTER
     if abs(difference) + Z_ONE_SIDED * spread <= Z95 * spread:

@@ -100,6 +100,18 @@ def tested_from(message: pb.TestedSystem) -> Tested:
         top_p=message.top_p_milli / MILLI,
         max_tokens=message.max_tokens,
         attempts=message.attempts,
+        engine_version=message.engine_version,
+        dialect=message.dialect,
+        top_k=message.top_k,
+        min_p=message.min_p_milli / MILLI,
+        repetition_penalty=message.repetition_penalty_milli / MILLI,
+        reasoning_off=message.reasoning_off,
+        precision=message.precision,
+        chat_template_digest=message.chat_template_digest,
+        system_profile=message.system_profile,
+        system_digest=message.system_digest,
+        filters=tuple(message.filters),
+        burnt_prompts=message.burnt_prompts,
     )
 
 

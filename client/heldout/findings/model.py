@@ -95,6 +95,14 @@ class Tested:
         checkpoint_digest: hex SHA-256 over the digests of the checkpoint's files.
         temperature, top_p, max_tokens: sampling, as sent.
         attempts: trials of each prompt in each cell.
+        engine_version: of the runtime; empty where it is not known.
+        dialect: how the further sampling was sent; ``openai``: not, and the engine's own settings hold.
+        top_k, min_p, repetition_penalty: further sampling; 0, 0 and 1 restrict nothing.
+        reasoning_off: reasoning before the answer was turned off.
+        precision, chat_template_digest: what the checkpoint's files say; may be empty.
+        system_profile, system_digest: what was said before every prompt, by name and hex SHA-256; empty for nothing.
+        filters: names of filters in front of the model.
+        burnt_prompts: prompts that were sent to an exposed server.
     """
 
     checkpoint: str
@@ -106,6 +114,18 @@ class Tested:
     top_p: float
     max_tokens: int
     attempts: int
+    engine_version: str = ""
+    dialect: str = "openai"
+    top_k: int = 0
+    min_p: float = 0.0
+    repetition_penalty: float = 1.0
+    reasoning_off: bool = False
+    precision: str = ""
+    chat_template_digest: str = ""
+    system_profile: str = ""
+    system_digest: str = ""
+    filters: tuple[str, ...] = ()
+    burnt_prompts: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

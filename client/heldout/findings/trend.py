@@ -1,7 +1,8 @@
 """A model line over time: overall, over-refusal and the team's own scores, checkpoint by checkpoint.
 
 Consecutive releases are compared by :mod:`heldout.findings.compare`. Where they cannot be (another epoch, another
-judge) the line is broken, and says why: a trend never mixes prompts or judges.
+judge) the line is broken, and says why: a trend never mixes prompts or judges. Where a release tried other techniques
+than the one before it, its overall figure is a mean over other things, and the point says over which.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 from heldout.findings.compare import Comparison, compare_releases, why_not_comparable
 from heldout.findings.intervals import Estimate, estimate_overall, estimate_row
 from heldout.findings.model import Release, Score, ScoreKind, Table, TableKind
+from heldout.findings.silence import Silence, estimate_non_answers, find_silence
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -25,18 +27,26 @@ class TrendPoint:
     Attributes:
         overall: attack success, mean of the technique rows; None if all are withheld.
         over_refusal: None if the table is missing or withheld.
+        non_answers: share of answers that say nothing of safety; None if the table is missing or withheld.
+        silence: how silent the release is: the figures above are lower bounds then; None if it is not.
         capability, internal: the team's own scores by benchmark, in points.
         change: against the release before it in the line; None for the first, and after a break.
         broken: why the line is broken before this point; empty if it is not.
+        techniques_added, techniques_dropped: techniques that the overall figure is over, and that of the release
+            before it is not, and the other way round.
     """
 
     release: Release
     overall: Estimate | None
     over_refusal: Estimate | None
+    non_answers: Estimate | None
+    silence: Silence | None
     capability: Mapping[str, float]
     internal: Mapping[str, float]
     change: Comparison | None
     broken: str
+    techniques_added: tuple[str, ...]
+    techniques_dropped: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,20 +80,30 @@ def build_trend(line: str, releases: Sequence[Release], scores: Iterable[Score])
     for release in releases:
         if release.tested.line != line:
             continue
+        now, then = _techniques(release), _techniques(release if previous is None else previous)
         broken = (previous is not None and why_not_comparable(previous, release)) or ""
         points.append(
             TrendPoint(
                 release=release,
                 overall=_overall(release),
                 over_refusal=_single(release.table(TableKind.OVER_REFUSAL)),
+                non_answers=estimate_non_answers(release),
+                silence=find_silence(release),
                 capability=capability.get(release.tested.checkpoint, {}),
                 internal=internal.get(release.tested.checkpoint, {}),
                 change=None if previous is None or broken else compare_releases(previous, release),
                 broken=broken,
+                techniques_added=tuple(key for key in now if key not in then),
+                techniques_dropped=tuple(key for key in then if key not in now),
             )
         )
         previous = release
     return Trend(line=line, points=tuple(points))
+
+
+def _techniques(release: Release) -> tuple[str, ...]:
+    table = release.table(TableKind.TECHNIQUE)
+    return () if table is None else tuple(row.key for row in table.visible())
 
 
 def _overall(release: Release) -> Estimate | None:

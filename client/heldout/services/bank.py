@@ -59,11 +59,12 @@ class PromptRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredPrompt:
-    """Hold a prompt of the bank."""
+    """Hold a prompt of the bank; a burnt one was sent to a server that can log it."""
 
     handle: str
     prompt: Prompt
     retired: bool
+    burnt: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,32 @@ class BadRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NearRow:
+    """Name the prompt that a row is most like; the similarity is estimated, 0 to 100 percent."""
+
+    line: int
+    handle: str
+    similarity_percent: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NearPair:
+    """Name two live prompts that say nearly the same; the similarity is estimated, 0 to 100 percent."""
+
+    first: str
+    second: str
+    similarity_percent: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NearPairs:
+    """Hold pairs, most alike first, at most 1,000, and how many were found in all."""
+
+    pairs: tuple[NearPair, ...]
+    total: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ImportReport:
     """Say what an import did.
 
@@ -82,11 +109,15 @@ class ImportReport:
         imported: prompts now in the bank by it.
         bad: rows that were left out; without ``skip_bad``, nothing was imported if there are any.
         duplicates: handles of prompts already there with the same text.
+        near: imported rows that say nearly the same as a live prompt, by line, at most 1,000.
+        near_total: how many there are in all.
     """
 
     imported: int
     bad: tuple[BadRow, ...]
     duplicates: tuple[str, ...]
+    near: tuple[NearRow, ...] = ()
+    near_total: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +151,7 @@ class BankStats:
 
     Attributes:
         waiting: live and in no epoch yet.
+        burnt: live and sent to a server that can log them.
         epoch: the newest one, if there is one.
     """
 
@@ -128,6 +160,7 @@ class BankStats:
     waiting: int
     counts: tuple[BankCount, ...]
     epoch: Epoch | None
+    burnt: int = 0
 
 
 class AsyncBank:
@@ -153,18 +186,69 @@ class AsyncBank:
 
         async def requests() -> AsyncIterator[pb.ImportPromptsRequest]:
             yield pb.ImportPromptsRequest(options=pb.ImportOptions(skip_bad=skip_bad))
-            for batch in _batches(rows):
+            for batch in batch_rows(rows):
                 yield pb.ImportPromptsRequest(rows=batch)
                 if on_sent is not None:
                     on_sent(len(batch))
             # To the appliance a cancelled stream can look like one that ended: this says that it did.
             yield pb.ImportPromptsRequest(last=True)
 
-        answer = await self._caller.send_stream(SERVICE, "ImportPrompts", requests(), pb.ImportPromptsResponse)
+        return await self._import(requests())
+
+    async def import_pack(
+        self,
+        frames: Iterable[bytes],
+        *,
+        skip_bad: bool = False,
+        on_sent: Callable[[int], None] | None = None,
+    ) -> ImportReport:
+        """Import a sealed pack, all or none: it is opened inside the vault, and nowhere on the way.
+
+        Args:
+            frames: read as they are sent (see :func:`heldout.packs.read_frames`).
+            skip_bad: leave bad rows out and report them, instead of importing nothing.
+            on_sent: told how many bytes went out with each message.
+        """
+
+        async def requests() -> AsyncIterator[pb.ImportPromptsRequest]:
+            yield pb.ImportPromptsRequest(options=pb.ImportOptions(skip_bad=skip_bad))
+            for frame in frames:
+                yield pb.ImportPromptsRequest(sealed=frame)
+                if on_sent is not None:
+                    on_sent(len(frame))
+            yield pb.ImportPromptsRequest(last=True)
+
+        return await self._import(requests())
+
+    async def _import(self, requests: AsyncIterator[pb.ImportPromptsRequest]) -> ImportReport:
+        answer = await self._caller.send_stream(SERVICE, "ImportPrompts", requests, pb.ImportPromptsResponse)
         return ImportReport(
             imported=answer.imported,
             bad=tuple(BadRow(row.line, row.reason) for row in answer.bad),
             duplicates=tuple(answer.duplicates),
+            near=tuple(
+                NearRow(line=row.line, handle=row.handle, similarity_percent=row.similarity_percent)
+                for row in answer.near
+            ),
+            near_total=answer.near_total,
+        )
+
+    async def pack_key(self) -> bytes:
+        """Return the public key to which packs are sealed, 32 bytes; compare it with the one that the profile pins."""
+        answer = await self._caller.unary(SERVICE, "GetPackKey", pb.GetPackKeyRequest(), pb.GetPackKeyResponse)
+        return answer.public_key
+
+    async def duplicates(self) -> NearPairs:
+        """Find pairs of live prompts that say nearly the same."""
+        answer = await self._caller.unary(
+            SERVICE, "ListDuplicates", pb.ListDuplicatesRequest(), pb.ListDuplicatesResponse
+        )
+        return NearPairs(
+            pairs=tuple(
+                NearPair(first=pair.first, second=pair.second, similarity_percent=pair.similarity_percent)
+                for pair in answer.pairs
+            ),
+            total=answer.total,
         )
 
     async def prompt(self, handle: str) -> StoredPrompt:
@@ -184,6 +268,7 @@ class AsyncBank:
                 family=prompt.family,
             ),
             retired=answer.retired,
+            burnt=answer.burnt,
         )
 
     async def handles(self) -> tuple[str, ...]:
@@ -203,6 +288,7 @@ class AsyncBank:
             live=answer.live,
             retired=answer.retired,
             waiting=answer.waiting,
+            burnt=answer.burnt,
             counts=tuple(
                 BankCount(
                     intent=known(INTENTS, count.intent, "intent"),
@@ -227,8 +313,8 @@ class AsyncBank:
         return _epoch(answer.epoch)
 
 
-def _batches(rows: Iterable[PromptRow]) -> Iterable[list[pb.ImportRow]]:
-    """Cut rows into messages well under what a message may hold."""
+def batch_rows(rows: Iterable[PromptRow]) -> Iterable[list[pb.ImportRow]]:
+    """Cut rows into messages well under what a message may hold: 500 rows, or a MiB and a row."""
     batch: list[pb.ImportRow] = []
     size_bytes = 0
     for row in rows:

@@ -8,8 +8,9 @@ from typing import Final
 from heldout.calls import Caller
 from heldout.findings.documents import SCORE_KIND_NUMBERS, budget_from, card_from, release_from, score_from
 from heldout.findings.model import Budget, Card, Release, Score, ScoreKind
+from heldout.services.audit import SignedHead
 from heldout.services.paging import PAGE_SIZE, read_pages
-from heldout.verification import verify_release_receipt
+from heldout.verification import VerifierKey, open_checkpoint, verify_release_receipt
 from heldout_proto.v1 import findings_pb2 as pb
 
 SERVICE: Final = "FindingsService"
@@ -105,6 +106,16 @@ class AsyncFindings:
             return answer.scores, answer.next_page_token
 
         return tuple(score_from(score) for score in await read_pages(fetch))
+
+    async def receipt_head(self) -> SignedHead | None:
+        """Return the head of the window's log that the newest answer's receipt was under; None before any answer.
+
+        Whoever compares it with the head that an auditor saw knows whether both are shown one log. Nothing is asked.
+        """
+        note = self._caller.receipt_note("window")
+        if note is None:
+            return None
+        return SignedHead(note, open_checkpoint(note, VerifierKey.parse(self._caller.vkey("window"))))
 
     def _verified(self, one: pb.ReleaseWithReceipt) -> Release:
         # The fields make the round trip, unknown ones too: these are the bytes that were logged.

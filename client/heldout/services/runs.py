@@ -105,6 +105,7 @@ class AsyncRuns:
         techniques: Sequence[str] = (),
         stacks: Sequence[Sequence[str]] = (),
         attempts: int = 0,
+        allow_exposed: bool = False,
     ) -> Run:
         """Write a manifest and return the proposed run.
 
@@ -113,12 +114,14 @@ class AsyncRuns:
             techniques: in table order; empty for the appliance's standing plan.
             stacks: compositions, the first technique innermost; only together with ``techniques``.
             attempts: trials of each prompt in each cell; 0 for the standing number.
+            allow_exposed: let the prompts go to a server that can log them; all of the epoch are burnt then.
         """
         request = pb.ProposeRunRequest(
             checkpoint=checkpoint,
             techniques=techniques,
             stacks=[pb.Stack(techniques=stack) for stack in stacks],
             attempts=attempts,
+            allow_exposed=allow_exposed,
         )
         answer = await self._caller.unary(SERVICE, "ProposeRun", request, pb.ProposeRunResponse)
         return _run(answer.run)

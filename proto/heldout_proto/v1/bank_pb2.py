@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bheldout_proto/v1/bank.proto\x12\nheldout.v1\"\xb4\x02\n\x06Prompt\x12\x19\n\x04text\x18\x01 \x01(\tB\x0b\xbaH\x08r\x06\x10\x01(\x80\x80\x04\x12.\n\x06intent\x18\x02 \x01(\x0e\x32\x12.heldout.v1.IntentB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12\x34\n\x08\x63\x61tegory\x18\x03 \x01(\tB\"\xbaH\x1fr\x1d\x32\x1b^[a-z0-9][a-z0-9._-]{0,63}$\x12\x39\n\x08language\x18\x04 \x01(\tB\'\xbaH$r\"2 ^([a-z]{2,8}(-[a-z0-9]{1,8})*)?$\x12\x37\n\x04tags\x18\x05 \x03(\tB)\xbaH&\x92\x01#\x10\x10\"\x1fr\x1d\x32\x1b^[a-z0-9][a-z0-9._-]{0,63}$\x12\x35\n\x06\x66\x61mily\x18\x06 \x01(\tB%\xbaH\"r 2\x1e^([a-z0-9][a-z0-9._-]{0,63})?$\"!\n\rImportOptions\x12\x10\n\x08skip_bad\x18\x01 \x01(\x08\"N\n\tImportRow\x12\x15\n\x04line\x18\x01 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x01\x12*\n\x06prompt\x18\x02 \x01(\x0b\x32\x12.heldout.v1.PromptB\x06\xbaH\x03\xd8\x01\x03\"\x80\x01\n\x14ImportPromptsRequest\x12*\n\x07options\x18\x01 \x01(\x0b\x32\x19.heldout.v1.ImportOptions\x12.\n\x04rows\x18\x02 \x03(\x0b\x32\x15.heldout.v1.ImportRowB\t\xbaH\x06\x92\x01\x03\x10\xe8\x07\x12\x0c\n\x04last\x18\x03 \x01(\x08\"&\n\x06\x42\x61\x64Row\x12\x0c\n\x04line\x18\x01 \x01(\x05\x12\x0e\n\x06reason\x18\x02 \x01(\t\"^\n\x15ImportPromptsResponse\x12\x10\n\x08imported\x18\x01 \x01(\x05\x12\x1f\n\x03\x62\x61\x64\x18\x02 \x03(\x0b\x32\x12.heldout.v1.BadRow\x12\x12\n\nduplicates\x18\x03 \x03(\t\"F\n\x10GetPromptRequest\x12\x32\n\x06handle\x18\x01 \x01(\tB\"\xbaH\x1fr\x1d\x32\x1b^[a-z0-9][a-z0-9._-]{0,63}$\"X\n\x11GetPromptResponse\x12\x0e\n\x06handle\x18\x01 \x01(\t\x12\"\n\x06prompt\x18\x02 \x01(\x0b\x32\x12.heldout.v1.Prompt\x12\x0f\n\x07retired\x18\x03 \x01(\x08\"n\n\x12ListPromptsRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x39\n\npage_token\x18\x02 \x01(\tB%\xbaH\"r 2\x1e^([a-z0-9][a-z0-9._-]{0,63})?$\"?\n\x13ListPromptsResponse\x12\x0f\n\x07handles\x18\x01 \x03(\t\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x11\n\x0fGetStatsRequest\"a\n\tBankCount\x12\"\n\x06intent\x18\x01 \x01(\x0e\x32\x12.heldout.v1.Intent\x12\x10\n\x08\x63\x61tegory\x18\x02 \x01(\t\x12\x0f\n\x07prompts\x18\x03 \x01(\x05\x12\r\n\x05units\x18\x04 \x01(\x05\"]\n\x05\x45poch\x12\x10\n\x08\x65poch_id\x18\x01 \x01(\t\x12\x0e\n\x06number\x18\x02 \x01(\x05\x12\x12\n\ncommitment\x18\x03 \x01(\t\x12\x0f\n\x07prompts\x18\x04 \x01(\x05\x12\r\n\x05units\x18\x05 \x01(\x05\"\x8b\x01\n\x10GetStatsResponse\x12\x0c\n\x04live\x18\x01 \x01(\x05\x12\x0f\n\x07retired\x18\x02 \x01(\x05\x12\x0f\n\x07waiting\x18\x03 \x01(\x05\x12%\n\x06\x63ounts\x18\x04 \x03(\x0b\x32\x15.heldout.v1.BankCount\x12 \n\x05\x65poch\x18\x05 \x01(\x0b\x32\x11.heldout.v1.Epoch\"U\n\x14RetirePromptsRequest\x12=\n\x07handles\x18\x01 \x03(\tB,\xbaH)\x92\x01&\x08\x01\x10\x90N\"\x1fr\x1d\x32\x1b^[a-z0-9][a-z0-9._-]{0,63}$\"(\n\x15RetirePromptsResponse\x12\x0f\n\x07retired\x18\x01 \x01(\x05\"\x12\n\x10OpenEpochRequest\"5\n\x11OpenEpochResponse\x12 \n\x05\x65poch\x18\x01 \x01(\x0b\x32\x11.heldout.v1.Epoch*G\n\x06Intent\x12\x16\n\x12INTENT_UNSPECIFIED\x10\x00\x12\x12\n\x0eINTENT_HARMFUL\x10\x01\x12\x11\n\rINTENT_BENIGN\x10\x02\x32\xac\x04\n\x0b\x42\x61nkService\x12\x63\n\rImportPrompts\x12 .heldout.v1.ImportPromptsRequest\x1a!.heldout.v1.ImportPromptsResponse\"\x0b\x92\x81\x19\x07\x08\x80\xdd\xdb\x01\x10\x01(\x01\x12S\n\tGetPrompt\x12\x1c.heldout.v1.GetPromptRequest\x1a\x1d.heldout.v1.GetPromptResponse\"\t\x92\x81\x19\x05\x08\x88\'\x10\x01\x12Y\n\x0bListPrompts\x12\x1e.heldout.v1.ListPromptsRequest\x1a\x1f.heldout.v1.ListPromptsResponse\"\t\x92\x81\x19\x05\x08\x88\'\x10\x01\x12P\n\x08GetStats\x12\x1b.heldout.v1.GetStatsRequest\x1a\x1c.heldout.v1.GetStatsResponse\"\t\x92\x81\x19\x05\x08\x90N\x10\x01\x12`\n\rRetirePrompts\x12 .heldout.v1.RetirePromptsRequest\x1a!.heldout.v1.RetirePromptsResponse\"\n\x92\x81\x19\x06\x08\xb0\xea\x01\x10\x01\x12T\n\tOpenEpoch\x12\x1c.heldout.v1.OpenEpochRequest\x1a\x1d.heldout.v1.OpenEpochResponse\"\n\x92\x81\x19\x06\x08\xb0\xea\x01\x10\x01\x42\x05\x92\x03\x02\x08\x02\x62\x08\x65\x64itionsp\xe9\x07z\x1b\x62uf/validate/validate.protoz\x1eheldout_proto/v1/options.proto')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bheldout_proto/v1/bank.proto\x12\nheldout.v1\"\xb4\x02\n\x06Prompt\x12\x19\n\x04text\x18\x01 \x01(\tB\x0b\xbaH\x08r\x06\x10\x01(\x80\x80\x04\x12.\n\x06intent\x18\x02 \x01(\x0e\x32\x12.heldout.v1.IntentB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12\x34\n\x08\x63\x61tegory\x18\x03 \x01(\tB\"\xbaH\x1fr\x1d\x32\x1b^[a-z0-9][a-z0-9._-]{0,63}$\x12\x39\n\x08language\x18\x04 \x01(\tB\'\xbaH$r\"2 ^([a-z]{2,8}(-[a-z0-9]{1,8})*)?$\x12\x37\n\x04tags\x18\x05 \x03(\tB)\xbaH&\x92\x01#\x10\x10\"\x1fr\x1d\x32\x1b^[a-z0-9][a-z0-9._-]{0,63}$\x12\x35\n\x06\x66\x61mily\x18\x06 \x01(\tB%\xbaH\"r 2\x1e^([a-z0-9][a-z0-9._-]{0,63})?$\"!\n\rImportOptions\x12\x10\n\x08skip_bad\x18\x01 \x01(\x08\"N\n\tImportRow\x12\x15\n\x04line\x18\x01 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x01\x12*\n\x06prompt\x18\x02 \x01(\x0b\x32\x12.heldout.v1.PromptB\x06\xbaH\x03\xd8\x01\x03\"\x9c\x01\n\x14ImportPromptsRequest\x12*\n\x07options\x18\x01 \x01(\x0b\x32\x19.heldout.v1.ImportOptions\x12.\n\x04rows\x18\x02 \x03(\x0b\x32\x15.heldout.v1.ImportRowB\t\xbaH\x06\x92\x01\x03\x10\xe8\x07\x12\x0c\n\x04last\x18\x03 \x01(\x08\x12\x1a\n\x06sealed\x18\x04 \x01(\x0c\x42\n\xbaH\x07z\x05\x18\x80\x80\x80\x02\"C\n\x07NearRow\x12\x0c\n\x04line\x18\x01 \x01(\x05\x12\x0e\n\x06handle\x18\x02 \x01(\t\x12\x1a\n\x12similarity_percent\x18\x03 \x01(\x05\"&\n\x06\x42\x61\x64Row\x12\x0c\n\x04line\x18\x01 \x01(\x05\x12\x0e\n\x06reason\x18\x02 \x01(\t\"\x95\x01\n\x15ImportPromptsResponse\x12\x10\n\x08imported\x18\x01 \x01(\x05\x12\x1f\n\x03\x62\x61\x64\x18\x02 \x03(\x0b\x32\x12.heldout.v1.BadRow\x12\x12\n\nduplicates\x18\x03 \x03(\t\x12!\n\x04near\x18\x04 \x03(\x0b\x32\x13.heldout.v1.NearRow\x12\x12\n\nnear_total\x18\x05 \x01(\x05\"\x17\n\x15ListDuplicatesRequest\"E\n\x08NearPair\x12\r\n\x05\x66irst\x18\x01 \x01(\t\x12\x0e\n\x06second\x18\x02 \x01(\t\x12\x1a\n\x12similarity_percent\x18\x03 \x01(\x05\"L\n\x16ListDuplicatesResponse\x12#\n\x05pairs\x18\x01 \x03(\x0b\x32\x14.heldout.v1.NearPair\x12\r\n\x05total\x18\x02 \x01(\x05\"\x13\n\x11GetPackKeyRequest\"(\n\x12GetPackKeyResponse\x12\x12\n\npublic_key\x18\x01 \x01(\x0c\"F\n\x10GetPromptRequest\x12\x32\n\x06handle\x18\x01 \x01(\tB\"\xbaH\x1fr\x1d\x32\x1b^[a-z0-9][a-z0-9._-]{0,63}$\"g\n\x11GetPromptResponse\x12\x0e\n\x06handle\x18\x01 \x01(\t\x12\"\n\x06prompt\x18\x02 \x01(\x0b\x32\x12.heldout.v1.Prompt\x12\x0f\n\x07retired\x18\x03 \x01(\x08\x12\r\n\x05\x62urnt\x18\x04 \x01(\x08\"n\n\x12ListPromptsRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x39\n\npage_token\x18\x02 \x01(\tB%\xbaH\"r 2\x1e^([a-z0-9][a-z0-9._-]{0,63})?$\"?\n\x13ListPromptsResponse\x12\x0f\n\x07handles\x18\x01 \x03(\t\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x11\n\x0fGetStatsRequest\"a\n\tBankCount\x12\"\n\x06intent\x18\x01 \x01(\x0e\x32\x12.heldout.v1.Intent\x12\x10\n\x08\x63\x61tegory\x18\x02 \x01(\t\x12\x0f\n\x07prompts\x18\x03 \x01(\x05\x12\r\n\x05units\x18\x04 \x01(\x05\"]\n\x05\x45poch\x12\x10\n\x08\x65poch_id\x18\x01 \x01(\t\x12\x0e\n\x06number\x18\x02 \x01(\x05\x12\x12\n\ncommitment\x18\x03 \x01(\t\x12\x0f\n\x07prompts\x18\x04 \x01(\x05\x12\r\n\x05units\x18\x05 \x01(\x05\"\x9a\x01\n\x10GetStatsResponse\x12\x0c\n\x04live\x18\x01 \x01(\x05\x12\x0f\n\x07retired\x18\x02 \x01(\x05\x12\x0f\n\x07waiting\x18\x03 \x01(\x05\x12%\n\x06\x63ounts\x18\x04 \x03(\x0b\x32\x15.heldout.v1.BankCount\x12 \n\x05\x65poch\x18\x05 \x01(\x0b\x32\x11.heldout.v1.Epoch\x12\r\n\x05\x62urnt\x18\x06 \x01(\x05\"U\n\x14RetirePromptsRequest\x12=\n\x07handles\x18\x01 \x03(\tB,\xbaH)\x92\x01&\x08\x01\x10\x90N\"\x1fr\x1d\x32\x1b^[a-z0-9][a-z0-9._-]{0,63}$\"(\n\x15RetirePromptsResponse\x12\x0f\n\x07retired\x18\x01 \x01(\x05\"\x12\n\x10OpenEpochRequest\"5\n\x11OpenEpochResponse\x12 \n\x05\x65poch\x18\x01 \x01(\x0b\x32\x11.heldout.v1.Epoch*G\n\x06Intent\x12\x16\n\x12INTENT_UNSPECIFIED\x10\x00\x12\x12\n\x0eINTENT_HARMFUL\x10\x01\x12\x11\n\rINTENT_BENIGN\x10\x02\x32\xe9\x05\n\x0b\x42\x61nkService\x12\x63\n\rImportPrompts\x12 .heldout.v1.ImportPromptsRequest\x1a!.heldout.v1.ImportPromptsResponse\"\x0b\x92\x81\x19\x07\x08\x80\xdd\xdb\x01\x10\x01(\x01\x12S\n\tGetPrompt\x12\x1c.heldout.v1.GetPromptRequest\x1a\x1d.heldout.v1.GetPromptResponse\"\t\x92\x81\x19\x05\x08\x88\'\x10\x01\x12Y\n\x0bListPrompts\x12\x1e.heldout.v1.ListPromptsRequest\x1a\x1f.heldout.v1.ListPromptsResponse\"\t\x92\x81\x19\x05\x08\x88\'\x10\x01\x12P\n\x08GetStats\x12\x1b.heldout.v1.GetStatsRequest\x1a\x1c.heldout.v1.GetStatsResponse\"\t\x92\x81\x19\x05\x08\x90N\x10\x01\x12`\n\rRetirePrompts\x12 .heldout.v1.RetirePromptsRequest\x1a!.heldout.v1.RetirePromptsResponse\"\n\x92\x81\x19\x06\x08\xb0\xea\x01\x10\x01\x12\x63\n\x0eListDuplicates\x12!.heldout.v1.ListDuplicatesRequest\x1a\".heldout.v1.ListDuplicatesResponse\"\n\x92\x81\x19\x06\x08\xe0\xd4\x03\x10\x01\x12V\n\nGetPackKey\x12\x1d.heldout.v1.GetPackKeyRequest\x1a\x1e.heldout.v1.GetPackKeyResponse\"\t\x92\x81\x19\x05\x08\x88\'\x10\x01\x12T\n\tOpenEpoch\x12\x1c.heldout.v1.OpenEpochRequest\x1a\x1d.heldout.v1.OpenEpochResponse\"\n\x92\x81\x19\x06\x08\xb0\xea\x01\x10\x01\x42\x05\x92\x03\x02\x08\x02\x62\x08\x65\x64itionsp\xe9\x07z\x1b\x62uf/validate/validate.protoz\x1eheldout_proto/v1/options.proto')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -50,6 +50,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_IMPORTROW'].fields_by_name['prompt']._serialized_options = b'\272H\003\330\001\003'
   _globals['_IMPORTPROMPTSREQUEST'].fields_by_name['rows']._loaded_options = None
   _globals['_IMPORTPROMPTSREQUEST'].fields_by_name['rows']._serialized_options = b'\272H\006\222\001\003\020\350\007'
+  _globals['_IMPORTPROMPTSREQUEST'].fields_by_name['sealed']._loaded_options = None
+  _globals['_IMPORTPROMPTSREQUEST'].fields_by_name['sealed']._serialized_options = b'\272H\007z\005\030\200\200\200\002'
   _globals['_GETPROMPTREQUEST'].fields_by_name['handle']._loaded_options = None
   _globals['_GETPROMPTREQUEST'].fields_by_name['handle']._serialized_options = b'\272H\037r\0352\033^[a-z0-9][a-z0-9._-]{0,63}$'
   _globals['_LISTPROMPTSREQUEST'].fields_by_name['page_size']._loaded_options = None
@@ -68,10 +70,14 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_BANKSERVICE'].methods_by_name['GetStats']._serialized_options = b'\222\201\031\005\010\220N\020\001'
   _globals['_BANKSERVICE'].methods_by_name['RetirePrompts']._loaded_options = None
   _globals['_BANKSERVICE'].methods_by_name['RetirePrompts']._serialized_options = b'\222\201\031\006\010\260\352\001\020\001'
+  _globals['_BANKSERVICE'].methods_by_name['ListDuplicates']._loaded_options = None
+  _globals['_BANKSERVICE'].methods_by_name['ListDuplicates']._serialized_options = b'\222\201\031\006\010\340\324\003\020\001'
+  _globals['_BANKSERVICE'].methods_by_name['GetPackKey']._loaded_options = None
+  _globals['_BANKSERVICE'].methods_by_name['GetPackKey']._serialized_options = b'\222\201\031\005\010\210\'\020\001'
   _globals['_BANKSERVICE'].methods_by_name['OpenEpoch']._loaded_options = None
   _globals['_BANKSERVICE'].methods_by_name['OpenEpoch']._serialized_options = b'\222\201\031\006\010\260\352\001\020\001'
-  _globals['_INTENT']._serialized_start=1634
-  _globals['_INTENT']._serialized_end=1705
+  _globals['_INTENT']._serialized_start=2054
+  _globals['_INTENT']._serialized_end=2125
   _globals['_PROMPT']._serialized_start=44
   _globals['_PROMPT']._serialized_end=352
   _globals['_IMPORTOPTIONS']._serialized_start=354
@@ -79,35 +85,47 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_IMPORTROW']._serialized_start=389
   _globals['_IMPORTROW']._serialized_end=467
   _globals['_IMPORTPROMPTSREQUEST']._serialized_start=470
-  _globals['_IMPORTPROMPTSREQUEST']._serialized_end=598
-  _globals['_BADROW']._serialized_start=600
-  _globals['_BADROW']._serialized_end=638
-  _globals['_IMPORTPROMPTSRESPONSE']._serialized_start=640
-  _globals['_IMPORTPROMPTSRESPONSE']._serialized_end=734
-  _globals['_GETPROMPTREQUEST']._serialized_start=736
-  _globals['_GETPROMPTREQUEST']._serialized_end=806
-  _globals['_GETPROMPTRESPONSE']._serialized_start=808
-  _globals['_GETPROMPTRESPONSE']._serialized_end=896
-  _globals['_LISTPROMPTSREQUEST']._serialized_start=898
-  _globals['_LISTPROMPTSREQUEST']._serialized_end=1008
-  _globals['_LISTPROMPTSRESPONSE']._serialized_start=1010
-  _globals['_LISTPROMPTSRESPONSE']._serialized_end=1073
-  _globals['_GETSTATSREQUEST']._serialized_start=1075
-  _globals['_GETSTATSREQUEST']._serialized_end=1092
-  _globals['_BANKCOUNT']._serialized_start=1094
-  _globals['_BANKCOUNT']._serialized_end=1191
-  _globals['_EPOCH']._serialized_start=1193
-  _globals['_EPOCH']._serialized_end=1286
-  _globals['_GETSTATSRESPONSE']._serialized_start=1289
-  _globals['_GETSTATSRESPONSE']._serialized_end=1428
-  _globals['_RETIREPROMPTSREQUEST']._serialized_start=1430
-  _globals['_RETIREPROMPTSREQUEST']._serialized_end=1515
-  _globals['_RETIREPROMPTSRESPONSE']._serialized_start=1517
-  _globals['_RETIREPROMPTSRESPONSE']._serialized_end=1557
-  _globals['_OPENEPOCHREQUEST']._serialized_start=1559
-  _globals['_OPENEPOCHREQUEST']._serialized_end=1577
-  _globals['_OPENEPOCHRESPONSE']._serialized_start=1579
-  _globals['_OPENEPOCHRESPONSE']._serialized_end=1632
-  _globals['_BANKSERVICE']._serialized_start=1708
-  _globals['_BANKSERVICE']._serialized_end=2264
+  _globals['_IMPORTPROMPTSREQUEST']._serialized_end=626
+  _globals['_NEARROW']._serialized_start=628
+  _globals['_NEARROW']._serialized_end=695
+  _globals['_BADROW']._serialized_start=697
+  _globals['_BADROW']._serialized_end=735
+  _globals['_IMPORTPROMPTSRESPONSE']._serialized_start=738
+  _globals['_IMPORTPROMPTSRESPONSE']._serialized_end=887
+  _globals['_LISTDUPLICATESREQUEST']._serialized_start=889
+  _globals['_LISTDUPLICATESREQUEST']._serialized_end=912
+  _globals['_NEARPAIR']._serialized_start=914
+  _globals['_NEARPAIR']._serialized_end=983
+  _globals['_LISTDUPLICATESRESPONSE']._serialized_start=985
+  _globals['_LISTDUPLICATESRESPONSE']._serialized_end=1061
+  _globals['_GETPACKKEYREQUEST']._serialized_start=1063
+  _globals['_GETPACKKEYREQUEST']._serialized_end=1082
+  _globals['_GETPACKKEYRESPONSE']._serialized_start=1084
+  _globals['_GETPACKKEYRESPONSE']._serialized_end=1124
+  _globals['_GETPROMPTREQUEST']._serialized_start=1126
+  _globals['_GETPROMPTREQUEST']._serialized_end=1196
+  _globals['_GETPROMPTRESPONSE']._serialized_start=1198
+  _globals['_GETPROMPTRESPONSE']._serialized_end=1301
+  _globals['_LISTPROMPTSREQUEST']._serialized_start=1303
+  _globals['_LISTPROMPTSREQUEST']._serialized_end=1413
+  _globals['_LISTPROMPTSRESPONSE']._serialized_start=1415
+  _globals['_LISTPROMPTSRESPONSE']._serialized_end=1478
+  _globals['_GETSTATSREQUEST']._serialized_start=1480
+  _globals['_GETSTATSREQUEST']._serialized_end=1497
+  _globals['_BANKCOUNT']._serialized_start=1499
+  _globals['_BANKCOUNT']._serialized_end=1596
+  _globals['_EPOCH']._serialized_start=1598
+  _globals['_EPOCH']._serialized_end=1691
+  _globals['_GETSTATSRESPONSE']._serialized_start=1694
+  _globals['_GETSTATSRESPONSE']._serialized_end=1848
+  _globals['_RETIREPROMPTSREQUEST']._serialized_start=1850
+  _globals['_RETIREPROMPTSREQUEST']._serialized_end=1935
+  _globals['_RETIREPROMPTSRESPONSE']._serialized_start=1937
+  _globals['_RETIREPROMPTSRESPONSE']._serialized_end=1977
+  _globals['_OPENEPOCHREQUEST']._serialized_start=1979
+  _globals['_OPENEPOCHREQUEST']._serialized_end=1997
+  _globals['_OPENEPOCHRESPONSE']._serialized_start=1999
+  _globals['_OPENEPOCHRESPONSE']._serialized_end=2052
+  _globals['_BANKSERVICE']._serialized_start=2128
+  _globals['_BANKSERVICE']._serialized_end=2873
 # @@protoc_insertion_point(module_scope)

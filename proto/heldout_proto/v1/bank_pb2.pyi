@@ -47,14 +47,26 @@ class ImportRow(_message.Message):
     def __init__(self, line: _Optional[int] = ..., prompt: _Optional[_Union[Prompt, _Mapping]] = ...) -> None: ...
 
 class ImportPromptsRequest(_message.Message):
-    __slots__ = ("options", "rows", "last")
+    __slots__ = ("options", "rows", "last", "sealed")
     OPTIONS_FIELD_NUMBER: _ClassVar[int]
     ROWS_FIELD_NUMBER: _ClassVar[int]
     LAST_FIELD_NUMBER: _ClassVar[int]
+    SEALED_FIELD_NUMBER: _ClassVar[int]
     options: ImportOptions
     rows: _containers.RepeatedCompositeFieldContainer[ImportRow]
     last: bool
-    def __init__(self, options: _Optional[_Union[ImportOptions, _Mapping]] = ..., rows: _Optional[_Iterable[_Union[ImportRow, _Mapping]]] = ..., last: _Optional[bool] = ...) -> None: ...
+    sealed: bytes
+    def __init__(self, options: _Optional[_Union[ImportOptions, _Mapping]] = ..., rows: _Optional[_Iterable[_Union[ImportRow, _Mapping]]] = ..., last: _Optional[bool] = ..., sealed: _Optional[bytes] = ...) -> None: ...
+
+class NearRow(_message.Message):
+    __slots__ = ("line", "handle", "similarity_percent")
+    LINE_FIELD_NUMBER: _ClassVar[int]
+    HANDLE_FIELD_NUMBER: _ClassVar[int]
+    SIMILARITY_PERCENT_FIELD_NUMBER: _ClassVar[int]
+    line: int
+    handle: str
+    similarity_percent: int
+    def __init__(self, line: _Optional[int] = ..., handle: _Optional[str] = ..., similarity_percent: _Optional[int] = ...) -> None: ...
 
 class BadRow(_message.Message):
     __slots__ = ("line", "reason")
@@ -65,14 +77,50 @@ class BadRow(_message.Message):
     def __init__(self, line: _Optional[int] = ..., reason: _Optional[str] = ...) -> None: ...
 
 class ImportPromptsResponse(_message.Message):
-    __slots__ = ("imported", "bad", "duplicates")
+    __slots__ = ("imported", "bad", "duplicates", "near", "near_total")
     IMPORTED_FIELD_NUMBER: _ClassVar[int]
     BAD_FIELD_NUMBER: _ClassVar[int]
     DUPLICATES_FIELD_NUMBER: _ClassVar[int]
+    NEAR_FIELD_NUMBER: _ClassVar[int]
+    NEAR_TOTAL_FIELD_NUMBER: _ClassVar[int]
     imported: int
     bad: _containers.RepeatedCompositeFieldContainer[BadRow]
     duplicates: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, imported: _Optional[int] = ..., bad: _Optional[_Iterable[_Union[BadRow, _Mapping]]] = ..., duplicates: _Optional[_Iterable[str]] = ...) -> None: ...
+    near: _containers.RepeatedCompositeFieldContainer[NearRow]
+    near_total: int
+    def __init__(self, imported: _Optional[int] = ..., bad: _Optional[_Iterable[_Union[BadRow, _Mapping]]] = ..., duplicates: _Optional[_Iterable[str]] = ..., near: _Optional[_Iterable[_Union[NearRow, _Mapping]]] = ..., near_total: _Optional[int] = ...) -> None: ...
+
+class ListDuplicatesRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class NearPair(_message.Message):
+    __slots__ = ("first", "second", "similarity_percent")
+    FIRST_FIELD_NUMBER: _ClassVar[int]
+    SECOND_FIELD_NUMBER: _ClassVar[int]
+    SIMILARITY_PERCENT_FIELD_NUMBER: _ClassVar[int]
+    first: str
+    second: str
+    similarity_percent: int
+    def __init__(self, first: _Optional[str] = ..., second: _Optional[str] = ..., similarity_percent: _Optional[int] = ...) -> None: ...
+
+class ListDuplicatesResponse(_message.Message):
+    __slots__ = ("pairs", "total")
+    PAIRS_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_FIELD_NUMBER: _ClassVar[int]
+    pairs: _containers.RepeatedCompositeFieldContainer[NearPair]
+    total: int
+    def __init__(self, pairs: _Optional[_Iterable[_Union[NearPair, _Mapping]]] = ..., total: _Optional[int] = ...) -> None: ...
+
+class GetPackKeyRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class GetPackKeyResponse(_message.Message):
+    __slots__ = ("public_key",)
+    PUBLIC_KEY_FIELD_NUMBER: _ClassVar[int]
+    public_key: bytes
+    def __init__(self, public_key: _Optional[bytes] = ...) -> None: ...
 
 class GetPromptRequest(_message.Message):
     __slots__ = ("handle",)
@@ -81,14 +129,16 @@ class GetPromptRequest(_message.Message):
     def __init__(self, handle: _Optional[str] = ...) -> None: ...
 
 class GetPromptResponse(_message.Message):
-    __slots__ = ("handle", "prompt", "retired")
+    __slots__ = ("handle", "prompt", "retired", "burnt")
     HANDLE_FIELD_NUMBER: _ClassVar[int]
     PROMPT_FIELD_NUMBER: _ClassVar[int]
     RETIRED_FIELD_NUMBER: _ClassVar[int]
+    BURNT_FIELD_NUMBER: _ClassVar[int]
     handle: str
     prompt: Prompt
     retired: bool
-    def __init__(self, handle: _Optional[str] = ..., prompt: _Optional[_Union[Prompt, _Mapping]] = ..., retired: _Optional[bool] = ...) -> None: ...
+    burnt: bool
+    def __init__(self, handle: _Optional[str] = ..., prompt: _Optional[_Union[Prompt, _Mapping]] = ..., retired: _Optional[bool] = ..., burnt: _Optional[bool] = ...) -> None: ...
 
 class ListPromptsRequest(_message.Message):
     __slots__ = ("page_size", "page_token")
@@ -137,18 +187,20 @@ class Epoch(_message.Message):
     def __init__(self, epoch_id: _Optional[str] = ..., number: _Optional[int] = ..., commitment: _Optional[str] = ..., prompts: _Optional[int] = ..., units: _Optional[int] = ...) -> None: ...
 
 class GetStatsResponse(_message.Message):
-    __slots__ = ("live", "retired", "waiting", "counts", "epoch")
+    __slots__ = ("live", "retired", "waiting", "counts", "epoch", "burnt")
     LIVE_FIELD_NUMBER: _ClassVar[int]
     RETIRED_FIELD_NUMBER: _ClassVar[int]
     WAITING_FIELD_NUMBER: _ClassVar[int]
     COUNTS_FIELD_NUMBER: _ClassVar[int]
     EPOCH_FIELD_NUMBER: _ClassVar[int]
+    BURNT_FIELD_NUMBER: _ClassVar[int]
     live: int
     retired: int
     waiting: int
     counts: _containers.RepeatedCompositeFieldContainer[BankCount]
     epoch: Epoch
-    def __init__(self, live: _Optional[int] = ..., retired: _Optional[int] = ..., waiting: _Optional[int] = ..., counts: _Optional[_Iterable[_Union[BankCount, _Mapping]]] = ..., epoch: _Optional[_Union[Epoch, _Mapping]] = ...) -> None: ...
+    burnt: int
+    def __init__(self, live: _Optional[int] = ..., retired: _Optional[int] = ..., waiting: _Optional[int] = ..., counts: _Optional[_Iterable[_Union[BankCount, _Mapping]]] = ..., epoch: _Optional[_Union[Epoch, _Mapping]] = ..., burnt: _Optional[int] = ...) -> None: ...
 
 class RetirePromptsRequest(_message.Message):
     __slots__ = ("handles",)

@@ -60,6 +60,16 @@ class BankServiceStub:
                 request_serializer=heldout__proto_dot_v1_dot_bank__pb2.RetirePromptsRequest.SerializeToString,
                 response_deserializer=heldout__proto_dot_v1_dot_bank__pb2.RetirePromptsResponse.FromString,
                 _registered_method=True)
+        self.ListDuplicates = channel.unary_unary(
+                '/heldout.v1.BankService/ListDuplicates',
+                request_serializer=heldout__proto_dot_v1_dot_bank__pb2.ListDuplicatesRequest.SerializeToString,
+                response_deserializer=heldout__proto_dot_v1_dot_bank__pb2.ListDuplicatesResponse.FromString,
+                _registered_method=True)
+        self.GetPackKey = channel.unary_unary(
+                '/heldout.v1.BankService/GetPackKey',
+                request_serializer=heldout__proto_dot_v1_dot_bank__pb2.GetPackKeyRequest.SerializeToString,
+                response_deserializer=heldout__proto_dot_v1_dot_bank__pb2.GetPackKeyResponse.FromString,
+                _registered_method=True)
         self.OpenEpoch = channel.unary_unary(
                 '/heldout.v1.BankService/OpenEpoch',
                 request_serializer=heldout__proto_dot_v1_dot_bank__pb2.OpenEpochRequest.SerializeToString,
@@ -106,6 +116,20 @@ class BankServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListDuplicates(self, request, context):
+        """Lists pairs of live prompts that say nearly the same, most alike first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetPackKey(self, request, context):
+        """Returns the public key to which packs of prompts are sealed.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def OpenEpoch(self, request, context):
         """Freezes all live prompts into a new epoch.
         """
@@ -140,6 +164,16 @@ def add_BankServiceServicer_to_server(servicer, server):
                     servicer.RetirePrompts,
                     request_deserializer=heldout__proto_dot_v1_dot_bank__pb2.RetirePromptsRequest.FromString,
                     response_serializer=heldout__proto_dot_v1_dot_bank__pb2.RetirePromptsResponse.SerializeToString,
+            ),
+            'ListDuplicates': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListDuplicates,
+                    request_deserializer=heldout__proto_dot_v1_dot_bank__pb2.ListDuplicatesRequest.FromString,
+                    response_serializer=heldout__proto_dot_v1_dot_bank__pb2.ListDuplicatesResponse.SerializeToString,
+            ),
+            'GetPackKey': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetPackKey,
+                    request_deserializer=heldout__proto_dot_v1_dot_bank__pb2.GetPackKeyRequest.FromString,
+                    response_serializer=heldout__proto_dot_v1_dot_bank__pb2.GetPackKeyResponse.SerializeToString,
             ),
             'OpenEpoch': grpc.unary_unary_rpc_method_handler(
                     servicer.OpenEpoch,
@@ -283,6 +317,60 @@ class BankService:
             '/heldout.v1.BankService/RetirePrompts',
             heldout__proto_dot_v1_dot_bank__pb2.RetirePromptsRequest.SerializeToString,
             heldout__proto_dot_v1_dot_bank__pb2.RetirePromptsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListDuplicates(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/heldout.v1.BankService/ListDuplicates',
+            heldout__proto_dot_v1_dot_bank__pb2.ListDuplicatesRequest.SerializeToString,
+            heldout__proto_dot_v1_dot_bank__pb2.ListDuplicatesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetPackKey(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/heldout.v1.BankService/GetPackKey',
+            heldout__proto_dot_v1_dot_bank__pb2.GetPackKeyRequest.SerializeToString,
+            heldout__proto_dot_v1_dot_bank__pb2.GetPackKeyResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -60,16 +60,18 @@ class Run(_message.Message):
     def __init__(self, run_id: _Optional[str] = ..., state: _Optional[_Union[RunState, str]] = ..., manifest_digest: _Optional[str] = ..., epoch_id: _Optional[str] = ..., tested: _Optional[_Union[_findings_pb2.TestedSystem, _Mapping]] = ..., techniques: _Optional[_Iterable[str]] = ..., stacks: _Optional[_Iterable[_Union[Stack, _Mapping]]] = ..., judge: _Optional[str] = ..., policy_digest: _Optional[str] = ..., approvals: _Optional[_Iterable[str]] = ..., release_number: _Optional[int] = ..., planned_trials: _Optional[int] = ..., created_s: _Optional[int] = ...) -> None: ...
 
 class ProposeRunRequest(_message.Message):
-    __slots__ = ("checkpoint", "techniques", "stacks", "attempts")
+    __slots__ = ("checkpoint", "techniques", "stacks", "attempts", "allow_exposed")
     CHECKPOINT_FIELD_NUMBER: _ClassVar[int]
     TECHNIQUES_FIELD_NUMBER: _ClassVar[int]
     STACKS_FIELD_NUMBER: _ClassVar[int]
     ATTEMPTS_FIELD_NUMBER: _ClassVar[int]
+    ALLOW_EXPOSED_FIELD_NUMBER: _ClassVar[int]
     checkpoint: str
     techniques: _containers.RepeatedScalarFieldContainer[str]
     stacks: _containers.RepeatedCompositeFieldContainer[Stack]
     attempts: int
-    def __init__(self, checkpoint: _Optional[str] = ..., techniques: _Optional[_Iterable[str]] = ..., stacks: _Optional[_Iterable[_Union[Stack, _Mapping]]] = ..., attempts: _Optional[int] = ...) -> None: ...
+    allow_exposed: bool
+    def __init__(self, checkpoint: _Optional[str] = ..., techniques: _Optional[_Iterable[str]] = ..., stacks: _Optional[_Iterable[_Union[Stack, _Mapping]]] = ..., attempts: _Optional[int] = ..., allow_exposed: _Optional[bool] = ...) -> None: ...
 
 class ProposeRunResponse(_message.Message):
     __slots__ = ("run",)

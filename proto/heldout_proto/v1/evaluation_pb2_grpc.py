@@ -96,7 +96,8 @@ class EvaluationServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def StartRun(self, request, context):
-        """Takes a release slot, debits the ledger, and begins. The run always publishes from here on.
+        """Takes a release slot, debits the ledger, and begins. The run always publishes from here on. Before that the checkpoint
+        is asked a few harmless questions, for which it has to come up.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Final
+
+from google.protobuf.message import DecodeError
 
 from heldout_proto.v1 import bank_pb2 as pb
 from heldout_proto.v1 import bank_pb2_grpc
@@ -12,7 +14,7 @@ from heldout_server.api.paging import next_token, page_size
 from heldout_server.domain import Epoch, Intent, PromptDraft, SecretText
 from heldout_server.errors import InvalidRequest
 from heldout_server.ports.audit import AuditLog, Record
-from heldout_server.ports.bank import Bank, DraftRow
+from heldout_server.ports.bank import Bank, DraftRow, PackReader, Packs
 
 INTENTS: Final = {pb.INTENT_HARMFUL: Intent.HARMFUL, pb.INTENT_BENIGN: Intent.BENIGN}
 INTENT_NUMBERS: Final = {intent: number for number, intent in INTENTS.items()}
@@ -22,12 +24,14 @@ class BankServicer(bank_pb2_grpc.BankServiceServicer):
     """Translate between the contract and the bank.
 
     Args:
+        packs: opens what bank testers sealed to the appliance.
         audit: the vault's log.
         on_epoch: called once an epoch is open, so that its budget stands in the window.
     """
 
-    def __init__(self, *, bank: Bank, audit: AuditLog, on_epoch: Callable[[], Awaitable[None]]) -> None:
+    def __init__(self, *, bank: Bank, packs: Packs, audit: AuditLog, on_epoch: Callable[[], Awaitable[None]]) -> None:
         self._bank = bank
+        self._packs = packs
         self._audit = audit
         self._on_epoch = on_epoch
 
@@ -38,12 +42,32 @@ class BankServicer(bank_pb2_grpc.BankServiceServicer):
         first = await anext(requests, None)
         if first is None or not first.HasField("options"):
             raise InvalidRequest("the first message of an import holds its options")
-        report = await self._bank.import_prompts(_rows(first, requests), skip_bad=first.options.skip_bad)
+        report = await self._bank.import_prompts(self._rows(first, requests), skip_bad=first.options.skip_bad)
         return pb.ImportPromptsResponse(
             imported=report.imported,
             bad=[pb.BadRow(line=row.line, reason=row.reason) for row in report.bad],
             duplicates=report.duplicates,
+            near=[
+                pb.NearRow(line=row.line, handle=row.handle, similarity_percent=round(row.similarity * 100))
+                for row in report.near
+            ],
+            near_total=report.near_total,
         )
+
+    async def ListDuplicates(self, _request: pb.ListDuplicatesRequest, _call: Call) -> pb.ListDuplicatesResponse:  # noqa: N802 - the contract's name
+        """List pairs of live prompts that say nearly the same."""
+        found = await self._bank.near_duplicates()
+        return pb.ListDuplicatesResponse(
+            pairs=[
+                pb.NearPair(first=pair.first, second=pair.second, similarity_percent=round(pair.similarity * 100))
+                for pair in found.pairs
+            ],
+            total=found.total,
+        )
+
+    async def GetPackKey(self, _request: pb.GetPackKeyRequest, _call: Call) -> pb.GetPackKeyResponse:  # noqa: N802 - the contract's name
+        """Return the public key to which packs of prompts are sealed."""
+        return pb.GetPackKeyResponse(public_key=self._packs.public_key)
 
     async def GetPrompt(self, request: pb.GetPromptRequest, _call: Call) -> pb.GetPromptResponse:  # noqa: N802 - the contract's name
         """Return one prompt, text included."""
@@ -60,6 +84,7 @@ class BankServicer(bank_pb2_grpc.BankServiceServicer):
                 family=draft.family,
             ),
             retired=stored.retired,
+            burnt=stored.burnt,
         )
 
     async def ListPrompts(self, request: pb.ListPromptsRequest, _call: Call) -> pb.ListPromptsResponse:  # noqa: N802 - the contract's name
@@ -75,6 +100,7 @@ class BankServicer(bank_pb2_grpc.BankServiceServicer):
             live=stats.live,
             retired=stats.retired,
             waiting=stats.waiting,
+            burnt=stats.burnt,
             counts=[
                 pb.BankCount(
                     intent=INTENT_NUMBERS[count.intent],
@@ -109,20 +135,37 @@ class BankServicer(bank_pb2_grpc.BankServiceServicer):
         await self._on_epoch()
         return pb.OpenEpochResponse(epoch=_epoch(epoch))
 
-
-async def _rows(
-    first: pb.ImportPromptsRequest, rest: AsyncIterator[pb.ImportPromptsRequest]
-) -> AsyncIterator[DraftRow]:
-    for row in first.rows:
-        yield _draft(row)
-    whole = first.last
-    async for request in rest:
-        for row in request.rows:
+    async def _rows(
+        self, first: pb.ImportPromptsRequest, rest: AsyncIterator[pb.ImportPromptsRequest]
+    ) -> AsyncIterator[DraftRow]:
+        for row in first.rows:
             yield _draft(row)
-        whole = request.last
-    if not whole:
-        # gRPC ends the iterator of a cancelled or broken call first, and cancels its servicer after.
-        raise InvalidRequest("the import was cut off", reason="IMPORT_CUT_OFF")
+        whole = first.last
+        pack: PackReader | None = None
+        async for request in rest:
+            for row in request.rows:
+                yield _draft(row)
+            if request.sealed:
+                pack = pack or self._packs.reader()
+                for row in _opened(pack, request.sealed):
+                    yield _draft(row)
+            whole = request.last
+        if not whole:
+            # gRPC ends the iterator of a cancelled or broken call first, and cancels its servicer after.
+            raise InvalidRequest("the import was cut off", reason="IMPORT_CUT_OFF")
+        if pack is not None and not pack.finished:
+            raise InvalidRequest("the pack was cut off", reason="PACK_CUT_OFF")
+
+
+def _opened(pack: PackReader, frame: bytes) -> Sequence[pb.ImportRow]:
+    """Return the rows in a frame of a pack: it holds a message of rows, as they would have come in the open."""
+    try:
+        rows = pb.ImportPromptsRequest.FromString(pack.open(frame)).rows
+    except DecodeError:
+        raise InvalidRequest("a frame of the pack holds no rows", reason="PACK_BROKEN") from None
+    if any(row.line < 1 for row in rows):
+        raise InvalidRequest("a row of the pack has no line", reason="PACK_BROKEN")
+    return rows
 
 
 def _draft(row: pb.ImportRow) -> DraftRow:

@@ -17,6 +17,7 @@ If the log fails, nothing is answered, then or later.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -40,6 +41,7 @@ from heldout_server.api.status import (
     UNIMPLEMENTED,
     UNLOGGED,
     Status,
+    internal,
     status_for,
 )
 from heldout_server.domain import Principal, Role
@@ -124,12 +126,34 @@ class Edge(grpc.aio.ServerInterceptor):
         method = self._contract.get(handler_call_details.method)
         self._metrics.arrived("other" if method is None else method.name)
         if handler is None or method is None:
-            return grpc.unary_unary_rpc_method_handler(self._refuse_unknown)
+            return grpc.unary_unary_rpc_method_handler(self._guarded(self._refuse_unknown))
         if handler.response_streaming:
             return grpc.unary_stream_rpc_method_handler(self._streaming_answer(method, handler))
         if handler.request_streaming:
-            return grpc.stream_unary_rpc_method_handler(self._streaming_request(method, handler))
-        return grpc.unary_unary_rpc_method_handler(self._unary(method, handler))
+            return grpc.stream_unary_rpc_method_handler(self._guarded(self._streaming_request(method, handler)))
+        return grpc.unary_unary_rpc_method_handler(self._guarded(self._unary(method, handler)))
+
+    def _guarded(self, shape: Callable[[Any, Context], Awaitable[bytes]]) -> Callable[[Any, Context], Awaitable[bytes]]:
+        """Let no exception through to gRPC but its own: it would send the text to the caller."""
+
+        async def call(request: Any, context: Context) -> bytes:
+            async with self._last_line(context):
+                return await shape(request, context)
+            raise AssertionError("the last line raises what it catches")
+
+        return call
+
+    @contextlib.asynccontextmanager
+    async def _last_line(self, context: Context) -> AsyncIterator[None]:
+        """Catch what fails outside the steps that record their failures: recording itself, or identifying."""
+        try:
+            yield
+        except grpc.aio.AbortError:
+            raise
+        except Exception as error:  # noqa: BLE001 - the last place where it can be mapped
+            opaque_id = self._ids.new("err")
+            self._log.error("call_failed", error=type(error).__name__, opaque_id=opaque_id)
+            await _abort(context, internal(opaque_id))
 
     # The three shapes of a call
 
@@ -189,7 +213,12 @@ class Edge(grpc.aio.ServerInterceptor):
                 await self._fail(begun, error, context)
             await self._finish(begun, digest.digest(), context)
 
-        return call
+        async def guarded(request: bytes, context: Context) -> AsyncIterator[bytes]:
+            async with self._last_line(context):
+                async for answer in call(request, context):
+                    yield answer
+
+        return guarded
 
     async def _refuse_unknown(self, request: bytes, context: Context) -> bytes:
         """Record a call of a method that does not exist, and refuse it. Its name is the caller's text: not logged."""
@@ -261,7 +290,7 @@ class Edge(grpc.aio.ServerInterceptor):
         status = DEADLINE if isinstance(error, TimeoutError) else status_for(error, role, opaque_id=opaque_id)
         if status.code in {grpc.StatusCode.INTERNAL, grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DATA_LOSS}:
             self._log.error("call_failed", method=begun.method.name, error=type(error).__name__, opaque_id=opaque_id)
-        await self._record_outcome(begun, status.reason, context, stream=stream)
+        await self._record_outcome(begun, status.recorded or status.reason, context, stream=stream)
         await _abort(context, status)
 
     async def _record_outcome(

@@ -56,6 +56,7 @@ class EvaluationServicer(evaluation_pb2_grpc.EvaluationServiceServicer):
             techniques=tuple(request.techniques) if named else self._standing.techniques,
             stacks=tuple(tuple(stack.techniques) for stack in request.stacks) if named else self._standing.stacks,
             attempts=request.attempts or self._standing.attempts,
+            allow_exposed=request.allow_exposed,
         )
         return pb.ProposeRunResponse(run=_run(await self._evaluations.propose(plan)))
 
@@ -134,6 +135,18 @@ def _run(run: Run) -> pb.Run:
             top_p_milli=round(sampling.top_p * MILLI),
             max_tokens=sampling.max_tokens,
             attempts=manifest.attempts,
+            engine_version=manifest.engine_version,
+            dialect=manifest.dialect,
+            top_k=sampling.top_k,
+            min_p_milli=round(sampling.min_p * MILLI),
+            repetition_penalty_milli=round(sampling.repetition_penalty * MILLI),
+            reasoning_off=sampling.reasoning == "off",
+            precision=manifest.precision,
+            chat_template_digest=manifest.chat_template_digest,
+            system_profile=manifest.system_profile,
+            system_digest=manifest.system_digest,
+            filters=manifest.filters,
+            burnt_prompts=manifest.burnt_prompts,
         ),
         techniques=manifest.techniques,
         stacks=[pb.Stack(techniques=stack) for stack in manifest.stacks],

@@ -40,12 +40,14 @@ class Status:
     Attributes:
         reason: the table's machine reason.
         exact: the error's own, finer one, for bank testers alone; empty for everybody else.
+        recorded: what stands in the log where a caller is told less; empty for the reason itself.
     """
 
     code: grpc.StatusCode
     reason: str
     message: str
     exact: str = ""
+    recorded: str = ""
 
     def details(self) -> bytes:
         """Return the serialized ``google.rpc.Status`` with one ``ErrorInfo``."""
@@ -107,5 +109,10 @@ def status_for(error: Exception, role: Role | None, *, opaque_id: str) -> Status
             if role is Role.BANK_TESTER:
                 exact = error.reason if isinstance(error, HeldoutError) else ""
                 return dataclasses.replace(status, exact=exact)
-            return REFUSED if status.reason in ALIKE else status
+            return dataclasses.replace(REFUSED, recorded=status.reason) if status.reason in ALIKE else status
+    return internal(opaque_id)
+
+
+def internal(opaque_id: str) -> Status:
+    """Return what anybody is told of a failure that is not in the table: an id to look for in the server's own log."""
     return Status(grpc.StatusCode.INTERNAL, "INTERNAL", f"something failed inside; its id in the log is {opaque_id}")

@@ -5,6 +5,7 @@ in, counts them, retires them and freezes them into epochs. It refuses to change
 an epoch, to show half an import, and to give a text that was in an epoch a fresh privacy budget by way of a new unit.
 """
 
+from heldout_server.bank.packs import SealedPacks
 from heldout_server.bank.store import SqlBank
 
-__all__ = ["SqlBank"]
+__all__ = ["SealedPacks", "SqlBank"]

@@ -115,6 +115,19 @@ def read_texts(
     )
 
 
+def burn(connection: Connection, epoch_id: str) -> int:
+    """Record every prompt of an epoch as burnt, and return how many were not yet.
+
+    Raises:
+        NotFound: there is no such epoch.
+    """
+    burnt = connection.execute(
+        "INSERT INTO burnt (prompt) SELECT prompt FROM member WHERE epoch = ? ON CONFLICT (prompt) DO NOTHING",
+        (_number(connection, epoch_id),),
+    )
+    return int(burnt.rowcount)
+
+
 def _number(connection: Connection, epoch_id: str) -> int:
     row = connection.execute("SELECT number FROM epoch WHERE epoch_id = ?", (epoch_id,)).fetchone()
     if row is None:

@@ -10,8 +10,10 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from heldout_server.bank.fingerprint import fingerprint
+from heldout_server.bank.near import find_near
 from heldout_server.bank.schema import INTENT_CODES, VERSION
 from heldout_server.bank.shards import SHARD_PROMPTS, Shards
+from heldout_server.bank.sketch import sketch
 from heldout_server.bank.validation import decide_reason
 from heldout_server.database import Connection
 from heldout_server.domain import Intent, PromptDraft
@@ -32,6 +34,7 @@ WHERE number >= (SELECT first_prompt FROM unfinished) AND family <> '' ORDER BY 
 class _Admitted(NamedTuple):
     """A row that may enter. A tuple, since a large import makes very many."""
 
+    line: int
     draft: PromptDraft
     handle: str
     unit: str
@@ -56,6 +59,8 @@ class Intake:
         self._repeated: list[str] = []  # handles of this import's own prompts that later rows repeat
         self._held: dict[bytes, list[int]] = {}  # numbers of the bank's prompts by fingerprint
         self._seen: dict[bytes, str] = {}  # handles of this import's own, in the order in which they were admitted
+        self._sketches: list[bytes] = []  # of this import's own, in the order in which they were admitted
+        self._lines: list[int] = []  # likewise
         self._categories: dict[str, str] = {}  # of the harmful members of each family met so far; "" for none yet
 
     @property
@@ -95,9 +100,22 @@ class Intake:
             for place, (shard, _) in enumerate(self._own_shards):
                 start = place * SHARD_PROMPTS
                 first = self._first_prompt + start
-                self._shards.fill(connection, shard, first, marks[start : start + SHARD_PROMPTS])
+                self._shards.fill(
+                    connection,
+                    shard,
+                    first,
+                    fingerprints=marks[start : start + SHARD_PROMPTS],
+                    sketches=self._sketches[start : start + SHARD_PROMPTS],
+                )
             connection.execute("DELETE FROM unfinished")
-        return ImportReport(imported=self._imported, bad=bad, duplicates=tuple(self._already + self._repeated))
+        near, near_total = find_near(connection, self._sketches, first_prompt=self._first_prompt, lines=self._lines)
+        return ImportReport(
+            imported=self._imported,
+            bad=bad,
+            duplicates=tuple(self._already + self._repeated),
+            near=near,
+            near_total=near_total,
+        )
 
     def _begin(self, connection: Connection) -> None:
         purge(connection)
@@ -140,7 +158,7 @@ class Intake:
                 return None
             self._categories[draft.family] = category
         self._seen[mark] = handle
-        return _Admitted(draft, handle, unit)
+        return _Admitted(row.line, draft, handle, unit)
 
     def _append(self, connection: Connection, admitted: Sequence[_Admitted]) -> None:
         rows = []
@@ -165,6 +183,8 @@ class Intake:
                 )
             )
             self._imported += 1
+            self._sketches.append(sketch(draft.text, self._fingerprint_key))
+            self._lines.append(entering.line)
         connection.executemany(
             "INSERT INTO prompt (number, handle, unit, intent, category, language, tags, family, shard, sealed)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",

@@ -77,4 +77,14 @@ MIGRATIONS: Final = (
     ) WITHOUT ROWID;
     CREATE INDEX member_prompt ON member (prompt);
     """,
+    # Prompts that were sent to a server that can log them.
+    """
+    CREATE TABLE burnt (
+        prompt INTEGER PRIMARY KEY REFERENCES prompt (number)
+    );
+    """,
+    # Sketches of a shard's prompts end to end, as its fingerprints are. Prompts from before have none.
+    """
+    ALTER TABLE shard ADD COLUMN sketches BLOB NOT NULL DEFAULT x'';
+    """,
 )

@@ -12,12 +12,13 @@ from typing import Final
 from heldout_server.bank import epochs
 from heldout_server.bank.fingerprint import KEY_BYTES
 from heldout_server.bank.intake import Intake, purge
+from heldout_server.bank.near import find_pairs
 from heldout_server.bank.schema import INTENTS, MIGRATIONS, VERSION
 from heldout_server.bank.shards import Shards
 from heldout_server.database import Connection, Database
 from heldout_server.domain import Epoch, Member, PromptDraft, SecretText
 from heldout_server.errors import NotFound
-from heldout_server.ports.bank import BankStats, Count, DraftRow, ImportReport, StoredPrompt
+from heldout_server.ports.bank import BankStats, Count, DraftRow, ImportReport, NearPairs, StoredPrompt
 from heldout_server.ports.environment import Ids
 from heldout_server.ports.keys import KeyRing
 from heldout_server.sealing import context
@@ -136,13 +137,14 @@ class SqlBank:
 
         def work(connection: Connection) -> StoredPrompt:
             row = connection.execute(
-                "SELECT intent, category, language, tags, family, shard, sealed, retired"
+                "SELECT intent, category, language, tags, family, shard, sealed, retired,"
+                " EXISTS (SELECT 1 FROM burnt WHERE burnt.prompt = number)"
                 " FROM entry JOIN prompt USING (number) WHERE entry.handle = ?",
                 (handle,),
             ).fetchone()
             if row is None:
                 raise NotFound("there is no such prompt")
-            intent, category, language, tags, family, shard, sealed, retired = row
+            intent, category, language, tags, family, shard, sealed, retired, burnt = row
             where = context(self._bank_id, "bank", handle, VERSION, "text")
             draft = PromptDraft(
                 text=self._shards.find(connection, shard).open(sealed, where),
@@ -152,7 +154,7 @@ class SqlBank:
                 tags=tuple(tags.split()),
                 family=family,
             )
-            return StoredPrompt(handle=handle, draft=draft, retired=bool(retired))
+            return StoredPrompt(handle=handle, draft=draft, retired=bool(retired), burnt=bool(burnt))
 
         return await self._database.read(work)
 
@@ -185,6 +187,10 @@ class SqlBank:
 
         return await self._database.write(work)
 
+    async def near_duplicates(self) -> NearPairs:
+        """Find pairs of live prompts that say nearly the same."""
+        return await self._database.read(find_pairs)
+
     async def open_epoch(self) -> Epoch:
         """Freeze all live prompts into a new epoch and return it.
 
@@ -195,6 +201,14 @@ class SqlBank:
         return await self._database.write(
             lambda connection: epochs.open_epoch(connection, epoch_id=epoch_id, random_bytes=self._random_bytes)
         )
+
+    async def burn(self, epoch_id: str) -> int:
+        """Record every prompt of an epoch as sent to a server that can log it; return how many were not yet.
+
+        Raises:
+            NotFound: there is no such epoch.
+        """
+        return await self._database.write(lambda connection: epochs.burn(connection, epoch_id))
 
     async def epochs(self) -> tuple[Epoch, ...]:
         """Return all epochs, oldest first."""
@@ -237,9 +251,10 @@ async def _batches(rows: AsyncIterator[DraftRow]) -> AsyncIterator[list[DraftRow
 
 
 def _stats(connection: Connection) -> BankStats:
-    live, retired, waiting = connection.execute(
+    live, retired, waiting, burnt = connection.execute(
         "SELECT coalesce(sum(NOT retired), 0), coalesce(sum(retired), 0),"
-        " coalesce(sum(NOT retired AND NOT EXISTS (SELECT 1 FROM member WHERE member.prompt = entry.number)), 0)"
+        " coalesce(sum(NOT retired AND NOT EXISTS (SELECT 1 FROM member WHERE member.prompt = entry.number)), 0),"
+        " coalesce(sum(NOT retired AND EXISTS (SELECT 1 FROM burnt WHERE burnt.prompt = entry.number)), 0)"
         " FROM entry"
     ).fetchone()
     counts = connection.execute(
@@ -251,6 +266,7 @@ def _stats(connection: Connection) -> BankStats:
         live=live,
         retired=retired,
         waiting=waiting,
+        burnt=burnt,
         counts=tuple(Count(INTENTS[intent], category, prompts, units) for intent, category, prompts, units in counts),
         epoch=everything[-1] if everything else None,
     )

@@ -2,10 +2,11 @@
 
 In order:
 
-1. list the source without following a link, and refuse by kind of file, name and suffix before anything is read;
-2. copy the manifest and read the copy; then copy the rest, each file in chunks, digested as it is written;
-3. refuse a file that changed while it was read, and a folder that lists differently afterwards;
-4. make everything durable and read-only, and only then give the folder its name.
+1. list the checkpoint without following a link, and refuse by kind of file, name and suffix before anything is read;
+2. copy the manifest and read the copy; then copy the rest, each file in parts, digested as it is written;
+3. read the headers of weights and the configs, from the copy, and refuse what is malformed or asks for code;
+4. refuse a file that changed while it was read, and a checkpoint that lists differently afterwards;
+5. make everything durable and read-only, and only then give the folder its name.
 
 A folder that is not finished is called ``.<name>.partial``, which no checkpoint can be called. One that a crash left
 behind is thrown away: a staged folder counts only once the registry has its digest.
@@ -18,24 +19,18 @@ import os
 import shutil
 import threading
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import BinaryIO
 
-from heldout_server.checkpoints.content import verify_head, verify_name
+from heldout_server.checkpoints.content import HEAD_BYTES, verify_head, verify_name
+from heldout_server.checkpoints.formats import Inspection
 from heldout_server.checkpoints.manifest import MANIFEST, MAX_MANIFEST_BYTES, CheckpointManifest, parse_manifest
 from heldout_server.checkpoints.refusal import Reason, Unacceptable
-from heldout_server.checkpoints.walk import FOLDER, Tree, mapped_errors, open_within, storage_error, walk
-
-MARKER: Final = "READY"
-"""The file that is written last, by whoever puts a checkpoint there. It is not part of the checkpoint."""
-
-CHUNK_BYTES: Final = 1024 * 1024
-
-
-class Stopped(Exception):
-    """Say that nobody waits for this work any more."""
+from heldout_server.checkpoints.sources import MARKER, FolderSource, Holding, Source, Tree
+from heldout_server.checkpoints.sources.walk import FOLDER, storage_error
+from heldout_server.domain import CheckpointFacts
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,39 +44,37 @@ class FileDigest:
 
 @dataclass(frozen=True, slots=True)
 class Staged:
-    """Hold what was staged: what its manifest says, and the digest of all of it."""
+    """Hold what was staged: what its manifest says, the digest of all of it, and what its files say of themselves."""
 
     manifest: CheckpointManifest
     digest: str
+    facts: CheckpointFacts
 
 
-def stage(source: Path, *, name: str, staging: Path, stop: threading.Event) -> Staged:
-    """Copy the checkpoint in the folder ``source`` to ``staging/<name>``, in whose place nothing that counts may be.
+def stage(source: Source, *, name: str, staging: Path, stop: threading.Event) -> Staged:
+    """Copy the checkpoint called ``name`` to ``staging/<name>``, in whose place nothing that counts may be.
 
     Args:
-        source: the checkpoint's folder.
-        name: what it must be called.
+        source: where it appeared.
+        name: its folder's name there, and what its manifest must call it.
         staging: the appliance's own folder, on one file system.
-        stop: ends the work at the next chunk.
+        stop: ends the work at the next part.
 
     Raises:
         Unacceptable: it is refused; nothing is left in the staging folder.
-        StorageError: a disk fails.
-        Stopped: ``stop`` was set.
+        StorageError: a disk or the source fails; likewise.
+        Stopped: ``stop`` was set; likewise.
     """
     partial, final = staging / f".{name}.partial", staging / name
     remove(partial)
     remove(final)
-    with mapped_errors():
-        root = os.open(source, FOLDER)
     try:
-        staged = _copy_tree(root, partial, name=name, stop=stop)
+        with source.open(name, stop=stop) as holding:
+            staged = _copy_tree(holding, partial, name=name)
         _publish(partial, final)
     except BaseException:
         remove(partial)
         raise
-    finally:
-        os.close(root)
     return staged
 
 
@@ -93,12 +86,8 @@ def digest_folder(folder: Path, *, stop: threading.Event) -> str:
         StorageError: the disk fails.
         Stopped: ``stop`` was set.
     """
-    with mapped_errors():
-        root = os.open(folder, FOLDER)
-    try:
-        return tree_digest(_read_file(root, path, sink=None, stop=stop) for path in walk(root).files)
-    finally:
-        os.close(root)
+    with FolderSource(folder.parent).open(folder.name, stop=stop) as holding:
+        return tree_digest(_read_file(holding, path, sink=None) for path in holding.list().files)
 
 
 def tree_digest(files: Iterable[FileDigest]) -> str:
@@ -124,8 +113,8 @@ def remove(folder: Path) -> None:
         raise storage_error(error) from None
 
 
-def _copy_tree(root: int, target: Path, *, name: str, stop: threading.Event) -> Staged:
-    tree = walk(root)
+def _copy_tree(holding: Holding, target: Path, *, name: str) -> Staged:
+    tree = holding.list()
     paths = [path for path in tree.files if path != MARKER]
     for path in paths:
         verify_name(path)
@@ -135,7 +124,7 @@ def _copy_tree(root: int, target: Path, *, name: str, stop: threading.Event) -> 
         raise Unacceptable(Reason.MANIFEST_MISSING)
     _make_folders(target, tree)
     paths.remove(MANIFEST)
-    digests = [_copy_file(root, MANIFEST, target, limit=MAX_MANIFEST_BYTES, stop=stop)]
+    digests = [_copy_file(holding, MANIFEST, target, limit=MAX_MANIFEST_BYTES)]
     manifest = parse_manifest((target / MANIFEST).read_bytes())
     if manifest.name != name:
         raise Unacceptable(Reason.NAME_MISMATCH)
@@ -143,55 +132,43 @@ def _copy_tree(root: int, target: Path, *, name: str, stop: threading.Event) -> 
         raise Unacceptable(Reason.EMPTY)
     if manifest.files is not None and sorted(manifest.files) != paths:
         raise Unacceptable(Reason.FILES_MISMATCH)
+    inspection = Inspection()
     for path in paths:
-        digest = _copy_file(root, path, target, limit=None, stop=stop)
+        digest = _copy_file(holding, path, target, limit=None)
         if manifest.files is not None and manifest.files[path] != digest.sha256:
             raise Unacceptable(Reason.FILES_MISMATCH)
+        with _disk():
+            inspection.add(path, target / path)
         digests.append(digest)
-    if walk(root) != tree:
+    if holding.list() != tree:
         raise Unacceptable(Reason.CHANGED_WHILE_READ)
     _seal_folders(target, tree)
-    return Staged(manifest=manifest, digest=tree_digest(digests))
+    return Staged(manifest=manifest, digest=tree_digest(digests), facts=inspection.facts())
 
 
-def _copy_file(root: int, path: str, target: Path, *, limit: int | None, stop: threading.Event) -> FileDigest:
+def _copy_file(holding: Holding, path: str, target: Path, *, limit: int | None) -> FileDigest:
     place = target / path
     with _disk(), place.open("xb") as sink:
-        digest = _read_file(root, path, sink=sink, stop=stop, limit=limit)
+        digest = _read_file(holding, path, sink=sink, limit=limit)
         sink.flush()
         os.fchmod(sink.fileno(), 0o444)
         os.fsync(sink.fileno())
     return digest
 
 
-def _read_file(
-    root: int, path: str, *, sink: BinaryIO | None, stop: threading.Event, limit: int | None = None
-) -> FileDigest:
+def _read_file(holding: Holding, path: str, *, sink: BinaryIO | None, limit: int | None = None) -> FileDigest:
     whole, size = hashlib.sha256(), 0
-    with open_within(root, path) as file:
-        before = os.fstat(file)
-        if limit is not None and before.st_size > limit:
-            raise Unacceptable(Reason.MANIFEST_INVALID)
-        while chunk := _read_chunk(file, stop):
+    with closing(holding.read(path)) as parts:
+        for part in parts:
             if size == 0:
-                verify_head(path, chunk)
-            size += len(chunk)
-            if size > before.st_size:  # somebody may be appending without end
-                raise Unacceptable(Reason.CHANGED_WHILE_READ)
-            whole.update(chunk)
+                verify_head(path, bytes(part[:HEAD_BYTES]))
+            size += len(part)
+            if limit is not None and size > limit:
+                raise Unacceptable(Reason.MANIFEST_INVALID)
+            whole.update(part)
             if sink is not None:
-                sink.write(chunk)
-        after = os.fstat(file)
-    if size != before.st_size or before.st_mtime_ns != after.st_mtime_ns:
-        raise Unacceptable(Reason.CHANGED_WHILE_READ)
+                sink.write(part)
     return FileDigest(path, whole.hexdigest(), size)
-
-
-def _read_chunk(file: int, stop: threading.Event) -> bytes:
-    if stop.is_set():
-        raise Stopped
-    with mapped_errors():
-        return os.read(file, CHUNK_BYTES)
 
 
 def _make_folders(target: Path, tree: Tree) -> None:

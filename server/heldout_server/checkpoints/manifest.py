@@ -10,6 +10,10 @@
     "model.safetensors" = "9f86d081…"
 
 Names are identifiers (:data:`heldout_server.domain.IDENTIFIER`). Unknown keys are refused.
+
+Python's TOML parser takes time that grows with the square of a dotted key's parts, so what it is given is bounded
+first: the whole document, its lines, and the dots outside quotes in each. Text over several lines is refused too, so
+that a line can be read without the ones before it.
 """
 
 from __future__ import annotations
@@ -24,8 +28,13 @@ from heldout_server.checkpoints.refusal import Reason, Unacceptable
 from heldout_server.domain import IDENTIFIER
 
 MANIFEST: Final = "checkpoint.toml"
-MAX_MANIFEST_BYTES: Final = 4 * 1024 * 1024
+MAX_MANIFEST_BYTES: Final = 64 * 1024
+MAX_LINE_CHARACTERS: Final = 1024
+MAX_DOTS: Final = 3
+"""How many dots a line may have outside quotes and comments: those of a key with four parts."""
+
 NAMES: Final = ("name", "line", "runtime")
+_QUOTED: Final = re.compile(r'"(?:[^"\\]|\\.)*+"|\'[^\']*+\'|#.*+')
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 
 
@@ -45,8 +54,12 @@ def parse_manifest(document: bytes) -> CheckpointManifest:
     Raises:
         Unacceptable: it is not one.
     """
+    if len(document) > MAX_MANIFEST_BYTES:
+        raise Unacceptable(Reason.MANIFEST_INVALID)
     try:
-        table: dict[str, Any] = tomllib.loads(document.decode())
+        text = document.decode()
+        _verify_bounds(text)
+        table: dict[str, Any] = tomllib.loads(text)
     except (ValueError, RecursionError):
         raise Unacceptable(Reason.MANIFEST_INVALID) from None
     names = [table.pop(key, None) for key in NAMES]
@@ -57,6 +70,15 @@ def parse_manifest(document: bytes) -> CheckpointManifest:
         raise Unacceptable(Reason.MANIFEST_INVALID)
     name, line, runtime = names
     return CheckpointManifest(name=name, line=line, runtime=runtime, files=files)
+
+
+def _verify_bounds(text: str) -> None:
+    """Refuse what would take the parser long."""
+    if '"""' in text or "'''" in text:
+        raise Unacceptable(Reason.MANIFEST_INVALID)
+    for line in text.split("\n"):
+        if len(line) > MAX_LINE_CHARACTERS or _QUOTED.sub("", line).count(".") > MAX_DOTS:
+            raise Unacceptable(Reason.MANIFEST_INVALID)
 
 
 def _is_digest(value: object) -> bool:

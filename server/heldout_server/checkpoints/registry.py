@@ -1,4 +1,4 @@
-"""The registry: :class:`heldout_server.ports.checkpoints.Checkpoints` over a folder and one SQLCipher database."""
+"""The registry: :class:`heldout_server.ports.checkpoints.Checkpoints` over a source and one SQLCipher database."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from typing import Any, Final, TypeVar
 
 from heldout_server.checkpoints.intake import Staged, digest_folder, remove, stage
 from heldout_server.checkpoints.refusal import Reason, Unacceptable
-from heldout_server.checkpoints.source import Ready, find_ready
+from heldout_server.checkpoints.sources import Ready, Source
 from heldout_server.database import Connection, Database
-from heldout_server.domain import IDENTIFIER, Checkpoint, CheckpointState
+from heldout_server.domain import IDENTIFIER, Checkpoint, CheckpointFacts, CheckpointState
 from heldout_server.errors import IntegrityError, NotFound
 from heldout_server.ports.environment import Clock
 from heldout_server.ports.keys import KeyRing
@@ -40,20 +40,24 @@ MIGRATIONS: Final = (
     ) STRICT;
     CREATE INDEX checkpoint_pending ON checkpoint (sequence) WHERE settled = 0;
     """,
+    """
+    ALTER TABLE checkpoint ADD COLUMN precision TEXT NOT NULL DEFAULT '';
+    ALTER TABLE checkpoint ADD COLUMN architecture TEXT NOT NULL DEFAULT '';
+    ALTER TABLE checkpoint ADD COLUMN chat_template_digest TEXT NOT NULL DEFAULT '';
+    """,
 )
 
-INSERT: Final = """
-    INSERT INTO checkpoint (folder, name, line, sequence, runtime, digest, state, reason, noticed_s)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
-"""
+COLUMNS: Final = (
+    "name, line, sequence, runtime, digest, state, reason, noticed_s, precision, architecture, chat_template_digest"
+)
+INSERT: Final = f"INSERT INTO checkpoint (folder, {COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608 - fixed
+SELECT: Final = f"SELECT {COLUMNS} FROM checkpoint "  # noqa: S608 - fixed
 
-SELECT: Final = "SELECT name, line, sequence, runtime, digest, state, reason, noticed_s FROM checkpoint "
 
+class SqlCheckpoints:
+    """Notice the checkpoints that appear in a source, and stage them."""
 
-class FolderCheckpoints:
-    """Notice the checkpoints that appear in a folder, and stage them."""
-
-    def __init__(self, database: Database, *, clock: Clock, source: Path, staging: Path) -> None:
+    def __init__(self, database: Database, *, clock: Clock, source: Source, staging: Path) -> None:
         self._database = database
         self._clock = clock
         self._source = source
@@ -61,14 +65,14 @@ class FolderCheckpoints:
         self._scanning = asyncio.Lock()
 
     @classmethod
-    def open(cls, path: Path, *, keys: KeyRing, clock: Clock, source: Path, staging: Path) -> FolderCheckpoints:
+    def open(cls, path: Path, *, keys: KeyRing, clock: Clock, source: Source, staging: Path) -> SqlCheckpoints:
         """Open the registry, or create it, and throw away what a crash left half staged.
 
         Args:
             path: the database file; its folder must exist.
             keys: gives the database's key.
             clock: dates what is noticed.
-            source: the folder in which checkpoints appear.
+            source: where checkpoints appear.
             staging: the folder that they are copied to, of which this registry is the only writer.
 
         Raises:
@@ -92,9 +96,11 @@ class FolderCheckpoints:
             StorageError: the source cannot be listed, or a disk fails; what was noticed before that stays noticed.
         """
         async with self._scanning:
-            ready = await asyncio.to_thread(find_ready, self._source)
             known = await self._database.read(_known_folders)
-            return tuple([await self._take_in(one) for one in ready if _folder_key(one.folder) not in known])
+            ready = await _in_thread(
+                lambda stop: self._source.find_ready(lambda folder: _folder_key(folder) in known, stop=stop)
+            )
+            return tuple([await self._take_in(one) for one in ready])
 
     async def get(self, name: str) -> Checkpoint:
         """Return one checkpoint.
@@ -150,11 +156,11 @@ class FolderCheckpoints:
     async def _take_in(self, ready: Ready) -> Checkpoint:
         if not _is_acceptable(ready.folder):
             return await self._record(ready, name="", staged=None, reason=Reason.BAD_NAME)
-        name, source = ready.folder, self._source / ready.folder
+        name = ready.folder
         if ready.link:
             return await self._record(ready, name=name, staged=None, reason=Reason.SYMLINK)
         try:
-            staged = await _in_thread(lambda stop: stage(source, name=name, staging=self._staging, stop=stop))
+            staged = await _in_thread(lambda stop: stage(self._source, name=name, staging=self._staging, stop=stop))
         except Unacceptable as refusal:
             return await self._record(ready, name=name, staged=None, reason=refusal.code)
         return await self._record(ready, name=name, staged=staged, reason=None)
@@ -162,12 +168,14 @@ class FolderCheckpoints:
     async def _record(self, ready: Ready, *, name: str, staged: Staged | None, reason: Reason | None) -> Checkpoint:
         line, runtime = (staged.manifest.line, staged.manifest.runtime) if staged else ("", "")
         digest, state = (staged.digest, CheckpointState.STAGED) if staged else ("", CheckpointState.REFUSED)
+        facts = staged.facts if staged else CheckpointFacts()
+        said = (facts.precision, facts.architecture, facts.chat_template_digest)
         noticed_s = int(self._clock.now_s())
 
         def work(connection: Connection) -> Checkpoint:
             sequence = connection.execute("SELECT COALESCE(MAX(sequence), 0) + 1 FROM checkpoint").fetchone()[0]
             named, code = name or f"{RESERVED}{sequence}", reason.value if reason else ""
-            row = (named, line, sequence, runtime, digest, state.value, code, noticed_s)
+            row = (named, line, sequence, runtime, digest, state.value, code, noticed_s, *said)
             connection.execute(INSERT, (_folder_key(ready.folder), *row))
             return self._checkpoint(row)
 
@@ -181,7 +189,7 @@ class FolderCheckpoints:
         return await self._database.read(work)
 
     def _checkpoint(self, row: tuple[Any, ...]) -> Checkpoint:
-        name, line, sequence, runtime, digest, state, reason, noticed_s = row
+        name, line, sequence, runtime, digest, state, reason, noticed_s, precision, architecture, template = row
         return Checkpoint(
             name=name,
             line=line,
@@ -192,6 +200,7 @@ class FolderCheckpoints:
             reason=reason,
             path=str(self._staging / name) if state == CheckpointState.STAGED else "",
             noticed_s=noticed_s,
+            facts=CheckpointFacts(precision=precision, architecture=architecture, chat_template_digest=template),
         )
 
 

@@ -9,12 +9,13 @@ from typing import Final, Self
 
 import structlog
 
-from heldout_server.domain import Run, RunState
+from heldout_server.domain import Run, RunState, Sampling, SystemPrompt
 from heldout_server.errors import HeldoutError, RunError, WrongState
-from heldout_server.evaluation.events import run_event
+from heldout_server.evaluation.events import preflight_event, run_event
 from heldout_server.evaluation.job import Job
 from heldout_server.evaluation.pipeline import Pipeline
 from heldout_server.evaluation.plan import Plan
+from heldout_server.evaluation.preflight import examine
 from heldout_server.evaluation.proposals import Proposals
 from heldout_server.ports.audit import AuditLog
 from heldout_server.ports.bank import Bank
@@ -51,6 +52,10 @@ class Evaluation:
         role_of: the role of an identity, or None.
         in_flight: trials tried at the same time, at least 1.
         deadline_s: seconds that one trial may take.
+        sampling: what every request asks for.
+        system: what is said before every prompt.
+        guarded: no prompt goes to an exposed runtime unless the manifest says so.
+        preflight: ask a checkpoint a few harmless questions before its run starts.
         pause: sleeps between two looks at a watched run.
     """
 
@@ -71,6 +76,10 @@ class Evaluation:
         role_of: Callable[[str], str | None],
         in_flight: int,
         deadline_s: float,
+        sampling: Sampling | None = None,
+        system: SystemPrompt | None = None,
+        guarded: bool = True,
+        preflight: bool = False,
         pause: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
         self._bank = bank
@@ -79,6 +88,10 @@ class Evaluation:
         self._audit = audit
         self._clock = clock
         self._pause = pause
+        self._runtimes = runtimes
+        self._checkpoints = checkpoints
+        self._system = system or SystemPrompt()
+        self._preflight = preflight
         self._proposals = Proposals(
             bank=bank,
             checkpoints=checkpoints,
@@ -89,6 +102,9 @@ class Evaluation:
             approving_roles=approving_roles,
             role_of=role_of,
             deadline_s=deadline_s,
+            sampling=sampling or Sampling(),
+            system=system or SystemPrompt(),
+            guarded=guarded,
         )
         self._pipeline = Pipeline(
             bank=bank,
@@ -101,6 +117,7 @@ class Evaluation:
             audit=audit,
             clock=clock,
             in_flight=in_flight,
+            system=system or SystemPrompt(),
             publishing=asyncio.Lock(),
         )
         # Start and cancel look at a state and then act on it: one of them at a time.
@@ -150,16 +167,20 @@ class Evaluation:
     async def start(self, run_id: str) -> Run:
         """Take a release slot, debit the ledger, log it, and queue the run. From here on it always publishes.
 
+        Before that the checkpoint is asked a few harmless questions. That takes as long as it takes to come up, and it
+        may be in memory a second time meanwhile.
+
         Raises:
             NotFound: there is no such run.
-            WrongState: it is not proposed, an approval is missing, or policy or judge changed since it was proposed.
+            WrongState: it is not proposed, an approval is missing, policy or judge changed since it was proposed, or
+                the checkpoint says nothing at all.
+            IntegrityError: the checkpoint is not what was staged.
             BudgetExhausted: the ledger or the epoch has no release left.
         """
+        if self._preflight:
+            await self._examine(await self._startable(run_id))
         async with self._moving:
-            run = await self._outcomes.get(run_id)
-            if run.state is not RunState.PROPOSED:
-                raise WrongState(f"{run_id} is {run.state.value}", reason="NOT_PROPOSED")
-            self._proposals.check_start(run)
+            run = await self._startable(run_id)
             number = await self._desk.reserve(run)
             await self._audit.append(run_event(run, RunState.RUNNING, release_number=number))
             try:
@@ -167,6 +188,26 @@ class Evaluation:
             finally:
                 # Even if the caller goes away while that commits; a run that did not start is passed over.
                 self._enqueue(run_id)
+
+    async def _startable(self, run_id: str) -> Run:
+        run = await self._outcomes.get(run_id)
+        if run.state is not RunState.PROPOSED:
+            raise WrongState(f"{run_id} is {run.state.value}", reason="NOT_PROPOSED")
+        self._proposals.check_start(run)
+        return run
+
+    async def _examine(self, run: Run) -> None:
+        checkpoint = await self._checkpoints.get(run.manifest.checkpoint)
+        await self._checkpoints.verify(checkpoint)
+        runtime = self._runtimes.get(run.manifest.runtime)
+        if runtime is None:
+            raise WrongState("no runtime of this appliance serves the run's engine", reason="NO_RUNTIME")
+        report = await examine(runtime, checkpoint, run.manifest, self._system.text)
+        await self._audit.append(preflight_event(run, report))
+        if report.findings:
+            _log.warning("preflight", run_id=run.run_id, findings=[finding.value for finding in report.findings])
+        if not report.answered:
+            raise WrongState(f"{run.run_id}: the checkpoint says nothing", reason="NOTHING_ANSWERED")
 
     async def cancel(self, run_id: str) -> Run:
         """End a run early.
@@ -200,18 +241,19 @@ class Evaluation:
         return await self._outcomes.get(run_id)
 
     async def resume(self) -> None:
-        """Go on with every run that was running, or complete and not published, in the order of their start."""
+        """Go on with every run that was running, or complete and not published, in the order of their start.
+
+        Then with those whose start was cut off after the ledger was debited for them: a debit is for one release.
+        """
         await self._desk.carry_on()
-        waiting: list[Run] = []
-        for state in (RunState.COMPLETE, RunState.RUNNING):
-            after = ""
-            while page := await self._outcomes.list(after=after, limit=PAGE_RUNS, state=state):
-                waiting += page
-                after = page[-1].run_id
+        waiting = await self._list_all(RunState.COMPLETE) + await self._list_all(RunState.RUNNING)
         # Complete runs come first by themselves: runs are executed in this very order.
         for run in sorted(waiting, key=lambda run: (run.started_s, run.release_number)):
             if run.run_id not in self._jobs:
                 self._enqueue(run.run_id)
+        for run in await self._list_all(RunState.PROPOSED):
+            if await self._desk.has_slot(run.run_id):
+                await self._finish_start(run.run_id)
 
     async def watch(self, run_id: str) -> AsyncIterator[Progress]:
         """Yield progress about twice a second until the run is published or cancelled.
@@ -243,6 +285,18 @@ class Evaluation:
         counts = await self._outcomes.counts(run_id)
         members = await self._bank.members(run.manifest.epoch_id)
         return await asyncio.to_thread(exact_rows, counts, members=members, manifest=run.manifest)
+
+    async def _list_all(self, state: RunState) -> list[Run]:
+        found: list[Run] = []
+        while page := await self._outcomes.list(after=found[-1].run_id if found else "", limit=PAGE_RUNS, state=state):
+            found += page
+        return found
+
+    async def _finish_start(self, run_id: str) -> None:
+        try:
+            await self.start(run_id)
+        except WrongState as error:  # policy or judge changed since: what was debited stays debited
+            _log.error("start_not_finished", run_id=run_id, **error_fields(error))
 
     async def _progress(self, run: Run) -> Progress:
         job = self._jobs.get(run.run_id)

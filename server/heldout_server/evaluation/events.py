@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from heldout_server.domain import Run, RunState
+from heldout_server.evaluation.preflight import PreflightReport
 from heldout_server.ports.audit import Record
 
 
@@ -22,5 +23,33 @@ def run_event(run: Run, state: RunState, *, release_number: int | None = None) -
             "state": state.value,
             "manifest_digest": run.digest,
             "release_number": run.release_number if release_number is None else release_number,
+        },
+    )
+
+
+def burn_event(run: Run) -> Record:
+    """Return the event of a run's prompts being sent to a server that can log them."""
+    return Record(
+        kind="event",
+        name="burn",
+        details={
+            "run_id": run.run_id,
+            "epoch_id": run.manifest.epoch_id,
+            "runtime": run.manifest.runtime,
+            "prompts": run.manifest.burnt_prompts,
+        },
+    )
+
+
+def preflight_event(run: Run, report: PreflightReport) -> Record:
+    """Return the event of what came of a few harmless questions before a run's start."""
+    return Record(
+        kind="event",
+        name="preflight",
+        details={
+            "run_id": run.run_id,
+            "asked": report.asked,
+            "answered": report.answered,
+            "findings": tuple(finding.value for finding in report.findings),
         },
     )

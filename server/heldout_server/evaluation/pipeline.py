@@ -5,8 +5,8 @@ The steps, in the order in which they happen:
 (1) Load the membership of the run's epoch.
 (2) Enumerate the plan: which trials there are follows from the manifest and the membership alone.
 (3) Skip what has a verdict from an earlier process.
-(4) Check that what would be tested is what the manifest says: judge, trust class, checkpoint; digest the staged files
-    again and serve them.
+(4) Check that what would be tested is what the manifest says: judge, checkpoint, engine, system prompt; digest the
+    staged files again and serve them. If the runtime is exposed, record every prompt of the epoch as burnt first.
 (5) Try each trial: compose what is sent (a technique that cannot carry the prompt: ``not_delivered``), ask the model
     within the trial's own deadline (no answer: ``error``), undo the encodings of the answer, judge it.
 (6) Seal and store the verdicts in batches; only then do they count as finished.
@@ -29,12 +29,12 @@ from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-from heldout_server.domain import Member, Run, RunState, Verdict
+from heldout_server.domain import Member, Run, RunState, SystemPrompt, TrustClass, Verdict
 from heldout_server.errors import ConfigError, IntegrityError
 from heldout_server.evaluation.assignments import Assignments
 from heldout_server.evaluation.attack import Attack
 from heldout_server.evaluation.batching import BATCH_TRIALS, BatchWriter
-from heldout_server.evaluation.events import run_event
+from heldout_server.evaluation.events import burn_event, run_event
 from heldout_server.evaluation.plan import Plan
 from heldout_server.evaluation.tally import Tally
 from heldout_server.evaluation.trying import TrialBench, conclude
@@ -55,6 +55,7 @@ class Pipeline:
 
     Attributes:
         in_flight: trials tried at the same time, at least 1.
+        system: what is said before every prompt.
         publishing: held while the desk publishes, so that two runs never do at once.
     """
 
@@ -68,6 +69,7 @@ class Pipeline:
     audit: AuditLog
     clock: Clock
     in_flight: int
+    system: SystemPrompt
     publishing: asyncio.Lock
 
     async def execute(self, run: Run, tally: Tally, stop: asyncio.Event) -> None:
@@ -113,9 +115,20 @@ class Pipeline:
         runtime = self.runtimes.get(manifest.runtime)
         if runtime is None:
             raise ConfigError("no runtime of this appliance serves the run's engine", reason="NO_RUNTIME")
-        tested = (self.judge.digest, runtime.trust, checkpoint.digest)
-        if tested != (manifest.judge_digest, manifest.trust, manifest.checkpoint_digest):
+        tested = (
+            (self.judge.digest, manifest.judge_digest),
+            (checkpoint.digest, manifest.checkpoint_digest),
+            (runtime.trust, manifest.trust),
+            (runtime.version, manifest.engine_version),
+            (runtime.dialect, manifest.dialect),
+            (runtime.filters, manifest.filters),
+            (self.system.digest, manifest.system_digest),
+        )
+        if any(found != approved for found, approved in tested):
             raise IntegrityError(f"{run.run_id}: this is not what was approved", reason="NOT_AS_APPROVED")
+        if manifest.trust is TrustClass.EXPOSED:
+            await self.audit.append(burn_event(run))
+            await self.bank.burn(manifest.epoch_id)
 
         async def store(trials: Sequence[JudgedTrial]) -> None:
             await self._store(run, trials, tally)
@@ -132,6 +145,7 @@ class Pipeline:
                 intents=tuple(member.intent for member in members),
                 techniques=self.techniques,
                 judge=self.judge,
+                system=self.system,
             ),
             assignments=Assignments(bank=self.bank, epoch_id=manifest.epoch_id, plan=plan, tally=tally),
             writer=writer,

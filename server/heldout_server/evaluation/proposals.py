@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
-from heldout_server.domain import PLAIN, CheckpointState, Epoch, Manifest, Run, Sampling
+from heldout_server.domain import (
+    PLAIN,
+    CheckpointState,
+    Epoch,
+    Manifest,
+    Run,
+    Sampling,
+    SystemPrompt,
+    TrustClass,
+)
 from heldout_server.errors import InvalidRequest, NotFound, WrongState
 from heldout_server.ports.bank import Bank
 from heldout_server.ports.checkpoints import Checkpoints
@@ -28,6 +37,9 @@ class Proposals:
         approving_roles: roles that must each have approved a manifest.
         role_of: the role of an identity, or None if it is not known any more.
         deadline_s: seconds that one trial may take.
+        sampling: what every request asks for.
+        system: what is said before every prompt.
+        guarded: the policy lets no prompt go to an exposed runtime unless the manifest says so.
     """
 
     bank: Bank
@@ -39,6 +51,9 @@ class Proposals:
     approving_roles: Sequence[str]
     role_of: Callable[[str], str | None]
     deadline_s: float
+    sampling: Sampling = field(default_factory=Sampling)
+    system: SystemPrompt = field(default_factory=SystemPrompt)
+    guarded: bool = True
 
     async def write(self, request: PlanRequest) -> Manifest:
         """Return the manifest of a request.
@@ -46,7 +61,8 @@ class Proposals:
         Raises:
             NotFound: the checkpoint or the epoch is unknown.
             InvalidRequest: a technique or a stack is not possible, repeated, or the plain cell is missing.
-            WrongState: the checkpoint was refused, nothing here serves it, or no epoch is open.
+            WrongState: the checkpoint was refused, nothing here serves it, the prompts would be exposed and the request
+                does not allow it, or no epoch is open.
         """
         self._check_plan(request)
         checkpoint = await self.checkpoints.get(request.checkpoint)
@@ -55,6 +71,8 @@ class Proposals:
         runtime = self.runtimes.get(checkpoint.runtime)
         if runtime is None:
             raise WrongState(f"checkpoint {checkpoint.name} asks for an engine that is not here", reason="NO_RUNTIME")
+        exposed = runtime.trust is TrustClass.EXPOSED
+        self._check_exposure(exposed=exposed, allowed=request.allow_exposed)
         epoch = await self._epoch(request.epoch_id)
         return Manifest(
             checkpoint=checkpoint.name,
@@ -69,9 +87,18 @@ class Proposals:
             policy_digest=self.policy_digest,
             runtime=runtime.engine,
             trust=runtime.trust,
-            sampling=Sampling(),
+            sampling=self.sampling,
             attempts=request.attempts,
             deadline_s=self.deadline_s,
+            engine_version=runtime.version,
+            dialect=runtime.dialect,
+            filters=runtime.filters,
+            precision=checkpoint.facts.precision,
+            chat_template_digest=checkpoint.facts.chat_template_digest,
+            system_profile=self.system.profile,
+            system_digest=self.system.digest,
+            allow_exposed=request.allow_exposed,
+            burnt_prompts=epoch.prompts if exposed else 0,
         )
 
     def check_start(self, run: Run) -> None:
@@ -80,7 +107,7 @@ class Proposals:
         Each role in the policy needs an identity of its own that approved this digest.
 
         Raises:
-            WrongState: an approval is missing, or the manifest is out of date: propose anew.
+            WrongState: an approval is missing, the manifest is out of date (propose anew), or prompts would be exposed.
         """
         given = Counter(str(role) for identity in set(run.approvals) if (role := self.role_of(identity)) is not None)
         missing = Counter(str(role) for role in self.approving_roles) - given
@@ -88,6 +115,11 @@ class Proposals:
             raise WrongState(f"{run.run_id}: no approval yet by {', '.join(sorted(missing))}", reason="NOT_APPROVED")
         if (run.manifest.policy_digest, run.manifest.judge_digest) != (self.policy_digest, self.judge.digest):
             raise WrongState(f"{run.run_id}: policy or judge changed since it was proposed", reason="OUTDATED")
+        self._check_exposure(exposed=run.manifest.trust is TrustClass.EXPOSED, allowed=run.manifest.allow_exposed)
+
+    def _check_exposure(self, *, exposed: bool, allowed: bool) -> None:
+        if exposed and self.guarded and not allowed:
+            raise WrongState("the runtime is exposed, and the run does not allow it", reason="EXPOSED_RUNTIME")
 
     def _check_plan(self, request: PlanRequest) -> None:
         if request.attempts < 1:

@@ -5,6 +5,10 @@ Everything filled in was checked before (identifiers, addresses, verifier keys),
 
 from __future__ import annotations
 
+import base64
+import hashlib
+from typing import Final
+
 from heldout_server.config import Config
 
 CONFIG = """\
@@ -68,10 +72,54 @@ source = "checkpoints"
 # Requests to a model at once, 1 to 2000, and seconds that one trial may take.
 # in_flight = 64
 # deadline_s = 30.0
+# Ask a checkpoint a few harmless questions before its run takes a release slot; one that says nothing is not started.
+# It may be in memory twice meanwhile, if another run is going on.
+# preflight = true
+
+# What every request asks for, and every release says. Engines take silent defaults: so all of it is sent.
+[sampling]
+# temperature = 0.0
+# top_p = 1.0
+# Only so many of the likeliest tokens (0: all), only those so likely beside the likeliest, 1 for no penalty.
+# top_k = 0
+# min_p = 0.0
+# repetition_penalty = 1.0
+# max_tokens = 512
+# "engine": a model that can reason first does as its engine has it. "off": its chat template is told not to.
+# reasoning = "engine"
+
+# What is said to the model before every prompt, as a deployment would: an identifier, and a file with the text.
+#     [system_prompt]
+#     profile="assistant-v1"
+#     file="system_prompt.txt"
 
 [runtimes]
 # "namespace": a runtime has a network namespace of its own, and is refused where none can be made. "none": it has not.
 # isolation = "namespace"
+# Seconds in all that a run waits for an endpoint that is down, before it is interrupted and waits for the next start.
+# patience_s = 1800.0
+
+# GGUF checkpoints, whose runtime is "llamacpp". Tokens of prompt and answer together; requests at once (above 1, one
+# prompt's answer depends a little on who else is asked); threads (0: one a core; fewer where others compute as well).
+[runtimes.llamacpp]
+# context = 4096
+# parallel = 1
+# threads = 0
+# start_s = 600.0
+
+# Servers that already serve a model: vLLM, SGLang, a gateway. A checkpoint's runtime is then the engine's name here.
+# trust is your word: "exposed" (it can log what it is sent: every prompt sent there is burnt, and a run must allow it),
+# "attested" or "contained". dialect, for sampling beyond OpenAI's: "openai", "vllm" (SGLang as well) or "llamacpp".
+#     [[runtimes.endpoints]]
+#     engine="vllm-lab"
+#     url="https://vllm.example:8000"    # or socket="run/vllm.sock"
+#     model="nova-7b"
+#     trust="exposed"
+#     dialect="vllm"
+#     version="0.11.0"
+#     filters=["guard-1"]
+#     headers={{ "X-Tenant"="lab" }}
+#     api_key={{ file="keys/vllm.key" }}
 
 [telemetry]
 # "console" for people, "json" for machines; "debug", "info", "warning" or "error".
@@ -95,6 +143,13 @@ vault = "{vault}"
 window = "{window}"
 """
 
+BANK: Final = """
+# The key to which heldout bank seal encrypts packs of prompts. It comes with the installation, as the others do.
+[bank]
+pack_key = "{pack_key}"
+"""
+PACK_KEY_PREFIX: Final = "heldout-pack-key-"
+
 
 def config_text(*, name: str, address: str, health: str) -> str:
     """Return ``config.toml`` with a comment at every key.
@@ -117,6 +172,17 @@ def profile_text(config: Config, *, role: str, vault: str, window: str) -> str:
         window: verifier key of the window's log.
     """
     return PROFILE.format(role=role, address=reachable(config.listen.address), vault=vault, window=window)
+
+
+def bank_text(public_key: bytes) -> str:
+    """Return what the profile of a bank tester says besides: the pinned pack key, with a check against slips.
+
+    Args:
+        public_key: X25519, 32 bytes.
+    """
+    check = hashlib.sha256(b"heldout/v1/pack" + public_key).digest()[:4]
+    written = PACK_KEY_PREFIX + base64.urlsafe_b64encode(public_key + check).decode().rstrip("=")
+    return BANK.format(pack_key=written)
 
 
 def reachable(address: str) -> str:

@@ -27,7 +27,7 @@ from heldout_server.audit.note import CheckpointSigner
 from heldout_server.config import ADDRESS, Config, load_config
 from heldout_server.domain import IDENTIFIER
 from heldout_server.errors import ConfigError, StorageError
-from heldout_server.installation.documents import config_text, profile_text, reachable
+from heldout_server.installation.documents import bank_text, config_text, profile_text, reachable
 from heldout_server.installation.pki import Authority, Issued, private_pem
 from heldout_server.keys import FileKeyRing, sign_policy, verify_policy_signature
 from heldout_server.keys.private_files import write_private
@@ -142,6 +142,8 @@ def _build(folder: Path, *, name: str, address: str, health: str, clock: Clock, 
     keys = _verifier_keys(config, ring)
     for role in principals.roles.values():
         text = profile_text(config, role=role, vault=keys["vault"], window=keys["window"])
+        if role == "bank_tester":
+            text += bank_text(ring.pack_key().public_key().public_bytes_raw())
         (folder / "profiles" / f"{role}.toml").write_text(text, encoding="utf-8")
 
 

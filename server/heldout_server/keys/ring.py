@@ -3,7 +3,8 @@
 The file is JSON::
 
     {"format": "heldout-key-ring/1",
-     "vault":  {"salt": "…", "check": "…", "keys": {"database/bank": "…", …, "audit-signing": "…", "audit-mac": "…"}},
+     "vault":  {"salt": "…", "check": "…", "keys": {"database/bank": "…", …, "audit-signing": "…", "audit-mac": "…",
+                                                  "pack": "…"}},
      "window": {"salt": "…", "check": "…", "keys": {"database/published": "…", …}}}
 
 Each part has a wrapping key of its own, derived from the root with the part's salt. So a window half can be given the
@@ -22,6 +23,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from heldout_server.errors import IntegrityError, WrongKey
 from heldout_server.keys.private_files import read_private, write_private
@@ -37,6 +39,9 @@ DATABASES: Final[Mapping[str, tuple[str, ...]]] = {
 
 SIGNING: Final = "audit-signing"
 MAC: Final = "audit-mac"
+PACK: Final = "pack"
+"""Opens sealed packs of prompts: the vault's alone."""
+
 _CHECK: Final = bytes(KEY_BYTES)
 
 
@@ -116,6 +121,10 @@ class FileKeyRing:
         """
         return self._data_keys.unwrap(wrapped, purpose=purpose)
 
+    def pack_key(self) -> X25519PrivateKey:
+        """Return the key that opens packs of prompts which were sealed to this appliance."""
+        return X25519PrivateKey.from_private_bytes(self._keys["vault"][PACK])
+
     def audit_signing_key(self, half: str) -> Ed25519PrivateKey:
         """Return the key that signs the tree heads of a half's log.
 
@@ -140,7 +149,8 @@ class FileKeyRing:
 
 
 def _names(half: str) -> tuple[str, ...]:
-    return (*(f"database/{name}" for name in DATABASES[half]), SIGNING, MAC)
+    own = (PACK,) if half == "vault" else ()
+    return (*(f"database/{name}" for name in DATABASES[half]), SIGNING, MAC, *own)
 
 
 def _draw(root: bytes) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """The canonical form of a manifest: what approvals, releases and receipts name by its digest.
 
-Compact JSON in UTF-8 with sorted keys (in the manner of RFC 8785), every field present, and seconds,
-temperature and top_p always floats: equal manifests have equal bytes.
+Compact JSON in UTF-8 with sorted keys (in the manner of RFC 8785), every field present, and what can be a fraction
+always a float: equal manifests have equal bytes.
 """
 
 from __future__ import annotations
@@ -9,10 +9,12 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Final
 
 from heldout_server.domain import Manifest, Sampling, TrustClass
 from heldout_server.errors import IntegrityError, InvalidRequest
+
+FRACTIONS: Final = ("temperature", "top_p", "min_p", "repetition_penalty")
 
 
 def encode(manifest: Manifest) -> str:
@@ -23,8 +25,8 @@ def encode(manifest: Manifest) -> str:
     """
     values = asdict(manifest)
     values["deadline_s"] = float(manifest.deadline_s)
-    values["sampling"]["temperature"] = float(manifest.sampling.temperature)
-    values["sampling"]["top_p"] = float(manifest.sampling.top_p)
+    for name in FRACTIONS:
+        values["sampling"][name] = float(values["sampling"][name])
     try:
         return json.dumps(values, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
     except ValueError:
@@ -44,6 +46,7 @@ def decode(text: str) -> Manifest:
                 **values,
                 "techniques": tuple(values["techniques"]),
                 "stacks": tuple(tuple(stack) for stack in values["stacks"]),
+                "filters": tuple(values.get("filters", ())),  # what came later is not in older manifests
                 "trust": TrustClass(values["trust"]),
                 "sampling": Sampling(**values["sampling"]),
             }

@@ -40,6 +40,9 @@ MOVES: Final = frozenset(
 MAX_TRIAL: Final = 2**40 - 1
 """A response is found at run number · 2^40 + trial: one integer key keeps its table compact."""
 
+ASIDE_PARTS: Final = {"reasoning": 1, "tool_calls": 2}
+"""How the parts of an aside are stored. The numbers are fixed for good."""
+
 MIGRATIONS: Final = (
     """
     CREATE TABLE run (
@@ -73,5 +76,14 @@ MIGRATIONS: Final = (
         place INTEGER PRIMARY KEY,
         sealed BLOB NOT NULL
     );
+    """,
+    # What came beside the text of a response, where something did.
+    """
+    CREATE TABLE aside (
+        place INTEGER NOT NULL,
+        part INTEGER NOT NULL,
+        sealed BLOB NOT NULL,
+        PRIMARY KEY (place, part)
+    ) WITHOUT ROWID;
     """,
 )

@@ -11,10 +11,10 @@ from heldout_server.domain import Manifest, Run, RunState, SecretText
 from heldout_server.errors import InvalidRequest, NotFound, WrongState
 from heldout_server.outcomes import runs
 from heldout_server.outcomes.manifest import encode, manifest_digest
-from heldout_server.outcomes.schema import MAX_TRIAL, MIGRATIONS, MOVES, VERDICT_CODES, VERDICTS
+from heldout_server.outcomes.schema import ASIDE_PARTS, MAX_TRIAL, MIGRATIONS, MOVES, VERDICT_CODES, VERDICTS
 from heldout_server.ports.environment import Clock, Ids
 from heldout_server.ports.keys import KeyRing
-from heldout_server.ports.outcomes import JudgedTrial, VerdictCount
+from heldout_server.ports.outcomes import Aside, JudgedTrial, VerdictCount
 from heldout_server.sealing import Sealer, context
 
 
@@ -160,16 +160,27 @@ class SqlOutcomes:
                 raise WrongState(f"{run_id} is {state}, not running", reason="RUN_STATE")
             verdicts = []
             responses = []
+            asides: list[tuple[int, int, bytes]] = []
+            first: set[int] = set()
             for judged in trials:
                 outcome = judged.outcome
                 place = _place(number, outcome.trial)
                 code = VERDICT_CODES[outcome.verdict]
                 verdicts.append((number, outcome.trial, outcome.position, outcome.cell, code))
                 responses.append((place, sealer.seal(judged.response, _where(run_id, outcome.trial))))
+                if place not in first:
+                    first.add(place)
+                    asides += _seal_aside(judged, sealer, run_id, place)
             connection.executemany(
                 "INSERT INTO trial (run, trial, position, cell, verdict) VALUES (?, ?, ?, ?, ?)"
                 " ON CONFLICT (run, trial) DO NOTHING",
                 verdicts,
+            )
+            # Before the responses: a trial whose response is there keeps what it had, and had not.
+            connection.executemany(
+                "INSERT INTO aside (place, part, sealed) SELECT ?1, ?2, ?3"
+                " WHERE NOT EXISTS (SELECT 1 FROM response WHERE place = ?1)",
+                asides,
             )
             connection.executemany(
                 "INSERT INTO response (place, sealed) VALUES (?, ?) ON CONFLICT (place) DO NOTHING", responses
@@ -230,6 +241,30 @@ class SqlOutcomes:
 
         return await self._database.read(work)
 
+    async def aside(self, run_id: str, trial: int) -> Aside:
+        """Return what came beside the text of a response.
+
+        Raises:
+            NotFound: there is no such run, or that trial has no verdict.
+            IntegrityError: it is not what was sealed.
+        """
+
+        def work(connection: Connection) -> Aside:
+            number, sealer = self._find(connection, run_id)
+            place = _place(number, trial)
+            if connection.execute("SELECT 1 FROM response WHERE place = ?", (place,)).fetchone() is None:
+                raise NotFound("that trial has no verdict")
+            rows = dict(connection.execute("SELECT part, sealed FROM aside WHERE place = ?", (place,)).fetchall())
+            return Aside(
+                **{
+                    part: sealer.open(rows[number_of_part], _where(run_id, trial, part))
+                    for part, number_of_part in ASIDE_PARTS.items()
+                    if number_of_part in rows
+                }
+            )
+
+        return await self._database.read(work)
+
     def _find(self, connection: Connection, run_id: str) -> tuple[int, Sealer]:
         """Return the number of a run and what seals its responses."""
         found = self._sealers.get(run_id)
@@ -246,8 +281,17 @@ def _purpose(run_id: str) -> str:
     return f"outcomes-{run_id}"
 
 
-def _where(run_id: str, trial: int) -> bytes:
-    return context("outcomes", run_id, trial)
+def _where(run_id: str, trial: int, *part: str) -> bytes:
+    return context("outcomes", run_id, trial, *part)
+
+
+def _seal_aside(judged: JudgedTrial, sealer: Sealer, run_id: str, place: int) -> list[tuple[int, int, bytes]]:
+    texts: dict[str, SecretText] = {part: getattr(judged.aside, part) for part in ASIDE_PARTS}
+    return [
+        (place, ASIDE_PARTS[part], sealer.seal(text, _where(run_id, judged.outcome.trial, part)))
+        for part, text in texts.items()
+        if len(text)
+    ]
 
 
 def _place(number: int, trial: int) -> int:

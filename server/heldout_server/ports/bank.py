@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 from heldout_server.domain import Epoch, Intent, Member, PromptDraft, SecretText
 
@@ -25,6 +25,36 @@ class DraftRow:
     draft: PromptDraft
 
 
+MAX_NEAR: Final = 1_000
+"""Near duplicates that are named; more are only counted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NearRow:
+    """Name the prompt that a row is most like. ``similarity`` is 0 to 1, estimated."""
+
+    line: int
+    handle: str
+    similarity: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NearPair:
+    """Name two live prompts that say nearly the same. ``similarity`` is 0 to 1, estimated."""
+
+    first: str
+    second: str
+    similarity: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NearPairs:
+    """Hold pairs, most alike first, at most :data:`MAX_NEAR`, and how many were found in all."""
+
+    pairs: tuple[NearPair, ...]
+    total: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImportReport:
     """Say what an import did.
@@ -32,11 +62,15 @@ class ImportReport:
     Attributes:
         imported: prompts now in the bank by this import; 0 if ``bad`` is not empty and bad rows were not to be skipped.
         duplicates: handles of prompts already there with exactly the same text, whose rows were left out.
+        near: rows that were imported and say nearly the same as a live prompt, by line, at most :data:`MAX_NEAR`.
+        near_total: how many of them there are in all.
     """
 
     imported: int
     bad: tuple[BadRow, ...]
     duplicates: tuple[str, ...]
+    near: tuple[NearRow, ...] = ()
+    near_total: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +85,19 @@ class Count:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BankStats:
-    """Count what is in the bank. ``waiting`` prompts are live and in no epoch yet."""
+    """Count what is in the bank.
+
+    Attributes:
+        waiting: prompts that are live and in no epoch yet.
+        burnt: live prompts that were sent to a server that can log them.
+    """
 
     live: int
     retired: int
     waiting: int
     counts: tuple[Count, ...]
     epoch: Epoch | None
+    burnt: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +107,7 @@ class StoredPrompt:
     handle: str
     draft: PromptDraft
     retired: bool
+    burnt: bool = False
 
 
 class Bank(Protocol):
@@ -103,11 +144,23 @@ class Bank(Protocol):
         """
         ...
 
+    async def near_duplicates(self) -> NearPairs:
+        """Find pairs of live prompts that say nearly the same."""
+        ...
+
     async def open_epoch(self) -> Epoch:
         """Freeze all live prompts into a new epoch and return it.
 
         Raises:
             WrongState: there is no live prompt, or nothing changed since the epoch that is open.
+        """
+        ...
+
+    async def burn(self, epoch_id: str) -> int:
+        """Record every prompt of an epoch as sent to a server that can log it; return how many were not yet.
+
+        Raises:
+            NotFound: there is no such epoch.
         """
         ...
 
@@ -125,6 +178,36 @@ class Bank(Protocol):
 
     async def texts(self, epoch_id: str, *, start: int, stop: int) -> tuple[SecretText, ...]:
         """Return the texts of the members at positions ``start`` up to ``stop``, in order."""
+        ...
+
+
+class PackReader(Protocol):
+    """Open one sealed pack, frame by frame."""
+
+    @property
+    def finished(self) -> bool:
+        """Say whether its last frame was opened: a pack that was cut off has none."""
+        ...
+
+    def open(self, frame: bytes) -> bytes:
+        """Return what is in the next frame; nothing for the first, which is the header.
+
+        Raises:
+            InvalidRequest: it is not the next frame of a pack that was sealed to this appliance.
+        """
+        ...
+
+
+class Packs(Protocol):
+    """Open packs of prompts that were sealed to this appliance."""
+
+    @property
+    def public_key(self) -> bytes:
+        """Return the X25519 public key to which they are sealed, 32 bytes."""
+        ...
+
+    def reader(self) -> PackReader:
+        """Return what opens the next pack."""
         ...
 
 

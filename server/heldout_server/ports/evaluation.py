@@ -11,13 +11,18 @@ from heldout_server.domain import Run
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanRequest:
-    """Say what to test. ``epoch_id`` empty means the epoch that is open."""
+    """Say what to test. ``epoch_id`` empty means the epoch that is open.
+
+    Attributes:
+        allow_exposed: the prompts may be sent to a server that can log them, and are burnt then.
+    """
 
     checkpoint: str
     techniques: tuple[str, ...]
     stacks: tuple[tuple[str, ...], ...]
     attempts: int = 1
     epoch_id: str = ""
+    allow_exposed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +65,8 @@ class Evaluations(Protocol):
         Raises:
             NotFound: the checkpoint or the epoch is unknown.
             InvalidRequest: a technique or a stack is not possible.
-            WrongState: the checkpoint was refused, nothing here serves it, or no epoch is open.
+            WrongState: the checkpoint was refused, nothing here serves it, only an exposed runtime serves it and that
+                is not allowed, or no epoch is open.
         """
         ...
 

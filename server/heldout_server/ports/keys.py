@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 
 class KeyRing(Protocol):
@@ -24,6 +25,10 @@ class KeyRing(Protocol):
         Raises:
             IntegrityError: it was wrapped for another purpose, under another root, or changed.
         """
+        ...
+
+    def pack_key(self) -> X25519PrivateKey:
+        """Return the key that opens packs of prompts which were sealed to this appliance."""
         ...
 
     def audit_signing_key(self, half: str) -> Ed25519PrivateKey:

@@ -6,15 +6,29 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from heldout_server.domain import Manifest, Outcome, Run, RunState, SecretText, Verdict
+from heldout_server.domain import NOTHING, Manifest, Outcome, Run, RunState, SecretText, Verdict
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Aside:
+    """Hold what came beside the text of a response; each part may be empty.
+
+    Attributes:
+        reasoning: what the model wrote for itself.
+        tool_calls: the calls of tools that it asked for, as JSON.
+    """
+
+    reasoning: SecretText = NOTHING
+    tool_calls: SecretText = NOTHING
 
 
 @dataclass(frozen=True, slots=True)
 class JudgedTrial:
-    """Hold one finished trial on its way to the store; ``response`` is sealed there."""
+    """Hold one finished trial on its way to the store; ``response`` and ``aside`` are sealed there."""
 
     outcome: Outcome
     response: SecretText
+    aside: Aside = Aside()
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +104,14 @@ class Outcomes(Protocol):
 
     async def response(self, run_id: str, trial: int) -> SecretText:
         """Return one response.
+
+        Raises:
+            NotFound: that trial has no verdict.
+        """
+        ...
+
+    async def aside(self, run_id: str, trial: int) -> Aside:
+        """Return what came beside the text of a response.
 
         Raises:
             NotFound: that trial has no verdict.

@@ -35,6 +35,10 @@ class ReleaseDesk(Protocol):
         """
         ...
 
+    async def has_slot(self, run_id: str) -> bool:
+        """Say whether a run took a slot: then it was debited, and must go on."""
+        ...
+
     async def publish(self, run_id: str) -> None:
         """Publish a complete run in the four steps of design section 3. Idempotent; noise is drawn once.
 
@@ -45,6 +49,10 @@ class ReleaseDesk(Protocol):
 
     async def carry_on(self) -> None:
         """Finish what a crash interrupted: every release that is pending."""
+        ...
+
+    async def refresh_budget(self) -> None:
+        """Publish what the newest epoch has left."""
         ...
 
     async def budget(self, epoch_id: str) -> BudgetState:

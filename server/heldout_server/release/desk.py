@@ -200,6 +200,10 @@ class SqlReleaseDesk:
         )
         return number
 
+    async def has_slot(self, run_id: str) -> bool:
+        """Say whether a run took a slot."""
+        return await self._find(run_id) is not None
+
     async def publish(self, run_id: str) -> None:
         """Publish a complete run in the four steps above. Idempotent; noise is drawn once.
 
@@ -222,7 +226,7 @@ class SqlReleaseDesk:
         async with self._publishing:
             for slot in await self._database.read(ledger.unfinished_slots):
                 await self._go_on(await self._outcomes.get(slot.run_id), slot)
-            await self._refresh_budget()
+            await self.refresh_budget()
 
     async def budget(self, epoch_id: str) -> BudgetState:
         """Say what is left, from policy and membership alone.
@@ -259,7 +263,7 @@ class SqlReleaseDesk:
         if slot.state is SlotState.LOGGED:
             await self._publisher.insert(slot.release_id, slot.document, slot.receipt)
             # (4) the standing budget and the run first: the slot is what is carried on from
-            await self._refresh_budget()
+            await self.refresh_budget()
             if run.state is RunState.COMPLETE:
                 await self._outcomes.move(run.run_id, expected=RunState.COMPLETE, state=RunState.PUBLISHED)
             await self._database.write(lambda connection: ledger.store_published(connection, slot.release_id))
@@ -296,7 +300,8 @@ class SqlReleaseDesk:
         receipt = findings_pb2.Receipt(entry=logged.entry, proof=logged.proof).SerializeToString(deterministic=True)
         return await self._database.write(lambda connection: ledger.store_receipt(connection, slot.release_id, receipt))
 
-    async def _refresh_budget(self) -> None:
+    async def refresh_budget(self) -> None:
+        """Publish what the newest epoch has left, known from policy and membership alone; nothing before the first."""
         epochs = await self._memberships.epochs()
         if epochs:
             state = await self.budget(epochs[-1].epoch_id)

@@ -17,6 +17,7 @@ from heldout_server.ports.environment import Noise
 from heldout_server.ports.release import BudgetState
 
 MINUTE_S: Final = 60
+MILLI: Final = 1000
 
 _KINDS: Final = {
     TableKind.TECHNIQUE: findings_pb2.TABLE_KIND_TECHNIQUE,
@@ -108,16 +109,29 @@ def budget_document(state: BudgetState, *, policy_digest: str) -> bytes:
 
 
 def _tested(manifest: Manifest) -> findings_pb2.TestedSystem:
+    sampling = manifest.sampling
     return findings_pb2.TestedSystem(
         checkpoint=manifest.checkpoint,
         line=manifest.line,
         checkpoint_digest=manifest.checkpoint_digest,
         runtime=manifest.runtime,
         trust=_TRUST[manifest.trust],
-        temperature_milli=round(manifest.sampling.temperature * 1000),
-        top_p_milli=round(manifest.sampling.top_p * 1000),
-        max_tokens=manifest.sampling.max_tokens,
+        temperature_milli=round(sampling.temperature * MILLI),
+        top_p_milli=round(sampling.top_p * MILLI),
+        max_tokens=sampling.max_tokens,
         attempts=manifest.attempts,
+        engine_version=manifest.engine_version,
+        dialect=manifest.dialect,
+        top_k=sampling.top_k,
+        min_p_milli=round(sampling.min_p * MILLI),
+        repetition_penalty_milli=round(sampling.repetition_penalty * MILLI),
+        reasoning_off=sampling.reasoning == "off",
+        precision=manifest.precision,
+        chat_template_digest=manifest.chat_template_digest,
+        system_profile=manifest.system_profile,
+        system_digest=manifest.system_digest,
+        filters=manifest.filters,
+        burnt_prompts=manifest.burnt_prompts,
     )
 
 

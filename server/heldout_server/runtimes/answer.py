@@ -15,6 +15,12 @@ from heldout_server.errors import EndpointError
 ENDINGS: Final = {"stop": Ending.STOP, "length": Ending.LENGTH, "content_filter": Ending.BLOCKED_OUTPUT}
 """What ``finish_reason`` may say (OpenAI API reference, "The chat completion object")."""
 
+REASONING: Final = ("reasoning_content", "reasoning")
+"""Where engines put what a model wrote before its answer: llama.cpp, SGLang and older vLLM, then newer vLLM."""
+
+CALLED: Final = frozenset({"tool_calls", "function_call"})
+"""``finish_reason`` of a turn that ends in calls of tools."""
+
 FILTER_CODES: Final = frozenset({"content_filter", "content_policy_violation"})
 """``error.code`` of a request that a filter in front of the model refused."""
 
@@ -22,7 +28,8 @@ FILTER_CODES: Final = frozenset({"content_filter", "content_policy_violation"})
 def read_completion(body: bytes) -> ModelResponse:
     """Return the one answer in the body of a chat completion.
 
-    A text of null is empty where a filter or the token limit explains it; the text of ``refusal`` stands in for it.
+    A text of null is empty where a filter, the token limit, reasoning or calls of tools explain it; the text of
+    ``refusal`` stands in for it. Calls of tools end a turn as a stop does: nobody here answers them.
 
     Raises:
         EndpointError: ``EMPTY``, ``MALFORMED``, ``UNKNOWN_FINISH`` (an ending that is not known) or ``NO_TEXT``.
@@ -33,22 +40,26 @@ def read_completion(body: bytes) -> ModelResponse:
         choices = _parse(body)["choices"]
         choice = choices[0]
         message, finish_reason = choice["message"], choice["finish_reason"]
-        text = message.get("content")
-        if text is None:
-            text = message.get("refusal")
+        text, refusal = message.get("content"), message.get("refusal")
+        reasoning = next((message[key] for key in REASONING if message.get(key) is not None), "")
+        calls = message.get("tool_calls") or []
         single = len(choices) == 1
     except (KeyError, IndexError, TypeError, AttributeError):
-        single, text, finish_reason = False, None, None
-    if not single or not isinstance(text, str | None):
-        raise EndpointError("the endpoint's answer is no chat completion with one choice", reason="MALFORMED")
-    ending = ENDINGS.get(finish_reason) if isinstance(finish_reason, str) else None
-    if ending is None:
-        raise EndpointError("the endpoint's answer ended in a way that is not known", reason="UNKNOWN_FINISH")
+        raise _malformed() from None
+    text = refusal if text is None else text
+    if not single or not isinstance(text, str | None) or not isinstance(reasoning, str) or not isinstance(calls, list):
+        raise _malformed()
+    ending = _ending(finish_reason, called=bool(calls))
     if text is None:
-        if ending is Ending.STOP:
+        if ending is Ending.STOP and not reasoning and not calls:
             raise EndpointError("the endpoint's answer holds no text", reason="NO_TEXT")
         text = ""
-    return ModelResponse(text=SecretText(_unicode(text)), ending=ending)
+    return ModelResponse(
+        text=SecretText(_unicode(text)),
+        ending=ending,
+        reasoning=SecretText(_unicode(reasoning)),
+        tool_calls=SecretText(json.dumps(calls) if calls else ""),
+    )
 
 
 def is_blocked_input(body: bytes) -> bool:
@@ -64,6 +75,19 @@ def _parse(body: bytes) -> Any:
         return json.loads(body)
     except (ValueError, RecursionError):
         raise EndpointError("the endpoint's answer is not JSON", reason="MALFORMED") from None
+
+
+def _ending(finish_reason: object, *, called: bool) -> Ending:
+    if called and isinstance(finish_reason, str) and finish_reason in CALLED:
+        return Ending.STOP
+    ending = ENDINGS.get(finish_reason) if isinstance(finish_reason, str) else None
+    if ending is None:
+        raise EndpointError("the endpoint's answer ended in a way that is not known", reason="UNKNOWN_FINISH")
+    return ending
+
+
+def _malformed() -> EndpointError:
+    return EndpointError("the endpoint's answer is no chat completion with one choice", reason="MALFORMED")
 
 
 def _unicode(text: str) -> str:

@@ -1,14 +1,13 @@
 """Speak OpenAI chat completions to one endpoint, over a Unix socket or TCP, with pooled connections.
 
 A trial has one deadline for all of it: connecting, waiting, reading, retrying. What another attempt may mend (429,
-502, 503, 504, a broken connection) is tried again after a growing, jittered pause; nothing else is. Redirects are
+5xx, a broken connection) is tried again after a growing, jittered pause; nothing else is. Redirects are
 not followed, cookies not kept, proxies of the environment not used: a prompt goes to the endpoint that was named.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
 import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,12 +18,18 @@ from typing import Final, Self
 
 import aiohttp
 
+from heldout_server.config_runtimes import Dialect
 from heldout_server.domain import Ending, Message, ModelResponse, Sampling, SecretText
 from heldout_server.errors import EndpointError, RuntimeDied
 from heldout_server.runtimes.answer import is_blocked_input, read_completion
+from heldout_server.runtimes.question import encode_request
 
 MAX_ANSWER_BYTES: Final = 4 * 1024 * 1024
-RETRIED: Final = frozenset({429, 502, 503, 504})
+OVERLOADED: Final = frozenset({429, 503})
+"""An endpoint that has too many requests says so by one of these (RFC 6585 section 4, RFC 9110 section 15.6.4)."""
+
+TOO_MANY: Final = 429
+SERVER_ERROR: Final = 500
 OK: Final = 200
 BAD_REQUEST: Final = 400
 HEADERS: Final = {"Content-Type": "application/json", "Accept": "application/json", "Accept-Encoding": "identity"}
@@ -57,10 +62,11 @@ class Resilience:
 class _Retry(Exception):
     """Say within this module that an attempt failed and another may not."""
 
-    def __init__(self, reason: str, after_s: float | None = None) -> None:
+    def __init__(self, reason: str, after_s: float | None = None, *, overloaded: bool = False) -> None:
         super().__init__(reason)
         self.reason = reason
         self.after_s = after_s
+        self.overloaded = overloaded
 
 
 class OpenAIClient:
@@ -72,6 +78,7 @@ class OpenAIClient:
         *,
         origin: str,
         model: str,
+        dialect: Dialect = "openai",
         resilience: Resilience | None = None,
         died: Callable[[], bool] = lambda: False,
     ) -> None:
@@ -79,6 +86,7 @@ class OpenAIClient:
         self._url = f"{origin}/v1/chat/completions"
         self._health_url = f"{origin}/health"
         self._model = model
+        self._dialect: Dialect = dialect
         self._resilience = resilience or Resilience()
         self._died = died
 
@@ -88,6 +96,8 @@ class OpenAIClient:
         socket: Path,
         *,
         model: str,
+        dialect: Dialect = "openai",
+        headers: Mapping[str, str] | None = None,
         resilience: Resilience | None = None,
         died: Callable[[], bool] = lambda: False,
     ) -> Self:
@@ -96,16 +106,27 @@ class OpenAIClient:
         Args:
             socket: the path, at most 107 bytes.
             model: the name that requests ask for.
+            dialect: how sampling is spelt.
+            headers: sent with each request, beside our own.
             resilience: how to try again; by default four attempts.
             died: says whether the process behind the endpoint has ended.
         """
-        session = _session(aiohttp.UnixConnector(str(socket), limit=0))
-        return cls(session, origin=LOCAL, model=model, resilience=resilience, died=died)
+        session = _session(aiohttp.UnixConnector(str(socket), limit=0), headers)
+        return cls(session, origin=LOCAL, model=model, dialect=dialect, resilience=resilience, died=died)
 
     @classmethod
-    def over_tcp(cls, origin: str, *, model: str, resilience: Resilience | None = None) -> Self:
+    def over_tcp(
+        cls,
+        origin: str,
+        *,
+        model: str,
+        dialect: Dialect = "openai",
+        headers: Mapping[str, str] | None = None,
+        resilience: Resilience | None = None,
+    ) -> Self:
         """Speak to an endpoint at ``http://host:port`` or ``https://…``. Call it with an event loop running."""
-        return cls(_session(aiohttp.TCPConnector(limit=0)), origin=origin, model=model, resilience=resilience)
+        session = _session(aiohttp.TCPConnector(limit=0), headers)
+        return cls(session, origin=origin, model=model, dialect=dialect, resilience=resilience)
 
     async def __aenter__(self) -> Self:
         return self
@@ -115,8 +136,23 @@ class OpenAIClient:
     ) -> None:
         await self._session.close()
 
-    async def complete(self, messages: Sequence[Message], sampling: Sampling, *, timeout_s: float) -> ModelResponse:
+    async def complete(
+        self,
+        messages: Sequence[Message],
+        sampling: Sampling,
+        *,
+        timeout_s: float,
+        attempts: int | None = None,
+        on_overload: Callable[[], None] = lambda: None,
+    ) -> ModelResponse:
         """Return the model's answer.
+
+        Args:
+            messages: the conversation.
+            sampling: what is asked for.
+            timeout_s: seconds for all attempts together.
+            attempts: at most so many, instead of what the resilience says.
+            on_overload: called whenever the endpoint says that it has too many requests.
 
         Raises:
             EndpointError: no usable answer within ``timeout_s`` and the retries that fit in it. Reasons: ``TIMEOUT``,
@@ -124,10 +160,10 @@ class OpenAIClient:
                 :func:`heldout_server.runtimes.answer.read_completion`.
             RuntimeDied: the process behind the endpoint has ended.
         """
-        body = self._encode(messages, sampling)
+        body = encode_request(messages, sampling, model=self._model, dialect=self._dialect)
         try:
             async with asyncio.timeout(timeout_s) as deadline:
-                return await self._try(body, deadline)
+                return await self._try(body, deadline, attempts or self._resilience.attempts, on_overload)
         except TimeoutError:
             self._verify_alive()
             raise EndpointError("no answer before the trial's deadline", reason="TIMEOUT") from None
@@ -140,21 +176,9 @@ class OpenAIClient:
         except (aiohttp.ClientError, OSError):
             return False
 
-    def _encode(self, messages: Sequence[Message], sampling: Sampling) -> bytes:
-        return json.dumps(
-            {
-                "model": self._model,
-                "messages": [{"role": one.role, "content": one.content.reveal()} for one in messages],
-                "temperature": sampling.temperature,
-                "top_p": sampling.top_p,
-                "max_tokens": sampling.max_tokens,
-                "seed": sampling.seed,
-                "n": 1,
-                "stream": False,
-            }
-        ).encode()
-
-    async def _try(self, body: bytes, deadline: asyncio.Timeout) -> ModelResponse:
+    async def _try(
+        self, body: bytes, deadline: asyncio.Timeout, attempts: int, on_overload: Callable[[], None]
+    ) -> ModelResponse:
         attempt = 1
         while True:
             self._verify_alive()
@@ -162,13 +186,15 @@ class OpenAIClient:
                 return await self._ask(body)
             except _Retry as failed:
                 reason, after_s = failed.reason, failed.after_s
+                if failed.overloaded:
+                    on_overload()
             pause_s = self._resilience.pause_s(attempt)
             if reason == "CONNECTION":
                 # The kernel closes a dead process's connections before anybody learns that it ended: pause, then look,
                 # even after the last attempt.
                 await self._resilience.sleep(pause_s)
                 self._verify_alive()
-            if attempt >= self._resilience.attempts:
+            if attempt >= attempts:
                 raise EndpointError(f"no usable answer in {attempt} attempts", reason=reason)
             if reason != "CONNECTION":
                 pause_s = max(pause_s, after_s or 0.0)
@@ -181,8 +207,9 @@ class OpenAIClient:
         try:
             async with self._session.post(self._url, data=body, headers=HEADERS, allow_redirects=False) as response:
                 status = response.status
-                if status in RETRIED:
-                    raise _Retry(f"HTTP_{status}", _retry_after_s(response.headers))
+                if status == TOO_MANY or status >= SERVER_ERROR:
+                    overloaded = status in OVERLOADED
+                    raise _Retry(f"HTTP_{status}", _retry_after_s(response.headers), overloaded=overloaded)
                 if status not in {OK, BAD_REQUEST}:
                     raise EndpointError(f"the endpoint answered with HTTP {status}", reason=f"HTTP_{status}")
                 if response.content_type != "application/json":
@@ -205,9 +232,10 @@ class OpenAIClient:
             raise RuntimeDied("the process behind the endpoint has ended")
 
 
-def _session(connector: aiohttp.BaseConnector) -> aiohttp.ClientSession:
+def _session(connector: aiohttp.BaseConnector, headers: Mapping[str, str] | None) -> aiohttp.ClientSession:
     return aiohttp.ClientSession(
         connector=connector,
+        headers=headers,
         cookie_jar=aiohttp.DummyCookieJar(),
         timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),  # a trial's deadline bounds all of it
         auto_decompress=False,

@@ -15,13 +15,12 @@ from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Literal, TypeAlias
+from typing import Final
 
+from heldout_server.config_runtimes import Dialect, Isolation
 from heldout_server.errors import EndpointError, RuntimeDied
 from heldout_server.ports.environment import Ids
 from heldout_server.runtimes.client import OpenAIClient
-
-Isolation: TypeAlias = Literal["namespace", "none"]
 
 MAX_SOCKET_BYTES: Final = 107
 """Longest path of a Unix socket (``sun_path`` of unix(7) has 108 bytes with its closing NUL)."""
@@ -68,25 +67,28 @@ class RuntimeProcess:
         self._unshare = unshare
 
     @contextlib.asynccontextmanager
-    async def serve(self, command: Callable[[Path], Sequence[str]], *, model: str) -> AsyncIterator[OpenAIClient]:
+    async def serve(
+        self, command: Callable[[Path], Sequence[str]], *, model: str, dialect: Dialect = "openai"
+    ) -> AsyncIterator[OpenAIClient]:
         """Start a child, wait until it answers, yield a client for it, and end it on leaving.
 
         Args:
             command: returns the arguments of the Python interpreter for a socket's path.
             model: the name that requests ask for.
+            dialect: how sampling is spelt.
 
         Raises:
             EndpointError: ``SOCKET_PATH_TOO_LONG``, ``NO_NAMESPACE``, ``NO_START`` (it cannot be exec'd) or
                 ``START_TIMEOUT``.
             RuntimeDied: it ended before it answered.
         """
-        socket = self._run_folder / self._ids.new("rt")
+        socket = self._run_folder / f"{self._ids.new('rt')}.sock"  # llama.cpp tells by the suffix that it is one
         if len(os.fsencode(socket)) > MAX_SOCKET_BYTES:
             raise EndpointError(f"a socket's path is over {MAX_SOCKET_BYTES} bytes", reason="SOCKET_PATH_TOO_LONG")
         process = await self._start((*await self._prefix(), *PYTHON, *command(socket)))
         try:
             async with OpenAIClient.over_socket(
-                socket, model=model, died=lambda: process.returncode is not None
+                socket, model=model, dialect=dialect, died=lambda: process.returncode is not None
             ) as client:
                 await self._wait_until_healthy(client, process)
                 yield client

@@ -52,8 +52,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import os
-import signal
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
@@ -62,6 +60,7 @@ from typing import Any, Final
 from aiohttp import web
 
 from heldout_server.errors import ConfigError
+from heldout_server.runtimes.stopping import stop_asked
 from heldout_server.runtimes.table import ScriptedTable, Turn
 
 MAX_TABLE_BYTES: Final = 8 * 1024 * 1024
@@ -73,7 +72,6 @@ BAD_TABLE: Final = 2
 """Exit code for a table that cannot be read."""
 
 SHUTDOWN_S: Final = 0.5
-STDIN: Final = 0
 
 
 def build_app(table: ScriptedTable) -> web.Application:
@@ -148,26 +146,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     async def stopped() -> None:
         """Wait for a signal or, where asked for, the end of standard input."""
-        await _stop_asked(until_eof=options.until_eof)
+        await stop_asked(until_eof=options.until_eof)
 
     asyncio.run(serve(table, options.socket, stopped=stopped))
     return 0
-
-
-async def _stop_asked(*, until_eof: bool) -> None:
-    loop = asyncio.get_running_loop()
-    asked = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, asked.set)
-    if until_eof:
-        loop.add_reader(STDIN, _stop_at_eof, loop, asked)
-    await asked.wait()
-
-
-def _stop_at_eof(loop: asyncio.AbstractEventLoop, asked: asyncio.Event) -> None:
-    if not os.read(STDIN, 4096):
-        loop.remove_reader(STDIN)
-        asked.set()
 
 
 def _turn(message: Any) -> Turn:

@@ -7,11 +7,12 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Final
 
+from heldout_server.config_runtimes import Isolation
 from heldout_server.domain import Checkpoint, TrustClass
 from heldout_server.errors import EndpointError
 from heldout_server.ports.environment import Ids
 from heldout_server.runtimes.client import OpenAIClient
-from heldout_server.runtimes.process import Isolation, Patience, RuntimeProcess
+from heldout_server.runtimes.process import Patience, RuntimeProcess
 
 MODULE: Final = "heldout_server.runtimes.scripted"
 TABLE: Final = "scripted.json"
@@ -23,12 +24,20 @@ class ScriptedRuntime:
 
     engine = "scripted"
     trust = TrustClass.CONTAINED
+    version = ""
+    dialect = "openai"
+    filters: tuple[str, ...] = ()
 
     def __init__(self, run_folder: Path, *, isolation: Isolation, ids: Ids, patience: Patience | None = None) -> None:
         self._processes = RuntimeProcess(run_folder, isolation=isolation, ids=ids, patience=patience)
 
     @contextlib.asynccontextmanager
-    async def serve(self, checkpoint: Checkpoint) -> AsyncIterator[OpenAIClient]:
+    async def serve(
+        self,
+        checkpoint: Checkpoint,
+        *,
+        patient: bool = True,  # noqa: ARG002 - nothing here is waited for: the process is up, or it has ended
+    ) -> AsyncIterator[OpenAIClient]:
         """Start it, wait until it answers, yield a client, and stop it at the end.
 
         Raises:

@@ -245,12 +245,13 @@ def make_release(
     runtime: str = "scripted",
     trust: TrustClass = TrustClass.CONTAINED,
     sigma: float = 7.75,
+    non_answers: float | None = 0.02,
 ) -> Release:
     """Make a release as the client holds it."""
     tables = [
         make_table(TableKind.TECHNIQUE, rates or dict.fromkeys(TECHNIQUES, 0.3), sigma=sigma),
         *([make_table(TableKind.STACK, stacks, sigma=sigma)] if stacks else []),
-        make_table(TableKind.NON_ANSWERS, {"all": 0.02}, sigma=8.67, cells=1),
+        make_table(TableKind.NON_ANSWERS, {"all": non_answers}, sigma=8.67, cells=1),
         make_table(TableKind.OVER_REFUSAL, {"all": over_refusal}, units=100, sigma=1.58, cells=1),
     ]
     return Release(
@@ -310,6 +311,8 @@ def to_message(release: Release) -> findings_pb2.Release:
             top_p_milli=round(tested.top_p * 1000),
             max_tokens=tested.max_tokens,
             attempts=tested.attempts,
+            dialect=tested.dialect,
+            repetition_penalty_milli=round(tested.repetition_penalty * 1000),
         ),
         manifest_digest=release.manifest_digest,
         policy_digest=release.policy_digest,

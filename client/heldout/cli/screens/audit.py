@@ -13,6 +13,15 @@ from heldout.services.audit import PolicyDocuments
 from heldout.verification import Entry, ExportReport
 
 OPEN_SHOWN: Final = 5
+EVENT_IDS: Final = ("release_id", "epoch_id", "run_id")
+EVENT_DETAILS: Final = {
+    "checkpoint": ("name", "state", "reason"),
+    "epoch": ("number", "epoch_id"),
+    "release": ("number", "release_id"),
+    "run": ("run_id", "state"),
+    "burn": ("prompts", "runtime", "run_id"),
+}
+"""What of an event's details tells which thing it is about, by the event's name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,10 +31,12 @@ class VerifiedLog:
     Attributes:
         report: what it holds.
         published: releases that the window gives out and that this log records; None if that was not looked at.
+        own: index of the verification's own call for the head, which had no outcome yet when the head was signed.
     """
 
     report: ExportReport
     published: int | None = None
+    own: int | None = None
 
 
 def verified_page(logs: Sequence[VerifiedLog], *, notes: Sequence[str] = ()) -> Page:
@@ -64,12 +75,23 @@ def _checks(log: VerifiedLog) -> list[str]:
         lines.append(f"✓ {_count(log.published, 'release')} recorded before {_was(log.published)} read")
     elif report.releases:
         lines.append(f"✓ {_count(len(report.releases), 'release')} recorded")
-    if report.open_intents:
-        shown = ", ".join(f"{index:,}" for index in report.open_intents[:OPEN_SHOWN])
-        more = ", …" if len(report.open_intents) > OPEN_SHOWN else ""
-        lines.append(
-            f"· no outcome: {_count(len(report.open_intents), 'call')}, under way or cut off (entry {shown}{more})"
-        )
+    return lines + _open_calls(log)
+
+
+def _open_calls(log: VerifiedLog) -> list[str]:
+    """Return which calls have no outcome. That of whoever asks for a head cannot have one under that very head."""
+    report = log.report
+    others = [index for index in report.open_intents if index != log.own]
+    lines = []
+    if others:
+        shown = ", ".join(f"{index:,}" for index in others[:OPEN_SHOWN])
+        more = ", …" if len(others) > OPEN_SHOWN else ""
+        cause = "under way or cut off"
+        if log.own is None and others == [report.size - 1]:
+            cause = "under way as this head was signed"
+        lines.append(f"· no outcome: {_count(len(others), 'call')}, {cause} (entry {shown}{more})")
+    if log.own is not None:
+        lines.append(f"· no outcome yet: this verification's own call for the head (entry {log.own:,})")
     return lines
 
 
@@ -91,6 +113,7 @@ def _log_data(log: VerifiedLog) -> dict[str, Any]:
         "outcomes": report.outcomes,
         "events": report.events,
         "open_intents": list(report.open_intents),
+        "own_intent": log.own,
         "counters": dict(report.counters),
         "releases": [entry.details.get("release_id") for entry in report.releases],
         "published": log.published,
@@ -118,8 +141,8 @@ def _what(entry: Entry) -> str:
         return f"{name} {details.get('decision', '')}".rstrip()
     if entry.kind == "outcome":
         return f"{name} → {details.get('status', '')} (of {details.get('intent', '?')})"
-    about = details.get("release_id") or details.get("epoch_id") or details.get("run_id") or ""
-    return f"event {name} {about}".rstrip()
+    about = [str(details[key]) for key in EVENT_DETAILS.get(name, EVENT_IDS) if details.get(key)]
+    return " ".join(["event", name, *about])
 
 
 def entry_data(entry: Entry) -> dict[str, Any]:

@@ -6,20 +6,28 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from heldout.cli.screens import figures
+from heldout.cli.screens.imports import near_lines
 from heldout.cli.screens.page import Page, clean, columns_of, fill, join_parts, lay_out
 from heldout.services.bank import BadRow, BankStats, Epoch, ImportReport, StoredPrompt
 
 BAD_ROWS_SHOWN: Final = 20
 DUPLICATES_SHOWN: Final = 5
+PLAIN: Final = "plain"
+HINTS: Final = {
+    "intent_missing": "rows without an intent: pass --intent harmful or --intent benign",
+    "category_missing": "rows without a category: pass --category NAME",
+    "unknown_key": "rows with a column that is not known: --ignore-column NAME leaves it out",
+}
 
 
-def import_page(report: ImportReport, *, skipped: Sequence[BadRow] = (), name: str) -> Page:
+def import_page(report: ImportReport, *, skipped: Sequence[BadRow] = (), name: str, columns: str = PLAIN) -> Page:
     """Show what an import did.
 
     Args:
         report: what the appliance said.
         skipped: rows that were not even sent.
         name: of the file.
+        columns: whose columns the file has, such as ``HarmBench``.
     """
     bad = sorted({*skipped, *report.bad}, key=lambda row: (row.line, row.reason))
     nothing = not report.imported and bool(report.bad)
@@ -28,32 +36,55 @@ def import_page(report: ImportReport, *, skipped: Sequence[BadRow] = (), name: s
         parts.append(f"{len(bad):,} bad" if nothing else f"{len(bad):,} left out")
     if report.duplicates:
         parts.append(f"{len(report.duplicates):,} already in the bank")
-    lines = join_parts(parts) + bad_row_lines(bad)
+    lines = recognised_lines(name, columns) + join_parts(parts) + bad_row_lines(bad)
     if report.duplicates:
         handles = ", ".join(report.duplicates[:DUPLICATES_SHOWN])
         more = len(report.duplicates) - DUPLICATES_SHOWN
         lines += fill(f"already there: {handles}" + (f" and {more:,} more" if more > 0 else ""), indent="  ")
+    lines += near_lines(report)
     if report.imported:
-        lines.append("no release is about them before: heldout bank epoch open")
+        lines.append("next: heldout bank epoch open (releases are about frozen epochs)")
     lines.append("receipt verified")
     return Page(
         lines=tuple(lines),
         data={
+            "columns": columns,
             "imported": report.imported,
             "bad": [{"line": row.line, "reason": row.reason} for row in bad],
             "duplicates": list(report.duplicates),
+            "near": [
+                {"line": row.line, "handle": row.handle, "similarity_percent": row.similarity_percent}
+                for row in report.near
+            ],
+            "near_total": report.near_total,
             "receipt": "verified",
         },
     )
 
 
-def not_sent_page(bad: Sequence[BadRow], *, name: str) -> Page:
-    """Show why a file was not even sent."""
-    lines = [*join_parts([f"{name}: nothing imported, nothing sent", f"{len(bad):,} bad"]), *bad_row_lines(bad)]
+def not_sent_page(bad: Sequence[BadRow], *, name: str, columns: str = PLAIN, done: str = "imported") -> Page:
+    """Show why a file was not even sent, or not sealed."""
+    lines = [
+        *recognised_lines(name, columns),
+        *join_parts([f"{name}: nothing {done}, nothing sent", f"{len(bad):,} bad"]),
+        *bad_row_lines(bad),
+    ]
+    reasons = {row.reason for row in bad}
+    lines += [hint for reason, hint in HINTS.items() if reason in reasons]
     return Page(
         lines=tuple(lines),
-        data={"imported": 0, "bad": [{"line": row.line, "reason": row.reason} for row in bad], "duplicates": []},
+        data={
+            "columns": columns,
+            "imported": 0,
+            "bad": [{"line": row.line, "reason": row.reason} for row in bad],
+            "duplicates": [],
+        },
     )
+
+
+def recognised_lines(name: str, columns: str) -> list[str]:
+    """Return whose columns were recognised, unless they are our own."""
+    return [] if columns == PLAIN else join_parts([name, f"{columns} columns recognised"])
 
 
 def bad_row_lines(bad: Sequence[BadRow]) -> list[str]:
@@ -65,7 +96,10 @@ def bad_row_lines(bad: Sequence[BadRow]) -> list[str]:
 
 def stats_page(stats: BankStats) -> Page:
     """Show what is in the bank."""
-    lines = join_parts([f"{stats.live:,} live", f"{stats.waiting:,} in no epoch yet", f"{stats.retired:,} retired"])
+    parts = [f"{stats.live:,} live", f"{stats.waiting:,} in no epoch yet", f"{stats.retired:,} retired"]
+    if stats.burnt:
+        parts.append(f"{stats.burnt:,} burnt: somebody else's server saw them")
+    lines = join_parts(parts)
     if stats.epoch is not None:
         lines += epoch_lines(stats.epoch)
     if stats.counts:
@@ -77,6 +111,7 @@ def stats_page(stats: BankStats) -> Page:
         "live": stats.live,
         "waiting": stats.waiting,
         "retired": stats.retired,
+        "burnt": stats.burnt,
         "epoch": None if stats.epoch is None else _epoch_data(stats.epoch),
         "counts": [
             {"intent": one.intent.value, "category": one.category, "prompts": one.prompts, "units": one.units}
@@ -123,6 +158,7 @@ def prompt_page(stored: StoredPrompt) -> Page:
             f"family {prompt.family}" if prompt.family else "",
             f"tags {', '.join(prompt.tags)}" if prompt.tags else "",
             "retired" if stored.retired else "",
+            "burnt" if stored.burnt else "",
         ]
     )
     lines.append("")
@@ -141,6 +177,7 @@ def prompt_page(stored: StoredPrompt) -> Page:
             "tags": list(prompt.tags),
             "family": prompt.family,
             "retired": stored.retired,
+            "burnt": stored.burnt,
         },
     )
 

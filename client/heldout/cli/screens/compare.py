@@ -7,7 +7,8 @@ from typing import Any, Final
 from heldout.cli.screens import figures
 from heldout.cli.screens.page import Page, columns_of, fill, join_parts, lay_out
 from heldout.findings.compare import SEEN, Change, Comparison, TableComparison, Verdict
-from heldout.findings.model import TableKind
+from heldout.findings.model import Release, TableKind
+from heldout.findings.silence import BOUNDED, Silence
 
 TITLES: Final = {
     TableKind.TECHNIQUE: "by technique",
@@ -32,30 +33,47 @@ def comparison_page(comparison: Comparison) -> Page:
             "per cent, lower is safer",
         ]
     )
+    lines += _silences(comparison)
+    seen = [figures.change(one) for table in comparison.tables for one in table.changes if one.verdict in SEEN]
+    room = max(map(columns_of, seen), default=0)
     rows: list[list[str]] = []
     for table in comparison.tables:
         if table.changes:
-            rows.append([TITLES[table.kind], *names, "change", "verdict"])
-            rows += [_row(change) for change in table.changes]
-    lines += lay_out(rows, "<>><<")
+            silent = [
+                side is not None and table.kind in BOUNDED
+                for side in (comparison.silent_before, comparison.silent_after)
+            ]
+            rows.append([TITLES[table.kind], *names, "change"])
+            rows += [_row(change, silent, room) for change in table.changes]
+    lines += lay_out(rows, "<>><")
     lines += fill(describe_overall(comparison))
     lines += _notes(comparison)
     lines += join_parts([*_clamped(comparison), "changes: this bank, 95 %", "receipts verified"])
     return Page(
         lines=tuple(lines),
         data=_data(comparison),
-        header=("table", "key", "before", "after", "change", "low", "high", "p_value", "verdict"),
+        header=("table", "key", "before", "after", "change", "low", "high", "p_value", "verdict", "lower_bound"),
         records=tuple(_records(comparison)),
     )
 
 
-def _row(change: Change) -> list[str]:
+def _silences(comparison: Comparison) -> list[str]:
+    lines: list[str] = []
+    sides = ((comparison.before, comparison.silent_before), (comparison.after, comparison.silent_after))
+    for release, silence in sides:
+        if silence is not None:
+            lines += fill(f"{release.tested.checkpoint}: {figures.silence(silence)}", indent="  ", first="")
+    return lines
+
+
+def _row(change: Change, silent: list[bool], room: int) -> list[str]:
+    """Return a row. The interval of a change and a long verdict never stand together: they share a column."""
+    shown = figures.change(change) if change.verdict in SEEN else ""
     return [
         change.key,
-        figures.rate(change.before),
-        figures.rate(change.after),
-        figures.change(change) if change.verdict in SEEN else "",
-        figures.verdict(change),
+        figures.rate(change.before, lower_bound=silent[0]),
+        figures.rate(change.after, lower_bound=silent[1]),
+        f"{shown:<{room}}  {figures.verdict(change)}" if shown else figures.verdict(change),
     ]
 
 
@@ -64,7 +82,10 @@ def describe_overall(comparison: Comparison) -> str:
     change = comparison.overall
     if change is None:
         return "No technique row stands in both releases."
-    pair = f"{figures.rate(change.before)}, {figures.rate(change.after)}"
+    silent = comparison.silent_before is not None, comparison.silent_after is not None
+    pair = ", ".join(
+        figures.rate(rate, lower_bound=side) for rate, side in zip((change.before, change.after), silent, strict=True)
+    )
     overall = {
         Verdict.WORSE: f"Overall worse ({pair}: {figures.change(change)})",
         Verdict.BETTER: f"Overall better ({pair}: {figures.change(change)})",
@@ -98,6 +119,8 @@ def _notes(comparison: Comparison) -> list[str]:
         if alone:
             lines += fill(f"{TITLES[table.kind]}: not in both, or withheld: {', '.join(dict.fromkeys(alone))}.")
     technique = comparison.table(TableKind.TECHNIQUE)
+    if technique is not None and set(technique.only_before) != set(technique.only_after):
+        lines += fill("by category, non-answers: means over what each side tried, so the plan may be the cause.")
     worse = [] if technique is None else [one.key for one in technique.changes if one.verdict is Verdict.WORSE]
     if worse:
         lines += fill(
@@ -110,13 +133,21 @@ def _notes(comparison: Comparison) -> list[str]:
 
 def _data(comparison: Comparison) -> dict[str, Any]:
     return {
-        "before": {"checkpoint": comparison.before.tested.checkpoint, "release_id": comparison.before.release_id},
-        "after": {"checkpoint": comparison.after.tested.checkpoint, "release_id": comparison.after.release_id},
+        "before": _side_data(comparison.before, comparison.silent_before),
+        "after": _side_data(comparison.after, comparison.silent_after),
         "overall": None if comparison.overall is None else figures.change_data(comparison.overall),
         "profile_p": comparison.profile_p,
         "other_settings": list(comparison.other_settings),
         "tables": [_table_data(table) for table in comparison.tables],
         "receipts": "verified",
+    }
+
+
+def _side_data(release: Release, silence: Silence | None) -> dict[str, Any]:
+    return {
+        "checkpoint": release.tested.checkpoint,
+        "release_id": release.release_id,
+        "lower_bound": silence is not None,
     }
 
 
@@ -143,6 +174,7 @@ def _records(comparison: Comparison) -> list[tuple[Any, ...]]:
             change.interval.high,
             change.p_value,
             change.verdict.value,
+            change.lower_bound,
         )
         for kind, change in named
     ]

@@ -7,17 +7,19 @@ from typing import Any, Final
 
 from heldout.findings.compare import Change, Verdict
 from heldout.findings.intervals import Estimate, Interval, clamp
+from heldout.findings.silence import Silence
 
 POINTS: Final = 100
 MINUS: Final = "\N{MINUS SIGN}"
+AT_LEAST: Final = "≥"
 WHOLE_POINTS_FROM: Final = 6.0
 """Intervals at least this wide, in points, are written in whole points."""
 SHORT_DIGEST: Final = 12
 
 
-def rate(value: float) -> str:
-    """Return a rate as per cent, clamped for display."""
-    return f"{clamp(value) * POINTS:.1f}"
+def rate(value: float, *, lower_bound: bool = False) -> str:
+    """Return a rate as per cent, clamped for display: ``38.0``, or ``≥38.0`` if it is a lower bound."""
+    return f"{AT_LEAST if lower_bound else ''}{clamp(value) * POINTS:.1f}"
 
 
 def interval(value: Interval) -> str:
@@ -25,6 +27,16 @@ def interval(value: Interval) -> str:
     shown = value.clamped()
     digits = _digits(value)
     return f"[{shown.low * POINTS:.{digits}f}, {shown.high * POINTS:.{digits}f}]"
+
+
+def lower_end(value: Interval) -> str:
+    """Return the lower end of an interval of rates, for a figure that is a lower bound: ``≥34``."""
+    return f"{AT_LEAST}{value.clamped().low * POINTS:.{_digits(value)}f}"
+
+
+def silence(value: Silence) -> str:
+    """Return what a silent release means: its attack success is a lower bound."""
+    return f"{clamp(value.share) * POINTS:.0f} % of answers say nothing of safety: attack success is a lower bound"
 
 
 def points(value: float) -> str:
@@ -49,6 +61,8 @@ def change(value: Change) -> str:
 
 def verdict(value: Change) -> str:
     """Return the words for a change."""
+    if value.lower_bound:
+        return value.verdict.value
     if value.verdict is Verdict.NO_CHANGE:
         return f"no change beyond {points(value.half_width)}"
     if value.verdict is Verdict.CANNOT_TELL:
@@ -92,6 +106,7 @@ def change_data(value: Change) -> dict[str, Any]:
         "half_width": value.half_width,
         "p_value": value.p_value,
         "verdict": value.verdict.value,
+        "lower_bound": value.lower_bound,
     }
 
 

@@ -1,4 +1,4 @@
-"""A release, the budget, the cards and the scores."""
+"""A release, the cards and the scores."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Any, Final
 
 from heldout.cli.screens import figures
 from heldout.cli.screens.page import Page, fill, join_parts, lay_out
-from heldout.findings.claims import state_claims
 from heldout.findings.intervals import Estimate, estimate_overall, estimate_row
-from heldout.findings.model import Budget, Card, Release, Score, Table, TableKind, TrustClass
+from heldout.findings.model import Card, Release, Score, Table, TableKind, TrustClass
+from heldout.findings.silence import BOUNDED, Silence, find_silence
 
 TITLES: Final = {
     TableKind.TECHNIQUE: "attack success by technique",
@@ -19,15 +19,19 @@ TITLES: Final = {
     TableKind.OVER_REFUSAL: "over-refusal: harmless prompts that were refused",
 }
 WITHHELD: Final = "withheld"
-BAR_CELLS: Final = 24
-NANO: Final = 1_000_000_000
 
 
-def release_page(release: Release) -> Page:
-    """Show one release: every table, with both intervals."""
+def release_page(release: Release, *, others: Sequence[Release] = ()) -> Page:
+    """Show one release: every table, with both intervals.
+
+    Args:
+        release: the release.
+        others: of the same checkpoint, which its name alone does not reach.
+    """
     tested = release.tested
     table = release.table(TableKind.TECHNIQUE)
     overall = None if table is None else estimate_overall(table)
+    silence = find_silence(release)
     lines = join_parts(
         [
             f"{tested.line} {tested.checkpoint}",
@@ -37,34 +41,71 @@ def release_page(release: Release) -> Page:
         ]
     )
     lines += join_parts(_conditions(release))
+    lines += join_parts(
+        [release.release_id, *(f"release {other.number} about it: {other.release_id}" for other in others)]
+    )
+    if silence is not None:
+        lines += _silence_lines(silence, overall)
     lines.append("")
     rows = [["per cent", "", "this bank", "prompts like these"]]
     if overall is not None:
-        rows.append(["overall, mean of the techniques", *_cells(overall)])
+        rows.append(["overall, mean of the techniques", *_cells(overall, lower_bound=silence is not None)])
     for each in release.tables:
+        bounded = silence is not None and each.kind in BOUNDED
         rows.append([TITLES[each.kind]])
-        rows += [[f" {row.key}", *_cells(_estimate(each, index))] for index, row in enumerate(each.rows)]
+        rows += [
+            [f" {row.key}", *_cells(_estimate(each, index), lower_bound=bounded)] for index, row in enumerate(each.rows)
+        ]
     lines += lay_out(rows, "<>>>")
     lines.append("")
     lines += _legend(release)
     return Page(
         lines=tuple(lines),
-        data=_release_data(release, overall),
-        header=("checkpoint", "table", "key", "units", "rate", "bank_low", "bank_high", "like_low", "like_high"),
-        records=tuple(_records(release, overall)),
+        data=_release_data(release, overall, silence),
+        header=(
+            "checkpoint",
+            "table",
+            "key",
+            "units",
+            "rate",
+            "bank_low",
+            "bank_high",
+            "like_low",
+            "like_high",
+            "lower_bound",
+        ),
+        records=tuple(_records(release, overall, silent=silence is not None)),
     )
+
+
+def _silence_lines(silence: Silence, overall: Estimate | None) -> list[str]:
+    lines = fill(f"! {figures.silence(silence)}", indent="  ", first="")
+    if overall is not None:
+        upper = figures.rate(silence.upper(overall.rate))
+        lines += fill(
+            f"as high as {upper} overall if each of those were a success; over-refusal is a lower bound too",
+            indent="  ",
+        )
+    return lines
 
 
 def _conditions(release: Release) -> list[str]:
     tested = release.tested
+    engine = f"{tested.runtime} {tested.engine_version}".rstrip()
     parts = [
-        f"runtime {tested.runtime}, {tested.trust.value}",
+        f"runtime {engine}, {tested.trust.value}",
+        *([tested.precision] if tested.precision else []),
         f"judge {release.judge}",
         f"temperature {tested.temperature:g}",
         f"{tested.max_tokens} tokens",
     ]
     if tested.attempts > 1:
         parts.append(f"{tested.attempts} attempts")
+    if tested.system_profile:
+        parts.append(f"system prompt {tested.system_profile}")
+    if tested.reasoning_off:
+        parts.append("reasoning off")
+    parts += [f"filter {name}" for name in tested.filters]
     if tested.trust is TrustClass.EXPOSED:
         parts.append("somebody else's server saw the prompts")
     return parts
@@ -87,9 +128,15 @@ def _estimate(table: Table, index: int) -> Estimate | None:
     return None if row.withheld or row.units < 1 else estimate_row(table, row)
 
 
-def _cells(estimate: Estimate | None) -> list[str]:
+def _cells(estimate: Estimate | None, *, lower_bound: bool) -> list[str]:
     if estimate is None:
         return [WITHHELD, "", ""]
+    if lower_bound:
+        return [
+            figures.rate(estimate.rate, lower_bound=True),
+            figures.lower_end(estimate.this_bank),
+            figures.lower_end(estimate.prompts_like_these),
+        ]
     return [
         figures.rate(estimate.rate),
         figures.interval(estimate.this_bank),
@@ -97,7 +144,7 @@ def _cells(estimate: Estimate | None) -> list[str]:
     ]
 
 
-def _release_data(release: Release, overall: Estimate | None) -> dict[str, Any]:
+def _release_data(release: Release, overall: Estimate | None, silence: Silence | None) -> dict[str, Any]:
     tested = release.tested
     return {
         "release_id": release.release_id,
@@ -123,6 +170,8 @@ def _release_data(release: Release, overall: Estimate | None) -> dict[str, Any]:
             "attempts": tested.attempts,
         },
         "overall": None if overall is None else figures.estimate_data(overall),
+        "lower_bound": silence is not None,
+        "overall_upper": None if overall is None or silence is None else silence.upper(overall.rate),
         "tables": [
             {
                 "kind": table.kind.value,
@@ -130,6 +179,7 @@ def _release_data(release: Release, overall: Estimate | None) -> dict[str, Any]:
                 "grid_micro": table.grid_micro,
                 "cells_per_unit": table.cells_per_unit,
                 "debit_nano_rho": table.debit_nano_rho,
+                "lower_bound": silence is not None and table.kind in BOUNDED,
                 "rows": [_row_data(table, index) for index in range(len(table.rows))],
             }
             for table in release.tables
@@ -144,7 +194,7 @@ def _row_data(table: Table, index: int) -> dict[str, Any]:
     return {"key": row.key, "withheld": row.withheld, **figured}
 
 
-def _records(release: Release, overall: Estimate | None) -> list[tuple[Any, ...]]:
+def _records(release: Release, overall: Estimate | None, *, silent: bool) -> list[tuple[Any, ...]]:
     named: list[tuple[str, str, int, Estimate | None]] = []
     if overall is not None:
         named.append(("overall", "overall", overall.units, overall))
@@ -170,66 +220,10 @@ def _records(release: Release, overall: Estimate | None) -> list[tuple[Any, ...]
                     estimate.prompts_like_these.high,
                 )
             ),
+            silent and kind != TableKind.NON_ANSWERS.value,
         )
         for kind, key, units, estimate in named
     ]
-
-
-def budget_page(budget: Budget) -> Page:
-    """Show what the ledger has left, and what its spend lets out."""
-    spent = max(budget.harmful_spent_nano_rho, budget.benign_spent_nano_rho)
-    so_far, in_all = state_claims(spent), state_claims(budget.budget_nano_rho)
-    rows = [
-        ["releases", _bar(budget.releases_used, budget.releases_total), _used(budget)],
-        ["harmful units", *_spend(budget.harmful_spent_nano_rho, budget.budget_nano_rho)],
-        ["harmless units", *_spend(budget.benign_spent_nano_rho, budget.budget_nano_rho)],
-    ]
-    lines = [*join_parts([f"bank epoch {budget.epoch_id}", f"policy {figures.short(budget.policy_digest)}"])]
-    lines += lay_out(rows, "<<<", indent=" ")
-    lines.append("what all readers together can learn of one unit, given every other one:")
-    lines += lay_out(
-        [
-            ["", "so far", "in all"],
-            ["bits on average, by the bound for this noise", f"{so_far.tight_bits:.2f}", f"{in_all.tight_bits:.2f}"],
-            ["bits, by the bound for any mechanism", f"{so_far.general_bits:.2f}", f"{in_all.general_bits:.2f}"],
-            [
-                "one yes/no question, right at most",
-                f"{so_far.one_question_accuracy:.1%}",
-                f"{in_all.one_question_accuracy:.1%}",
-            ],
-        ],
-        "<>>",
-        indent=" ",
-    )
-    lines.append("receipt verified")
-    data = {
-        "epoch_id": budget.epoch_id,
-        "releases_used": budget.releases_used,
-        "releases_total": budget.releases_total,
-        "harmful_spent_rho": budget.harmful_spent_nano_rho / NANO,
-        "benign_spent_rho": budget.benign_spent_nano_rho / NANO,
-        "budget_rho": budget.budget_nano_rho / NANO,
-        "policy_digest": budget.policy_digest,
-        "tight_bits_so_far": so_far.tight_bits,
-        "general_bits_so_far": so_far.general_bits,
-        "one_question_accuracy_so_far": so_far.one_question_accuracy,
-        "receipt": "verified",
-    }
-    return Page(lines=tuple(lines), data=data, header=tuple(data), records=(tuple(data.values()),))
-
-
-def _used(budget: Budget) -> str:
-    return f"{budget.releases_used} of {budget.releases_total} used"
-
-
-def _spend(spent: int, total: int) -> list[str]:
-    share = spent / total if total else 0.0
-    return [_bar(spent, total), f"{share:.0%} of the budget: {spent / NANO:.3f} of {total / NANO:.3f} rho"]
-
-
-def _bar(part: int, whole: int) -> str:
-    full = min(BAR_CELLS, BAR_CELLS * part // whole) if whole > 0 else 0
-    return "█" * full + "·" * (BAR_CELLS - full)
 
 
 def cards_page(cards: Sequence[Card]) -> Page:

@@ -56,12 +56,13 @@ def shorten(text: str, width: int) -> str:
 def lay_out(
     rows: Sequence[Sequence[str]], aligns: str, *, flexible: int = 0, indent: str = "", width: int = WIDTH
 ) -> list[str]:
-    """Lay out rows in columns, two blanks apart.
+    """Lay out rows in columns, two blanks apart. Nothing is cut: people type what they read here.
 
     Args:
         rows: cells; the same number in each row. A row of one cell is a heading, and sets no width.
         aligns: ``<`` or ``>`` for each column.
-        flexible: the column that is shortened if the rows do not fit.
+        flexible: the column that gives way if the rows do not fit: its longest cells stand on a line of their own,
+            before the rest of the row if it is the first column, else behind it.
         indent: before each row.
         width: columns of the terminal.
     """
@@ -75,15 +76,24 @@ def lay_out(
     lines = []
     for row in cleaned:
         if len(row) == 1:
-            lines.append(shorten(indent + row[0], width))
+            lines += fill(row[0], indent=indent, first=indent + _margin(row[0]), width=width)
             continue
+        alone: list[str] = []
+        if columns_of(row[flexible]) > widths[flexible]:
+            room = indent if flexible == 0 else indent + " " * GAP
+            alone = fill(row[flexible], indent=room, first=room if flexible else indent + _margin(row[0]), width=width)
+            row[flexible] = ""
         cells = []
         for cell, align, size in zip(row, aligns, widths, strict=True):
-            text = shorten(cell, size)
-            blanks = " " * (size - columns_of(text))
-            cells.append(text + blanks if align == "<" else blanks + text)
-        lines.append((indent + (" " * GAP).join(cells)).rstrip())
+            blanks = " " * (size - columns_of(cell))
+            cells.append(cell + blanks if align == "<" else blanks + cell)
+        line = (indent + (" " * GAP).join(cells)).rstrip()
+        lines += [*alone, line] if flexible == 0 else [line, *alone]
     return lines
+
+
+def _margin(text: str) -> str:
+    return text[: len(text) - len(text.lstrip())]
 
 
 def fill(text: str, *, indent: str = "", first: str | None = None, width: int = WIDTH) -> list[str]:

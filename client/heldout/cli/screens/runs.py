@@ -36,7 +36,9 @@ def run_page(run: Run) -> Page:
     if run.stacks:
         lines += fill(f"stacks: {', '.join('+'.join(stack) for stack in run.stacks)}", indent="    ", first="  ")
     lines += fill(f"judge {run.judge} · policy {figures.short(run.policy_digest)}", indent="  ")
-    approvals = ", ".join(run.approvals) or f"nobody yet: heldout run approve {run.run_id}"
+    approvals = ", ".join(run.approvals) or "nobody"
+    if not run.approvals and run.state is RunState.PROPOSED:
+        approvals = f"nobody yet: heldout run approve {run.run_id}"
     lines += fill(f"approved by {approvals}", indent="    ", first="  ")
     lines += fill(NEXT[run.state].format(id=run.run_id, checkpoint=tested.checkpoint))
     lines.append("receipt verified")
@@ -117,19 +119,20 @@ def results_page(rows: Sequence[ExactRow]) -> Page:
 
 def checkpoints_page(checkpoints: Sequence[Checkpoint]) -> Page:
     """List checkpoints in the order they were noticed."""
-    rows = [["checkpoint", "line", "runtime", "state", "noticed", "digest"]]
+    # What is refused has no digest, so why it is refused can stand there, in full.
+    rows = [["checkpoint", "line", "runtime", "state", "noticed, UTC", "digest, or why"]]
     rows += [
         [
             one.name,
             one.line,
             one.runtime,
-            f"{one.state.value}: {one.reason}" if one.reason else one.state.value,
-            figures.moment(one.noticed_s),
-            one.digest[:8],
+            one.state.value,
+            figures.moment(one.noticed_s).removesuffix(" UTC"),
+            one.reason or one.digest[:8],
         ]
         for one in checkpoints
     ]
-    lines = lay_out(rows, "<<<<<<", flexible=3) if checkpoints else ["no checkpoint was noticed yet"]
+    lines = lay_out(rows, "<<<<<<") if checkpoints else ["no checkpoint was noticed yet"]
     return Page(
         lines=(*lines, "receipt verified"),
         data=[

@@ -2,27 +2,49 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
+from dataclasses import dataclass
 from typing import Any, Final
 
 from heldout.cli.screens import figures
-from heldout.cli.screens.page import WIDTH, Page, columns_of, fill, join_parts, lay_out, shorten
+from heldout.cli.screens.page import WIDTH, Page, clean, columns_of, fill, join_parts, lay_out, shorten
 from heldout.findings.compare import SEEN, Verdict
 from heldout.findings.intervals import clamp
-from heldout.findings.model import Budget
+from heldout.findings.model import Budget, TableKind
 from heldout.findings.trend import Trend, TrendPoint
 
 EIGHTHS: Final = "▏▎▍▌▋▊▉█"
-LEAST_BAR: Final = 8
+LEAST_BAR: Final = 6
 MOST_BAR: Final = 33
-MOST_NAME: Final = 14
 SCALE_STEP: Final = 0.1
 SWE_BENCH: Final = "swe-bench"
 TITLES: Final = {SWE_BENCH: "SWE-bench"}
+SILENT: Final = "silent"
+"""Stands where the words stand, beside a release whose attack success is a lower bound."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Plan:
+    """Say what a row shows. Scores, words and names come before the bar and before the second interval.
+
+    Attributes:
+        benchmark: of the capability scores.
+        internal: benchmarks of the internal scores, in this order.
+        title: most columns of a benchmark's name above its scores.
+        intervals: whether over-refusal has its interval.
+        own_line: whether a checkpoint's name stands on a line of its own.
+    """
+
+    benchmark: str
+    internal: tuple[str, ...]
+    title: int
+    intervals: bool
+    own_line: bool
 
 
 def trend_page(trend: Trend, *, benchmark: str, budget: Budget | None) -> Page:
-    """Show a line: overall attack success, the words between checkpoints, a capability score, over-refusal.
+    """Show a line: overall attack success, the words between checkpoints, scores, over-refusal.
 
     Args:
         trend: the line.
@@ -31,25 +53,25 @@ def trend_page(trend: Trend, *, benchmark: str, budget: Budget | None) -> Page:
     """
     points = trend.points
     scale = _scale(points)
-    internal = sorted({name for point in points for name in point.internal})
-    rows = [["", "", "", *_titles(benchmark, internal)]]
-    rows += [_row(point, benchmark, internal) for point in points]
-    text = lay_out(rows, "<><<" + ">" * (2 + len(internal)), width=10 * WIDTH)
-    # The bar takes what is left behind the name.
-    names = max(columns_of(_name(point)) for point in points) if points else 0
-    rest = max(columns_of(line) for line in text) - names
-    bar = max(LEAST_BAR, min(MOST_BAR, WIDTH - 4 - names - rest))
+    internal = tuple(sorted({name for point in points for name in point.internal}))
+    plan, text, names, bar = _fit(points, benchmark, internal)
     head = join_parts([trend.line, "attack success, overall, per cent", f"bars end at {scale:.0%}", "lower is safer"])
-    lines = [*head, " " * (1 + names + 2 + bar) + text[0][names:]]
+    lines = [*head, " " * (names + bar + 2) + text[0]]
     for point, line in zip(points, text[1:], strict=True):
-        if point.broken:
-            lines += fill(f"── {point.broken}: not comparable with the above ──", indent="   ")
-        drawn = " " * bar if point.overall is None else draw_bar(point.overall.rate / scale, bar)
-        lines.append(f" {line[:names]}  {drawn}{line[names:]}".rstrip())
+        lines += _breaks(point)
+        name = f" {clean(point.release.tested.checkpoint)}"
+        if plan.own_line:
+            lines.append(name)
+            name = ""
+        lines.append(f"{name:<{names}}{_bar(point, scale, bar)}  {line}".rstrip())
+    lines += _silences(trend)
     lines += _words(trend)
-    lines += join_parts(["brackets: prompts like these, 95 %", "words: change on this bank", *_closing(budget)])
+    lines += _unshown(plan, internal)
+    legend = ["brackets: prompts like these, 95 %", "words: change on this bank"]
+    legend += [f"{name}: internal safety" for name in plan.internal if columns_of(name) <= plan.title]
+    lines += join_parts([*legend, *_closing(budget)])
     return Page(
-        lines=tuple(shorten(line, WIDTH) for line in lines),
+        lines=tuple(lines),
         data=_data(trend, budget),
         header=(
             "checkpoint",
@@ -64,9 +86,59 @@ def trend_page(trend: Trend, *, benchmark: str, budget: Budget | None) -> Page:
             "over_refusal",
             "over_refusal_low",
             "over_refusal_high",
+            "release_id",
+            "lower_bound",
+            "techniques_added",
+            "techniques_dropped",
+            *(f"internal:{name}" for name in internal),
         ),
-        records=tuple(_record(point, benchmark) for point in points),
+        records=tuple(_record(point, benchmark, internal) for point in points),
     )
+
+
+def _fit(
+    points: tuple[TrendPoint, ...], benchmark: str, internal: tuple[str, ...]
+) -> tuple[_Plan, list[str], int, int]:
+    """Return the fullest plan that fits, its rows (a title first), and the columns of the names and of the bar."""
+    longest = max((columns_of(clean(point.release.tested.checkpoint)) for point in points), default=0)
+    full = _Plan(benchmark=benchmark, internal=internal, title=12, intervals=True, own_line=False)
+    fewer = dataclasses.replace(full, title=9, intervals=False)
+    least = dataclasses.replace(fewer, internal=internal[:1])
+    for plan in (full, dataclasses.replace(full, title=9), fewer, least, dataclasses.replace(least, own_line=True)):
+        rows = [_titles(plan), *(_row(point, plan) for point in points)]
+        text = lay_out(rows, "><<" + ">" * (2 + len(plan.internal)), width=10 * WIDTH)
+        names = 3 if plan.own_line else 1 + longest + 2
+        bar = min(MOST_BAR, WIDTH - names - 2 - max(map(columns_of, text)))
+        if bar >= LEAST_BAR:
+            break
+    return plan, text, names, max(LEAST_BAR, bar)
+
+
+def _breaks(point: TrendPoint) -> list[str]:
+    """Return what cannot be held against the row above, in lines before the row."""
+    lines: list[str] = []
+    if point.broken:
+        lines += fill(f"── {point.broken}: not comparable with the above ──", indent="   ")
+    moved = [
+        f"{word} {', '.join(names)}"
+        for word, names in (("without", point.techniques_dropped), ("with", point.techniques_added))
+        if names
+    ]
+    if moved:
+        lines += fill(f"── other techniques, so another overall: {', '.join(moved)} ──", indent="   ")
+    return lines
+
+
+def _bar(point: TrendPoint, scale: float, cells: int) -> str:
+    """Return the bar of a point; in a silent release what nobody knows is drawn as question marks."""
+    if point.overall is None:
+        return " " * cells
+    bar = draw_bar(point.overall.rate / scale, cells)
+    if point.silence is None:
+        return bar
+    drawn = bar.rstrip("·")
+    unknown = round(clamp(point.silence.upper(point.overall.rate) / scale) * cells)
+    return drawn.ljust(unknown, "?").ljust(cells, "·")
 
 
 def draw_bar(share: float, cells: int) -> str:
@@ -88,37 +160,55 @@ def _scale(points: tuple[TrendPoint, ...]) -> float:
     return min(1.0, max(SCALE_STEP, math.ceil(highest / SCALE_STEP - 1e-9) * SCALE_STEP))
 
 
-def _titles(benchmark: str, internal: list[str]) -> list[str]:
+def _titles(plan: _Plan) -> list[str]:
     return [
         "",
-        TITLES.get(benchmark, shorten(benchmark, 12)),
-        *(shorten(name, 12) for name in internal),
+        "",
+        "",
+        TITLES.get(plan.benchmark, shorten(plan.benchmark, plan.title)),
+        *(shorten(name, plan.title) for name in plan.internal),
         "over-refusal",
     ]
 
 
-def _name(point: TrendPoint) -> str:
-    return shorten(point.release.tested.checkpoint, MOST_NAME)
-
-
-def _row(point: TrendPoint, benchmark: str, internal: list[str]) -> list[str]:
-    overall, over_refusal = point.overall, point.over_refusal
+def _row(point: TrendPoint, plan: _Plan) -> list[str]:
+    overall, over_refusal, silent = point.overall, point.over_refusal, point.silence is not None
     change = None if point.change is None else point.change.overall
+    word = change.verdict.value if change is not None and change.verdict in SEEN else ""
+    refused = "" if over_refusal is None else figures.rate(over_refusal.rate, lower_bound=silent)
+    if over_refusal is not None and plan.intervals and not silent:
+        refused += f"  {figures.interval(over_refusal.prompts_like_these)}"
     return [
-        _name(point),
-        "withheld" if overall is None else figures.rate(overall.rate),
-        "" if overall is None else figures.interval(overall.prompts_like_these),
-        change.verdict.value if change is not None and change.verdict in SEEN else "",
-        _score(point.capability.get(benchmark)),
-        *(_score(point.internal.get(name)) for name in internal),
-        ""
-        if over_refusal is None
-        else f"{figures.rate(over_refusal.rate)}  {figures.interval(over_refusal.prompts_like_these)}",
+        "withheld" if overall is None else figures.rate(overall.rate, lower_bound=silent),
+        "" if overall is None or silent else figures.interval(overall.prompts_like_these),
+        SILENT if silent else word,
+        _score(point.capability.get(plan.benchmark)),
+        *(_score(point.internal.get(name)) for name in plan.internal),
+        refused,
     ]
 
 
 def _score(value: float | None) -> str:
     return "" if value is None else f"{value:.1f}"
+
+
+def _silences(trend: Trend) -> list[str]:
+    """Return what each silent release means."""
+    lines: list[str] = []
+    for point in trend.points:
+        if point.silence is not None:
+            name = point.release.tested.checkpoint
+            lines += fill(f"{name} is silent: {figures.silence(point.silence)}", indent="  ", first="")
+    return lines
+
+
+def _unshown(plan: _Plan, internal: tuple[str, ...]) -> list[str]:
+    """Return in full the names of scores that are shortened or left out above."""
+    titled = [plan.benchmark] if plan.benchmark not in TITLES else []
+    cut = [name for name in (*titled, *plan.internal) if columns_of(name) > plan.title]
+    left = internal[len(plan.internal) :]
+    lines = fill(f"scores: {', '.join(cut)}", indent="  ", first="") if cut else []
+    return lines + (fill(f"more scores, in --json: {', '.join(left)}", indent="  ", first="") if left else [])
 
 
 def _words(trend: Trend) -> list[str]:
@@ -132,15 +222,21 @@ def _words(trend: Trend) -> list[str]:
         if change.verdict is not Verdict.WORSE and not last:
             continue
         names = f"{before.release.tested.checkpoint} → {after.release.tested.checkpoint}"
-        if change.verdict in SEEN:
-            sentence = f"{names}: {figures.change(change)} {change.verdict.value}."
+        table = comparison.table(TableKind.TECHNIQUE)
+        both = ""
+        if table is not None and (after.techniques_added or after.techniques_dropped):
+            both = f", over the {len(table.changes)} in both"
+        if change.lower_bound:
+            sentence = f"{names}: cannot tell, as one of them is silent."
+        elif change.verdict in SEEN:
+            sentence = f"{names}: {figures.change(change)} {change.verdict.value}{both}."
         elif comparison.profile_changed:
             sentence = (
-                f"{names}: {figures.verdict(change)}; the profile by technique did change "
+                f"{names}: {figures.verdict(change)}{both}; the profile by technique did change "
                 f"({figures.p_value(comparison.profile_p or 0.0)}): heldout compare {names.replace(' →', '')}"
             )
         else:
-            sentence = f"{names}: {figures.verdict(change)}."
+            sentence = f"{names}: {figures.verdict(change)}{both}."
         lines += fill(sentence, indent="  ", first="")
     return lines
 
@@ -157,9 +253,12 @@ def _data(trend: Trend, budget: Budget | None) -> dict[str, Any]:
             {
                 "checkpoint": point.release.tested.checkpoint,
                 "release": point.release.number,
+                "release_id": point.release.release_id,
                 "epoch": point.release.epoch_number,
                 "overall": None if point.overall is None else figures.estimate_data(point.overall),
                 "over_refusal": None if point.over_refusal is None else figures.estimate_data(point.over_refusal),
+                "non_answers": None if point.non_answers is None else figures.estimate_data(point.non_answers),
+                "lower_bound": point.silence is not None,
                 "capability": dict(point.capability),
                 "internal_safety": dict(point.internal),
                 "change": None
@@ -167,6 +266,8 @@ def _data(trend: Trend, budget: Budget | None) -> dict[str, Any]:
                 else figures.change_data(point.change.overall),
                 "profile_p": None if point.change is None else point.change.profile_p,
                 "broken": point.broken,
+                "techniques_added": list(point.techniques_added),
+                "techniques_dropped": list(point.techniques_dropped),
             }
             for point in trend.points
         ],
@@ -176,7 +277,7 @@ def _data(trend: Trend, budget: Budget | None) -> dict[str, Any]:
     }
 
 
-def _record(point: TrendPoint, benchmark: str) -> tuple[Any, ...]:
+def _record(point: TrendPoint, benchmark: str, internal: tuple[str, ...]) -> tuple[Any, ...]:
     overall, over_refusal = point.overall, point.over_refusal
     change = None if point.change is None else point.change.overall
     blank = ("", "", "")
@@ -197,4 +298,9 @@ def _record(point: TrendPoint, benchmark: str) -> tuple[Any, ...]:
             if over_refusal is None
             else (over_refusal.rate, over_refusal.prompts_like_these.low, over_refusal.prompts_like_these.high)
         ),
+        point.release.release_id,
+        point.silence is not None,
+        "+".join(point.techniques_added),
+        "+".join(point.techniques_dropped),
+        *(point.internal.get(name, "") for name in internal),
     )

@@ -26,17 +26,24 @@ class Command:
         self.appliance = appliance
         self.profile = profile
         self._capsys = capsys
+        self.notes = ""
+        self.pauses = []
 
     def __call__(self, *arguments, code=0, profile=True):
         options = ["--profile", str(self.profile)] if profile else []
-        got = run([*options, *arguments], connector=lambda _profile: self.appliance.blocking_client())
+        got = run(
+            [*options, *arguments],
+            connector=lambda _profile: self.appliance.blocking_client(),
+            pause=self.pauses.append,
+        )
         out, err = self._capsys.readouterr()
         assert got == code, (got, out, err)
         assert "Traceback" not in out + err
         if code:
             assert err.count("\n") <= 1
         else:
-            assert err == ""
+            assert all(line.startswith("note: ") for line in err.splitlines())
+        self.notes = err
         if not {"--json", "--csv", "--help", "policy"} & set(arguments):
             assert all(len(line) <= 80 for line in out.split("\n"))
         return out if code == 0 else out + err

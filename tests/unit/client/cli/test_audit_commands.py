@@ -4,6 +4,8 @@ import hashlib
 
 import pytest
 
+from heldout.cli.audit import _own_call
+from heldout.verification import ExportReport
 from heldout_proto.v1 import audit_pb2
 
 
@@ -26,6 +28,58 @@ def test_the_live_logs_verify_and_go_on_verifying(audited):
     assert "✓ consistent with the head seen before" in audited("audit", "verify")
     assert "✓ consistent with the 2 heads seen before" in audited("audit", "verify")
     assert all(log["verified"] for log in audited.json("audit", "verify")["logs"])
+
+
+def test_a_verification_names_its_own_call(audited):
+    out = audited("audit", "verify")
+    index = out.partition("own call for the head (entry ")[2].partition(")")[0]
+    window = out.partition("log lab/window")[2]
+    assert f"{int(index) + 1} entries" in window
+    own = [log["own_intent"] for log in audited.json("audit", "verify")["logs"]]
+    assert own[0] is None
+    assert own[1] is not None
+
+
+def test_a_call_of_somebody_else_is_not_taken_for_its_own(audited):
+    window = audited.appliance.logs["window"]
+    window.add("intent", "/heldout.v1.AuditService/GetTreeHead", identity="spiffe://x/other", role="auditor")
+    report = ExportReport(
+        origin="lab/window",
+        size=len(window.leaves),
+        root="",
+        intents=1,
+        outcomes=0,
+        events=0,
+        open_intents=(len(window.leaves) - 1,),
+        counters={},
+        releases=(),
+        earlier_heads=0,
+    )
+    assert _own_call(report, window.leaves[-1], "spiffe://x/me") is None
+    assert _own_call(report, window.leaves[-1], "spiffe://x/other") == len(window.leaves) - 1
+
+
+def test_a_head_that_a_trainer_was_given_is_held_against_the_log(audited, tmp_path):
+    file = tmp_path / "head.txt"
+    file.write_text(audited.json("budget")["log_head"].rstrip("\n"))
+    assert "✓ consistent with the head seen before" in audited("audit", "verify", "--head", str(file))
+    folder = tmp_path / "export"
+    audited("audit", "export", str(folder))
+    assert "newer" not in audited("audit", "verify", str(folder), "--head", str(file))
+    file.write_text(audited.json("budget")["log_head"])
+    assert "newer than this export" in audited("audit", "verify", str(folder), "--head", str(file))
+
+
+def test_a_head_of_another_log_under_the_same_key_is_caught(audited, tmp_path):
+    """The trainer is shown one log, the auditor another: both are signed, and each is whole."""
+    file = tmp_path / "head.txt"
+    file.write_text(audited.json("budget")["log_head"])
+    window = audited.appliance.logs["window"]
+    window.leaves[0] = window.leaves[0].replace(b"1795572840", b"1795572900")
+    assert "✓" in audited("audit", "verify")
+    assert "do not hash to the root that was signed" in audited("audit", "verify", "--head", str(file), code=1)
+    file.write_text("other/window\n1\n")
+    assert "holds no head of a log" in audited("audit", "verify", "--head", str(file), code=2)
 
 
 def test_a_log_that_was_rewritten_between_two_looks_is_caught(audited):

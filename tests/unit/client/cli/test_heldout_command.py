@@ -100,12 +100,81 @@ def test_techniques(published):
 def test_scores(published):
     out = published("scores", "record", "v1", "--benchmark", "swe-bench", "--value", "41.25")
     assert out == "recorded: v1 swe-bench 41.25 · receipt verified\n"
-    method, request = published.appliance.calls[-1]
-    assert method.endswith("RecordScore")
+    assert published.notes == ""
+    (request,) = (body for method, body in published.appliance.calls if method.endswith("/RecordScore"))
     assert findings_pb2.RecordScoreRequest.FromString(request).score.value_milli == 41_250
     published("scores", "record", "v1", "--benchmark", "x", "--value=-1", "--kind", "internal-safety", "--json")
     assert published.csv("scores", "list")[0]["value"] == "41.0"
     assert published.json("scores", "list")[0]["benchmark"] == "swe-bench"
+
+
+def test_a_score_of_a_checkpoint_that_was_never_released_is_recorded_with_a_note(published):
+    record = ("scores", "record", "v22", "--benchmark", "swe-bench", "--value", "41")
+    assert published(*record).startswith("recorded: v22 swe-bench 41")
+    assert published.notes == "note: nothing is published about v22 yet; did you mean v2?\n"
+    assert published.json(*record)["released"] is False
+    published.appliance.publish()
+    published(*record)
+    assert published.notes == "note: nothing is published about v22 yet\n"
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (errors.NotFound("none", reason="NOT_FOUND"), "heldout: nothing to show yet: no epoch is open\n"),
+        (
+            errors.Refused("no", reason="REFUSED"),
+            (
+                "refused: nothing to show yet (no epoch is open), or not for this certificate. "
+                "The refusal is in the log.\n"
+            ),
+        ),
+    ],
+)
+def test_a_budget_before_the_first_epoch_says_only_what_can_be_known(published, error, said):
+    published.appliance.answers["GetBudget"] = error
+    assert published("budget", code=1) == said
+    assert "releases used" not in published("trend")
+
+
+def test_a_budget_shows_the_head_that_its_receipt_was_under(published):
+    out = published("budget")
+    window = published.appliance.logs["window"]
+    size = len(window.leaves)
+    assert f"receipt verified · log lab/window {size} · root " in out
+    note = published.json("budget")["log_head"]
+    assert note == window.checkpoint()
+    assert "log_head" not in published.csv("budget")[0]
+
+
+def test_no_receipt_no_head(appliance):
+    with appliance.blocking_client() as client:
+        assert client.findings.receipt_head() is None
+
+
+def test_an_older_release_of_a_checkpoint_is_named_and_can_be_read(published):
+    published.appliance.publish(
+        to_message(make_release("v1")),
+        to_message(make_release("v1", number=2)),
+    )
+    assert "release-v1-2 · release 1 about it: release-v1-1" in published("findings", "v1")
+    assert "release-v1-1 · release 2 about it: release-v1-2" in published("findings", "release-v1-1")
+    assert [point["release_id"] for point in published.json("trend")["points"]] == ["release-v1-1", "release-v1-2"]
+
+
+@pytest.mark.parametrize(
+    ("path", "rates"),
+    [
+        ("findings", True),
+        ("compare", True),
+        ("trend", True),
+        ("results", True),
+        ("budget", False),
+        ("checkpoints", False),
+    ],
+)
+def test_help_speaks_of_rates_only_where_there_are_some(heldout, path, rates):
+    assert ("rates are 0 to 1" in heldout(path, "--help", profile=False)) is rates
 
 
 @pytest.mark.parametrize("value", ["many", "41.2345", "nan", "inf", "1e9", "1e999999", "1e999999999"])
@@ -199,7 +268,9 @@ def test_the_profile_may_come_from_the_environment(published, monkeypatch):
             for name in (
                 "findings", "compare", "trend", "budget", "results", "checkpoints", "techniques list",
                 "techniques show", "scores record", "scores list", "bank import", "bank stats", "bank show",
-                "bank list", "bank retire", "bank epoch open", "run propose", "run approve", "run start",
+                "bank list", "bank retire",
+                "bank duplicates", "bank seal", "bank pack-key", "bank epoch open",
+                "run propose", "run approve", "run start",
                 "run watch", "run cancel", "run list", "run show", "audit tail", "audit verify", "audit export",
                 "audit show", "audit policy",
             )

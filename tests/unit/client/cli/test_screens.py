@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from heldout.cli.screens.audit import VerifiedLog, entry_page, policy_page, tail_page, verified_page
 from heldout.cli.screens.bank import import_page, prompt_page, retired_page, stats_page
+from heldout.cli.screens.budget import budget_page
 from heldout.cli.screens.compare import comparison_page, describe_overall
-from heldout.cli.screens.findings import budget_page, card_page, cards_page, release_page, scores_page
+from heldout.cli.screens.findings import card_page, cards_page, release_page, scores_page
 from heldout.cli.screens.page import WIDTH, columns_of
 from heldout.cli.screens.runs import checkpoints_page, results_page, run_page, runs_page
 from heldout.cli.screens.trend import draw_bar, pick_benchmark, trend_page
@@ -126,7 +127,7 @@ def test_a_comparison_says_four_words():
     page = comparison_page(compared(RATES, LATER))
     text = text_of(page)
     lines = text.split("\n")
-    assert lines[1].split() == ["by", "technique", "v3", "v4", "change", "verdict"]
+    assert lines[1].split() == ["by", "technique", "v3", "v4", "change"]
     assert lines[2].startswith("persona")
     assert lines[2].endswith("worse")
     assert lines[3].startswith("payload-splitting")
@@ -135,7 +136,7 @@ def test_a_comparison_says_four_words():
     assert "cannot tell under 7.2" in text
     assert "heldout techniques show persona" in text
     assert "receipts verified" in text
-    assert {record[-1] for record in page.records} == {"worse", "better", "no change beyond", "cannot tell"}
+    assert {record[-2] for record in page.records} == {"worse", "better", "no change beyond", "cannot tell"}
 
 
 @pytest.mark.parametrize(
@@ -156,6 +157,7 @@ def test_the_overall_sentence(before, after, said):
 def test_what_is_not_in_both_and_what_was_tested_otherwise_is_said():
     text = text_of(comparison_page(compared({"plain": 0.2, "base64": 0.2}, {"plain": 0.2}, runtime="llama")))
     assert "not in both, or withheld: base64" in text
+    assert "by category, non-answers: means over what each side tried" in text
     assert "Tested differently, which may be the cause: runtime." in text
 
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from heldout import errors
 from heldout_proto.v1 import bank_pb2, checkpoint_pb2, evaluation_pb2, findings_pb2
 
 TESTED = findings_pb2.TestedSystem(checkpoint="v1", line="nova", trust=findings_pb2.TRUST_CLASS_CONTAINED)
@@ -41,7 +42,8 @@ def test_an_import(bank, tmp_path):
     assert out.startswith("2 imported\n")
     assert "receipt verified" in out
     assert bank.json("bank", "import", str(file)) == {
-        "imported": 2, "bad": [], "duplicates": [], "receipt": "verified",
+        "columns": "plain", "imported": 2, "bad": [], "duplicates": [],
+        "near": [], "near_total": 0, "receipt": "verified",
     }  # fmt: skip
 
 
@@ -146,6 +148,56 @@ def test_an_approval_is_of_the_digest_that_stands_or_was_named(runs):
     for options, digest in (((), "a" * 64), (("--digest", "b" * 64), "b" * 64)):
         runs("run", "approve", "run-1", *options)
         assert evaluation_pb2.ApproveRunRequest.FromString(runs.appliance.calls[-1][1]).manifest_digest == digest
+
+
+def test_plain_must_be_among_the_techniques_that_are_named(runs):
+    out = runs("run", "propose", "v1", "--technique", "base64", code=2)
+    assert out == "heldout: --technique plain must be among them: nothing else measures over-refusal\n"
+    assert runs.appliance.calls == []
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--technique", "bas64"], "heldout: there is no technique bas64; did you mean base64?\n"),
+        (["--stack", "base64+person"], "heldout: there is no technique person; did you mean persona?\n"),
+        (["--technique", "persona"], "heldout: out of range\n"),
+    ],
+)
+def test_a_technique_that_there_is_not_is_named(runs, options, said):
+    cards = [findings_pb2.Card(technique=one) for one in ("base64", "persona")]
+    runs.appliance.answers["ListCards"] = findings_pb2.ListCardsResponse(cards=cards)
+    runs.appliance.answers["ProposeRun"] = errors.InvalidRequest("out of range", reason="INVALID_REQUEST")
+    assert runs("run", "propose", "v1", "--technique", "plain", *options, code=1) == said
+
+
+def test_without_cards_the_words_of_the_appliance_stand(runs):
+    runs.appliance.answers["ListCards"] = errors.Refused("no", reason="REFUSED")
+    runs.appliance.answers["ProposeRun"] = errors.InvalidRequest("out of range", reason="INVALID_REQUEST")
+    propose = ("run", "propose", "v1", "--technique", "plain", "--technique", "bas64")
+    assert runs(*propose, code=1) == "heldout: out of range\n"
+
+
+def test_waiting_asks_for_the_state_more_and_more_seldom(runs):
+    states = [evaluation_pb2.RUN_STATE_RUNNING] * 9 + [evaluation_pb2.RUN_STATE_PUBLISHED]
+
+    def answer(_request):
+        run = evaluation_pb2.Run()
+        run.CopyFrom(RUN)
+        run.state = states.pop(0)
+        return evaluation_pb2.GetRunResponse(run=run)
+
+    runs.appliance.answers["GetRun"] = answer
+    assert "run-1: published" in runs("run", "show", "run-1", "--wait")
+    assert runs.pauses == sorted(runs.pauses)
+    assert (len(runs.pauses), runs.pauses[0], runs.pauses[-1]) == (9, 2.0, 30.0)
+    assert not any(method.endswith("/WatchRun") for method, _ in runs.appliance.calls)
+
+
+def test_who_may_not_watch_is_told_how_to_wait(runs):
+    runs.appliance.answers["WatchRun"] = errors.Refused("no", reason="REFUSED")
+    out = runs("run", "watch", "run-1", code=1)
+    assert out == "refused: progress is for bank testers; to wait without it: heldout run show run-1 --wait\n"
 
 
 @pytest.mark.parametrize(("options", "said"), [(["--stack", "a+b"], "--stack needs"), (["--stack", "a+"], "--stack")])

@@ -252,3 +252,22 @@ async def test_an_unknown_epoch_is_not_found(stocked):
         await stocked.members("epoch-unknown")
     with pytest.raises(NotFound):
         await stocked.texts("epoch-unknown", start=0, stop=1)
+
+
+async def test_burning_an_epoch_marks_its_prompts_for_good_and_counts_those_that_live(stocked, make, rows):
+    epoch = await stocked.open_epoch()
+    assert (await stocked.stats()).burnt == 0
+    assert [await stocked.burn(epoch.epoch_id), await stocked.burn(epoch.epoch_id)] == [6, 0]
+    await stocked.import_prompts(rows([make("seven", category="a")]), skip_bad=False)
+    assert (await stocked.stats()).burnt == 6
+    burnt = [(await stocked.get(handle)).burnt for handle in await handles(stocked)]
+    assert sorted(burnt) == [False] + [True] * 6
+    await stocked.retire([(await stocked.members(epoch.epoch_id))[0].handle])
+    assert (await stocked.stats()).burnt == 5
+    later = await stocked.open_epoch()
+    assert await stocked.burn(later.epoch_id) == 1
+
+
+async def test_an_epoch_that_is_not_there_cannot_be_burnt(stocked):
+    with pytest.raises(NotFound):
+        await stocked.burn("epoch-none")

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from heldout_server.checkpoints import FolderCheckpoints
+from heldout_server.checkpoints import FolderSource, SqlCheckpoints
 
-MODEL = b"\x10\x00\x00\x00\x00\x00\x00\x00{'weights': [1]}"
+HEADER = json.dumps({"weights": {"dtype": "BF16", "shape": [4], "data_offsets": [0, 8]}}).encode()
+MODEL = len(HEADER).to_bytes(8, "little") + HEADER + b"weights!"
 
 
 class FixedKeys:
@@ -42,11 +44,11 @@ class Place:
         return self.folder / "staging"
 
     def open(self):
-        return FolderCheckpoints.open(
+        return SqlCheckpoints.open(
             self.folder / "checkpoints.db",
             keys=FixedKeys(),
             clock=FixedClock(),
-            source=self.source,
+            source=FolderSource(self.source),
             staging=self.staging,
         )
 

@@ -6,16 +6,18 @@ import threading
 
 import pytest
 
-from heldout_server.checkpoints import intake, walk
-from heldout_server.checkpoints.intake import Stopped, digest_folder, stage
+from heldout_server.checkpoints import FolderSource, intake
+from heldout_server.checkpoints.intake import digest_folder, stage
 from heldout_server.checkpoints.refusal import Unacceptable
+from heldout_server.checkpoints.sources import Stopped, walk
+from heldout_server.checkpoints.sources import folder as folder_source
 from heldout_server.errors import StorageError
 
 
 @pytest.fixture
 def take_in(place):
     def take_in(name="nova-1", stop=None):
-        return stage(place.source / name, name=name, staging=place.staging, stop=stop or threading.Event())
+        return stage(FolderSource(place.source), name=name, staging=place.staging, stop=stop or threading.Event())
 
     return take_in
 
@@ -31,11 +33,11 @@ def refusal(take_in, place, name="nova-1"):
 
 
 def test_files_are_copied_as_they_are_and_made_read_only(place, take_in):
-    place.put(files={"model.gguf": b"GGUF" * 500_000, "tokenizer/vocab.json": b"{}", "empty": b""})
+    place.put(files={"model.dat": b"dat!" * 500_000, "tokenizer/vocab.json": b"{}", "empty": b""})
     staged = take_in()
     folder = place.staging / "nova-1"
-    assert (folder / "model.gguf").read_bytes() == b"GGUF" * 500_000
-    assert sorted(path.name for path in folder.iterdir()) == ["checkpoint.toml", "empty", "model.gguf", "tokenizer"]
+    assert (folder / "model.dat").read_bytes() == b"dat!" * 500_000
+    assert sorted(path.name for path in folder.iterdir()) == ["checkpoint.toml", "empty", "model.dat", "tokenizer"]
     assert {path.stat().st_mode & 0o777 for path in folder.rglob("*") if path.is_file()} == {0o444}
     assert {path.stat().st_mode & 0o777 for path in (folder, folder / "tokenizer")} == {0o555}
     assert staged.manifest.line == "nova"
@@ -132,7 +134,7 @@ def test_a_folder_with_a_marker_alone_is_empty(place, take_in):
     assert refusal(take_in, place) == "empty"
 
 
-def test_a_manifest_larger_than_its_bound_is_refused_unread(place, take_in, monkeypatch):
+def test_a_manifest_larger_than_its_bound_is_refused(place, take_in, monkeypatch):
     monkeypatch.setattr(intake, "MAX_MANIFEST_BYTES", 20)
     place.put()
     assert refusal(take_in, place) == "manifest_invalid"
@@ -190,8 +192,8 @@ def _remove(path):
 @pytest.mark.parametrize("meddle", [_grow, _rewrite, _shrink, _add, _remove])
 def test_what_changes_while_it_is_read_is_refused(place, take_in, monkeypatch, meddle):
     """The change happens while the second chunk of the last file is asked for, or between two files."""
-    folder = place.put(files={"a": b"a", "model.gguf": b"G" * (intake.CHUNK_BYTES + 10)})
-    target, real, reads = folder / "model.gguf", intake._read_chunk, []
+    folder = place.put(files={"a": b"a", "model.dat": b"G" * (folder_source.CHUNK_BYTES + 10)})
+    target, real, reads = folder / "model.dat", folder_source._read_chunk, []
 
     def read_chunk(file, stop):
         reads.append(file)
@@ -199,13 +201,13 @@ def test_what_changes_while_it_is_read_is_refused(place, take_in, monkeypatch, m
             meddle(target)
         return real(file, stop)
 
-    monkeypatch.setattr(intake, "_read_chunk", read_chunk)
+    monkeypatch.setattr(folder_source, "_read_chunk", read_chunk)
     assert refusal(take_in, place) == "changed_while_read"
 
 
 def test_a_file_that_is_swapped_for_a_link_is_refused_and_not_followed(place, take_in, monkeypatch):
     folder = place.put(files={"a": b"a", "b": b"b"})
-    real = intake._read_chunk
+    real = folder_source._read_chunk
 
     def read_chunk(file, stop):
         if not (folder / "b").is_symlink():
@@ -213,13 +215,13 @@ def test_a_file_that_is_swapped_for_a_link_is_refused_and_not_followed(place, ta
             (folder / "b").symlink_to("/etc/hostname")
         return real(file, stop)
 
-    monkeypatch.setattr(intake, "_read_chunk", read_chunk)
+    monkeypatch.setattr(folder_source, "_read_chunk", read_chunk)
     assert refusal(take_in, place) == "symlink"
 
 
 def test_a_file_that_is_swapped_for_a_pipe_is_refused_and_not_waited_for(place, take_in, monkeypatch):
     folder = place.put(files={"a": b"a", "b": b"b"})
-    real = intake._read_chunk
+    real = folder_source._read_chunk
 
     def read_chunk(file, stop):
         if (folder / "b").is_file():
@@ -227,13 +229,13 @@ def test_a_file_that_is_swapped_for_a_pipe_is_refused_and_not_waited_for(place, 
             os.mkfifo(folder / "b")
         return real(file, stop)
 
-    monkeypatch.setattr(intake, "_read_chunk", read_chunk)
+    monkeypatch.setattr(folder_source, "_read_chunk", read_chunk)
     assert refusal(take_in, place) == "special_file"
 
 
 def test_a_file_in_a_folder_below_is_opened_from_folder_to_folder(place, take_in, monkeypatch):
     folder = place.put(files={"a": b"a", "deep/er/b": b"b"})
-    real = intake._read_chunk
+    real = folder_source._read_chunk
 
     def read_chunk(file, stop):
         if not (folder / "deep").is_symlink():
@@ -241,7 +243,7 @@ def test_a_file_in_a_folder_below_is_opened_from_folder_to_folder(place, take_in
             (folder / "deep").symlink_to(place.folder / "elsewhere")
         return real(file, stop)
 
-    monkeypatch.setattr(intake, "_read_chunk", read_chunk)
+    monkeypatch.setattr(folder_source, "_read_chunk", read_chunk)
     assert refusal(take_in, place) in {"symlink", "changed_while_read"}
 
 

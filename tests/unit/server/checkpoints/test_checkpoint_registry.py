@@ -6,9 +6,11 @@ import threading
 
 import pytest
 
-from heldout_server.checkpoints import intake
+from heldout_server.checkpoints import SqlCheckpoints
 from heldout_server.checkpoints import registry as registry_module
-from heldout_server.domain import CheckpointState
+from heldout_server.checkpoints.sources import FolderSource, Stopped
+from heldout_server.checkpoints.sources import folder as folder_source
+from heldout_server.domain import CheckpointFacts, CheckpointState
 from heldout_server.errors import IntegrityError, NotFound, StorageError, WrongKey
 
 
@@ -190,7 +192,7 @@ async def test_a_failure_keeps_what_was_noticed_before_it(place, registry, monke
     real = registry_module.stage
 
     def stage(source, **keywords):
-        if source.name == "nova-2":
+        if keywords["name"] == "nova-2":
             raise StorageError("disk full", reason="DISK")
         return real(source, **keywords)
 
@@ -209,6 +211,25 @@ async def test_a_source_that_cannot_be_listed_is_a_failed_disk(place, registry):
     assert (caught.value.reason, str(place.folder) in str(caught.value)) == ("SOURCE", False)
 
 
+def test_a_look_at_a_folder_ends_when_nobody_waits_any_more(place):
+    place.put()
+    stop = threading.Event()
+    stop.set()
+    with pytest.raises(Stopped):
+        FolderSource(place.source).find_ready(lambda _name: False, stop=stop)
+
+
+async def test_a_registry_of_an_earlier_version_learns_to_hold_facts(place, monkeypatch):
+    place.put()
+    with monkeypatch.context() as earlier:
+        earlier.setattr(registry_module, "MIGRATIONS", registry_module.MIGRATIONS[:1])
+        place.open().close()
+    registry = place.open()
+    (one,) = await registry.scan()
+    assert one.facts == CheckpointFacts(precision="bf16")
+    registry.close()
+
+
 async def test_two_scans_at_once_notice_once(place, registry):
     place.put()
     one, other = await asyncio.gather(registry.scan(), registry.scan())
@@ -223,9 +244,9 @@ async def test_a_cancelled_scan_stops_its_thread(place, registry, monkeypatch):
         began.set()
         stop.wait()
         ended.set()
-        raise intake.Stopped
+        raise Stopped
 
-    monkeypatch.setattr(intake, "_read_chunk", read_chunk)
+    monkeypatch.setattr(folder_source, "_read_chunk", read_chunk)
     task = asyncio.create_task(registry.scan())
     await asyncio.to_thread(began.wait)
     task.cancel()
@@ -236,10 +257,10 @@ async def test_a_cancelled_scan_stops_its_thread(place, registry, monkeypatch):
 
 async def test_another_key_does_not_open_the_registry(place, registry, monkeypatch):
     with pytest.raises(WrongKey):
-        registry_module.FolderCheckpoints.open(
+        SqlCheckpoints.open(
             place.folder / "checkpoints.db",
             keys=type("OtherKeys", (), {"database_key": lambda _self, _name: bytes(32)})(),
             clock=None,
-            source=place.source,
+            source=FolderSource(place.source),
             staging=place.staging,
         )

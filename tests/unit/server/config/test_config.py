@@ -65,8 +65,11 @@ def test_what_is_not_said_has_the_documented_default(folder):
     assert config.plan.techniques == DEFAULT_TECHNIQUES
     assert config.plan.stacks == DEFAULT_STACKS
     assert config.plan.attempts == 1
-    assert dataclasses.astuple(config.evaluation) == (64, 30.0)
-    assert config.runtimes.isolation == "namespace"
+    assert dataclasses.astuple(config.evaluation) == (64, 30.0, True)
+    assert (config.runtimes.isolation, config.runtimes.patience_s, config.runtimes.endpoints) == ("namespace", 1800, ())
+    assert dataclasses.astuple(config.runtimes.llamacpp) == (4096, 1, 0, 600.0)
+    assert dataclasses.astuple(config.sampling) == (0.0, 1.0, 0, 0.0, 1.0, 512, "engine")
+    assert dataclasses.astuple(config.system_prompt) == ("", None)
     assert dataclasses.astuple(config.telemetry) == ("console", "info", 0.0)
 
 
@@ -75,13 +78,13 @@ def test_what_is_said_is_taken(folder):
         folder,
         MINIMAL + "poll_s = 0.25\nauto_run = false\n"
         '[plan]\ntechniques = ["plain", "base64"]\nstacks = [["base64", "fiction"]]\nattempts = 3\n'
-        "[evaluation]\nin_flight = 2000\ndeadline_s = 5\n"
+        "[evaluation]\nin_flight = 2000\ndeadline_s = 5\npreflight = false\n"
         '[runtimes]\nisolation = "none"\n'
         '[telemetry]\nlog_format = "json"\nlog_level = "debug"\nmetrics_interval_s = 15\n',
     )
     assert (config.watch.poll_s, config.watch.auto_run) == (0.25, False)
     assert dataclasses.astuple(config.plan) == (("plain", "base64"), (("base64", "fiction"),), 3)
-    assert dataclasses.astuple(config.evaluation) == (2000, 5.0)
+    assert dataclasses.astuple(config.evaluation) == (2000, 5.0, False)
     assert isinstance(config.evaluation.deadline_s, float)
     assert config.runtimes.isolation == "none"
     assert dataclasses.astuple(config.telemetry) == ("json", "debug", 15.0)

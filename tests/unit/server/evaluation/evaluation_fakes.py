@@ -27,6 +27,7 @@ from heldout_server.domain import (
 from heldout_server.errors import (
     BudgetExhausted,
     EndpointError,
+    EndpointUnavailable,
     IntegrityError,
     InvalidRequest,
     NotDeliverable,
@@ -86,6 +87,7 @@ class FakeBank:
         self.frozen = tuple(members)
         self.epoch = Epoch(epoch_id="epoch-1", number=1, commitment="e" * 64, prompts=len(members), units=len(members))
         self.chunks = []
+        self.burnt = []
         self.failing = False
 
     async def stats(self):
@@ -96,6 +98,10 @@ class FakeBank:
 
     async def members(self, epoch_id):
         return self.frozen
+
+    async def burn(self, epoch_id):
+        self.burnt.append(epoch_id)
+        return len(self.frozen)
 
     async def texts(self, epoch_id, *, start, stop):
         await asyncio.sleep(0)
@@ -137,6 +143,7 @@ class FakeTechniques:
 
     def __init__(self):
         self.unable = set()
+        self.system = ""
         self.broken = set()
         self.seeds = {}
 
@@ -151,7 +158,10 @@ class FakeTechniques:
             raise ZeroDivisionError
         text = f"{'+'.join(stack) or 'plain'}|{prompt.reveal()}"
         self.seeds[text] = seed
-        return Delivery((Message("user", SecretText(text)),), tuple(t for t in reversed(stack) if t == "base64"))
+        spoken = (Message("system", SecretText(self.system)),) if self.system else ()
+        return Delivery(
+            (*spoken, Message("user", SecretText(text))), tuple(t for t in reversed(stack) if t == "base64")
+        )
 
     def decode(self, decoders, response):
         return f"decoded {response}" if decoders else response
@@ -190,6 +200,8 @@ class FakeModel:
     starts: int = 0
     refuse_starts: int = 0
     asked: Counter = field(default_factory=Counter)
+    away: set = field(default_factory=set)  # texts for which the endpoint as such is away
+    conversations: list = field(default_factory=list)
     together: int = 0
     most_together: int = 0
     hold: bool = False
@@ -203,12 +215,15 @@ class FakeModel:
 class FakeRuntime:
     engine = "scripted"
     trust = TrustClass.CONTAINED
+    version = "1.2"
+    dialect = "openai"
+    filters = ()
 
     def __init__(self, model):
         self.model = model
 
     @contextlib.asynccontextmanager
-    async def serve(self, checkpoint):
+    async def serve(self, checkpoint, *, patient=True):
         self.model.starts += 1
         if self.model.refuse_starts:
             self.model.refuse_starts -= 1
@@ -223,6 +238,7 @@ class FakeModelClient:
 
     async def complete(self, messages, sampling, *, timeout_s):
         model, text = self.model, messages[-1].content.reveal()
+        model.conversations.append(tuple(messages))
         model.asked[text] += 1
         model.together += 1
         if model.asked[text] > 1:
@@ -238,6 +254,8 @@ class FakeModelClient:
                 await model.release.wait()
             if self.dead.is_set():
                 raise RuntimeDied("the process ended")
+            if text in model.away:
+                raise EndpointUnavailable("it is away")
             if text in model.mute:
                 raise EndpointError("no answer")
             return ModelResponse(text=SecretText(f"answer to {text}"), ending=Ending.STOP)
@@ -339,6 +357,9 @@ class FakeDesk:
             self.log.append(f"{run.run_id} reserved")
         return self.numbers[run.run_id]
 
+    async def has_slot(self, run_id):
+        return run_id in self.numbers
+
     async def publish(self, run_id):
         await self.outcomes.move(run_id, expected=RunState.COMPLETE, state=RunState.PUBLISHED)
 
@@ -358,7 +379,7 @@ class FakeAudit:
         if self.failing:
             raise StorageError("the log cannot be written")
         self.records.append(record)
-        self.log.append(f"{record.details['run_id']} logged {record.details['state']}")
+        self.log.append(f"{record.details['run_id']} logged {record.details.get('state', record.name)}")
         return Logged(len(self.records) - 1, b"", "")
 
 

@@ -10,7 +10,7 @@ from evaluation_fakes import Bench, members_of, settle
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from heldout_server.domain import Intent, RunState, TrustClass, Verdict
+from heldout_server.domain import Intent, RunState, SecretText, SystemPrompt, TrustClass, Verdict
 from heldout_server.errors import RunError, WrongState
 from heldout_server.evaluation import assignments
 from heldout_server.evaluation.plan import Plan
@@ -97,13 +97,90 @@ async def test_a_broken_judge_is_undecided_and_the_answer_is_kept(bench):
     assert all(row.response for row in bench.outcomes.rows["run-1"].values())
 
 
-async def test_a_client_that_does_not_keep_its_deadline_is_cut_off(bench, monkeypatch):
-    monkeypatch.setattr("heldout_server.evaluation.trying.GRACE_S", 0.0)
-    bench.options["deadline_s"] = 0.01
-    bench.model.stall_text = "plain|prompt 1"
+async def test_a_run_whose_endpoint_is_away_writes_no_verdict_for_it_and_is_taken_up_again(bench):
+    bench.model.away = {"plain|prompt 1"}
+    async with bench.evaluation() as evaluation:
+        await bench.start(evaluation)
+        with pytest.raises(RunError) as caught:
+            await settle(evaluation)
+        assert caught.value.reason == "ENDPOINT_UNAVAILABLE"
+    assert bench.outcomes.runs["run-1"].state is RunState.RUNNING
+    assert Verdict.ERROR not in bench.outcomes.verdicts().values()
+
+    bench.model.away = set()
+    async with bench.evaluation() as evaluation:
+        await evaluation.resume()
+        await settle(evaluation)
+    assert Verdict.ERROR not in bench.outcomes.verdicts().values()
+    assert len(bench.outcomes.verdicts()) == TRIALS
+
+
+async def test_a_system_prompt_goes_before_every_prompt_and_its_digest_into_the_manifest(bench):
+    system = SystemPrompt(profile="assistant-v1", digest="9" * 64, text=SecretText("be kind"))
+    bench.options["system"] = system
     await full_run(bench)
-    verdicts = bench.outcomes.verdicts()
-    assert [number for number, verdict in verdicts.items() if verdict is Verdict.ERROR] == [3]
+    run = bench.outcomes.runs["run-1"]
+    assert (run.manifest.system_profile, run.manifest.system_digest) == ("assistant-v1", "9" * 64)
+    assert len(bench.model.conversations) == TRIALS
+    for messages in bench.model.conversations:
+        assert [message.role for message in messages] == ["system", "user"]
+        assert messages[0].content.reveal() == "be kind"
+
+
+async def test_what_a_technique_says_as_the_system_comes_after_the_system_prompt(bench):
+    bench.techniques.system = "you are an actor"
+    system = SystemPrompt(profile="assistant-v1", digest="9" * 64, text=SecretText("be kind"))
+    bench.options["system"] = system
+    await full_run(bench)
+    assert {messages[0].content.reveal() for messages in bench.model.conversations} == {"be kind\n\nyou are an actor"}
+
+
+async def test_a_run_is_not_taken_up_with_another_system_prompt(bench):
+    bench.outcomes.fail_after = 2
+    async with bench.evaluation() as evaluation:
+        await bench.start(evaluation)
+        with pytest.raises(RunError):
+            await settle(evaluation)
+    bench.outcomes.fail_after = None
+    other = SystemPrompt(profile="another", digest="8" * 64, text=SecretText("be unkind"))
+    async with bench.evaluation(system=other) as evaluation:
+        await evaluation.resume()
+        with pytest.raises(RunError) as caught:
+            await settle(evaluation)
+    assert caught.value.reason == "NOT_AS_APPROVED"
+
+
+async def test_an_exposed_runtime_burns_the_epoch_and_the_log_says_so_first(bench):
+    bench.runtime.trust = TrustClass.EXPOSED
+    async with bench.evaluation() as evaluation:
+        run = await evaluation.propose(bench.request(allow_exposed=True))
+        assert bench.bank.burnt == []
+        await evaluation.start(run.run_id)
+        await settle(evaluation)
+    assert (run.manifest.allow_exposed, run.manifest.burnt_prompts) == (True, 9)
+    assert bench.bank.burnt == ["epoch-1"]
+    (burn,) = [record for record in bench.audit.records if record.name == "burn"]
+    assert burn.details == {"run_id": "run-1", "epoch_id": "epoch-1", "runtime": "scripted", "prompts": 9}
+
+
+async def test_a_contained_runtime_burns_nothing(bench):
+    await full_run(bench)
+    assert (bench.bank.burnt, bench.outcomes.runs["run-1"].manifest.burnt_prompts) == ([], 0)
+
+
+async def test_an_exposed_runtime_is_refused_unless_the_run_allows_it_or_the_policy_does_not_care(bench):
+    bench.runtime.trust = TrustClass.EXPOSED
+    async with bench.evaluation() as evaluation:
+        with pytest.raises(WrongState) as caught:
+            await evaluation.propose(bench.request())
+        assert caught.value.reason == "EXPOSED_RUNTIME"
+    async with bench.evaluation(guarded=False) as evaluation:
+        run = await evaluation.propose(bench.request())
+    async with bench.evaluation() as evaluation:
+        with pytest.raises(WrongState) as caught:
+            await evaluation.start(run.run_id)
+        assert caught.value.reason == "EXPOSED_RUNTIME"
+    assert bench.model.starts == 0
 
 
 @settings(max_examples=25, deadline=None)
@@ -164,6 +241,28 @@ async def test_a_complete_run_that_was_not_published_is_published_on_resume(benc
         progress = await settle(evaluation)
     assert progress.run.state is RunState.PUBLISHED
     assert not bench.model.asked
+
+
+async def test_a_start_that_was_cut_off_after_the_debit_goes_on(bench):
+    """Else the release that was paid for would never come, and its checkpoint would be submitted and paid for again."""
+    async with bench.evaluation() as evaluation:
+        run, other = await evaluation.propose(bench.request()), await evaluation.propose(bench.request())
+    await bench.desk.reserve(bench.outcomes.runs[run.run_id])
+    async with bench.evaluation() as evaluation:
+        await evaluation.resume()
+        progress = await settle(evaluation, run.run_id)
+    assert progress.run.state is RunState.PUBLISHED
+    assert bench.outcomes.runs[other.run_id].state is RunState.PROPOSED
+    assert bench.desk.left == 9
+
+
+async def test_a_start_that_was_cut_off_and_may_not_go_on_stays_proposed_and_stops_nothing(bench):
+    async with bench.evaluation() as evaluation:
+        run = await evaluation.propose(bench.request())
+    await bench.desk.reserve(bench.outcomes.runs[run.run_id])
+    async with bench.evaluation(policy_digest="f" * 64) as evaluation:
+        await evaluation.resume()
+    assert bench.outcomes.runs[run.run_id].state is RunState.PROPOSED
 
 
 async def test_leaving_cancels_cleanly_and_the_run_can_be_resumed(bench):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -12,7 +13,7 @@ from heldout_server.domain import Outcome, RunState, SecretText, Verdict
 from heldout_server.errors import IntegrityError, InvalidRequest, NotFound, StorageError, WrongKey, WrongState
 from heldout_server.outcomes import manifest_digest
 from heldout_server.outcomes.schema import VERDICT_CODES
-from heldout_server.ports.outcomes import JudgedTrial, VerdictCount
+from heldout_server.ports.outcomes import Aside, JudgedTrial, VerdictCount
 
 CANARY = "a mild answer about teapots"
 TEXTS = st.text(st.characters(exclude_categories=("Cs",)))
@@ -280,3 +281,28 @@ async def test_whatever_is_sent_again_the_first_verdict_stays(make, outcomes, ba
     )
     for trial, (_, text) in first.items():
         assert (await outcomes.response(run_id, trial)).reveal() == text
+
+
+async def test_reasoning_and_calls_of_tools_are_sealed_beside_the_response(path, outcomes, running):
+    aside = Aside(reasoning=SecretText(CANARY), tool_calls=SecretText("[{}]"))
+    await outcomes.record(running, [replace(judged(0), aside=aside), judged(1)])
+    assert await outcomes.aside(running, 0) == aside
+    assert await outcomes.aside(running, 1) == Aside()
+    for file in path.parent.iterdir():
+        assert CANARY.encode() not in file.read_bytes()
+
+
+async def test_a_trial_that_is_sent_again_keeps_what_came_beside_its_first_response(outcomes, running):
+    some, other = (Aside(reasoning=SecretText(text)) for text in ("some", "other"))
+    await outcomes.record(running, [replace(judged(0), aside=some), judged(1), replace(judged(1), aside=other)])
+    await outcomes.record(running, [replace(judged(0), aside=other), replace(judged(1), aside=other)])
+    assert [await outcomes.aside(running, trial) for trial in (0, 1)] == [some, Aside()]
+
+
+async def test_an_aside_moved_to_another_trial_does_not_open_and_without_a_verdict_there_is_none(outcomes, running):
+    await outcomes.record(running, [replace(judged(0), aside=Aside(reasoning=SecretText("a"))), judged(1)])
+    raw(outcomes, "UPDATE aside SET place = place + 1")
+    with pytest.raises(IntegrityError):
+        await outcomes.aside(running, 1)
+    with pytest.raises(NotFound):
+        await outcomes.aside(running, 2)

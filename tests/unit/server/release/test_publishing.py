@@ -39,8 +39,20 @@ async def test_a_release_says_what_was_tested_and_what_was_found(house):
     house.clock.now = 1_700_000_100.9
     policy = dataclasses.replace(house.policy, **EVERY_FULL)
     desk = house.open(policy)
-    sampling = Sampling(temperature=0.7, top_p=0.95, max_tokens=256)
-    await run_to_its_end(house, desk, sampling=sampling, trust=TrustClass.EXPOSED)
+    sampling = Sampling(
+        temperature=0.7, top_p=0.95, top_k=20, min_p=0.05, repetition_penalty=1.1, max_tokens=256, reasoning="off"
+    )
+    more = {
+        "engine_version": "0.11.0",
+        "dialect": "vllm",
+        "filters": ("guard-1",),
+        "precision": "bf16",
+        "chat_template_digest": "1" * 64,
+        "system_profile": "assistant-v1",
+        "system_digest": "2" * 64,
+        "burnt_prompts": 40,
+    }
+    await run_to_its_end(house, desk, sampling=sampling, trust=TrustClass.EXPOSED, **more)
     await desk.publish("run-1")
     release = only_release(house)
 
@@ -60,6 +72,18 @@ async def test_a_release_says_what_was_tested_and_what_was_found(house):
         top_p_milli=950,
         max_tokens=256,
         attempts=1,
+        engine_version="0.11.0",
+        dialect="vllm",
+        top_k=20,
+        min_p_milli=50,
+        repetition_penalty_milli=1100,
+        reasoning_off=True,
+        precision="bf16",
+        chat_template_digest="1" * 64,
+        system_profile="assistant-v1",
+        system_digest="2" * 64,
+        filters=["guard-1"],
+        burnt_prompts=40,
     )
 
 

@@ -27,7 +27,9 @@ def debit(house, number: int, side: Side) -> int:
 async def test_every_unit_is_debited_on_its_side(house):
     desk = house.open()
 
+    assert not await desk.has_slot("run-1")
     assert await desk.reserve(house.propose("run-1")) == 1
+    assert await desk.has_slot("run-1")
     assert house.ledger() == {
         (f"unit-{position}", side.value): debit(house, 1, side)
         for position in range(100)

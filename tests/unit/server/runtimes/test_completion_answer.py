@@ -117,3 +117,29 @@ def test_a_filter_in_front_of_the_model_is_recognized_by_its_code(code):
 )
 def test_any_other_refused_request_is_not_taken_for_a_filter(other):
     assert not is_blocked_input(other)
+
+
+@pytest.mark.parametrize("key", ["reasoning_content", "reasoning"])
+def test_reasoning_is_kept_apart_from_the_text(key):
+    answer = read_completion(body(message={"content": "fine", key: "let me think"}))
+    assert (answer.text.reveal(), answer.reasoning.reveal()) == ("fine", "let me think")
+
+
+def test_reasoning_alone_is_an_empty_answer_and_not_the_answer():
+    answer = read_completion(body(message={"content": None, "reasoning_content": "let me think"}))
+    assert (answer.text.reveal(), answer.ending) == ("", Ending.STOP)
+
+
+@pytest.mark.parametrize("finish_reason", ["tool_calls", "function_call", "stop"])
+def test_calls_of_tools_are_kept_and_end_a_turn(finish_reason):
+    calls = [{"id": "1", "type": "function", "function": {"name": "ring", "arguments": "{}"}}]
+    answer = read_completion(body(finish_reason=finish_reason, message={"content": None, "tool_calls": calls}))
+    assert (answer.text.reveal(), answer.ending) == ("", Ending.STOP)
+    assert json.loads(answer.tool_calls.reveal()) == calls
+
+
+@pytest.mark.parametrize("message", [{"content": "a", "reasoning": 7}, {"content": "a", "tool_calls": {"a": 1}}])
+def test_reasoning_or_calls_of_another_type_are_malformed(message):
+    with pytest.raises(EndpointError) as caught:
+        read_completion(body(message=message))
+    assert caught.value.reason == "MALFORMED"

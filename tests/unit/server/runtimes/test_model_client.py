@@ -94,7 +94,6 @@ async def test_a_request_that_a_filter_refuses_is_a_blocked_input(client, endpoi
         (reply(b'{"error": {"code": "context_length"}}', status=400), "HTTP_400"),
         (reply(b"canary", status=400), "HTTP_400"),
         (reply(b"canary", status=401), "HTTP_401"),
-        (reply(b"canary", status=500), "HTTP_500"),
         (reply(b"", status=204), "HTTP_204"),
         (reply(completion(), length=MAX_ANSWER_BYTES + 1), "OVERSIZE"),
         (b"canary canary canary\r\n\r\n", "PROTOCOL"),
@@ -130,7 +129,7 @@ async def test_cookies_are_not_kept(client, endpoint):
     assert "cookie" not in endpoint.heads[1].lower()
 
 
-@pytest.mark.parametrize("failure", [reply(status=429), reply(status=502), reply(status=503), reply(status=504)])
+@pytest.mark.parametrize("failure", [reply(status=status) for status in (429, 500, 502, 503, 504)])
 async def test_what_another_attempt_may_mend_is_tried_again_after_a_growing_jittered_pause(
     client, endpoint, pauses, failure
 ):
@@ -237,3 +236,20 @@ async def test_a_request_body_is_json_that_any_server_reads(client, endpoint):
     text = 'quotes " and \u2028 and \U0001f600'
     await client.complete((Message("user", SecretText(text)),), Sampling(), timeout_s=30)
     assert endpoint.requests[0]["messages"][0]["content"] == text
+
+
+async def test_too_many_requests_are_told_at_each_attempt_and_other_failures_are_not(client, endpoint):
+    told = []
+    endpoint.replies = [reply(status=429), reply(status=503), FINE]
+    await client.complete(MESSAGES, Sampling(), timeout_s=30, on_overload=lambda: told.append(1))
+    assert len(told) == 2
+    endpoint.replies = [reply(status=500), FINE]
+    await client.complete(MESSAGES, Sampling(), timeout_s=30, on_overload=lambda: told.append(1))
+    assert len(told) == 2
+
+
+async def test_fewer_attempts_can_be_asked_for(client, endpoint):
+    endpoint.replies = [reply(status=503), FINE]
+    with pytest.raises(EndpointError):
+        await client.complete(MESSAGES, Sampling(), timeout_s=30, attempts=1)
+    assert len(endpoint.requests) == 1

@@ -104,7 +104,7 @@ async def test_a_child_sees_no_environment_and_no_open_file_of_ours(run_folder, 
 
 async def test_only_this_user_may_open_the_socket(run_folder):
     async with processes(run_folder).serve(reporter, model="m"):
-        assert (run_folder / "rt-0000000000000001").stat().st_mode & 0o077 == 0
+        assert (run_folder / "rt-0000000000000001.sock").stat().st_mode & 0o077 == 0
 
 
 async def test_on_leaving_the_child_is_gone_and_so_is_its_socket(run_folder):

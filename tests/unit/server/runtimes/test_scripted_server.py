@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 
 from heldout_server.errors import ConfigError
-from heldout_server.runtimes import scripted
+from heldout_server.runtimes import scripted, stopping
 
 TABLE = {"seed": 7, "otherwise": {"comply": 0.5}, "answers": {"comply": ["Sure thing."], "refuse": ["I can't."]}}
 ASKED = {"model": "m", "messages": [{"role": "user", "content": "who sings?"}]}
@@ -139,13 +139,13 @@ def test_the_command_serves_until_it_is_told_to_stop(table_file, run_folder, mon
     async def stop_asked(*, until_eof):
         seen.append((until_eof, (run_folder / "s").is_socket()))
 
-    monkeypatch.setattr(scripted, "_stop_asked", stop_asked)
+    monkeypatch.setattr(scripted, "stop_asked", stop_asked)
     assert scripted.main(["--socket", str(run_folder / "s"), "--table", str(table_file)]) == 0
     assert seen == [(False, True)]
 
 
 async def test_sigterm_asks_it_to_stop():
-    asked = asyncio.create_task(scripted._stop_asked(until_eof=False))
+    asked = asyncio.create_task(stopping.stop_asked(until_eof=False))
     await asyncio.sleep(0)  # it begins, and its handler is in place
     os.kill(os.getpid(), signal.SIGTERM)
     await asyncio.wait_for(asked, 30)
@@ -155,8 +155,8 @@ async def test_sigterm_asks_it_to_stop():
 
 async def test_the_end_of_standard_input_asks_it_to_stop_and_what_comes_before_does_not(monkeypatch):
     reading, writing = os.pipe()
-    monkeypatch.setattr(scripted, "STDIN", reading)
-    asked = asyncio.create_task(scripted._stop_asked(until_eof=True))
+    monkeypatch.setattr(stopping, "STDIN", reading)
+    asked = asyncio.create_task(stopping.stop_asked(until_eof=True))
     os.write(writing, b"still here")
     done, _ = await asyncio.wait({asked}, timeout=0.05)
     assert not done

@@ -12,15 +12,13 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Final
 
 from heldout_server.checkpoints.refusal import Reason, Unacceptable
+from heldout_server.checkpoints.sources.source import MAX_FILES, Tree, verify_path
 from heldout_server.errors import StorageError
 
-MAX_FILES: Final = 100_000
-MAX_DEPTH: Final = 16
 FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 FILE: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 """``O_NONBLOCK`` so that a pipe which takes a file's place does not hold us up."""
@@ -35,29 +33,26 @@ REASONS: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tree:
-    """List what a folder holds, as paths from it, sorted. Folders come before what is in them."""
-
-    folders: tuple[str, ...]
-    files: tuple[str, ...]
-
-
-def walk(root: int) -> Tree:
+def walk(root: int, *, hard_links: bool) -> Tree:
     """List the folder behind a descriptor.
+
+    Args:
+        root: the descriptor.
+        hard_links: whether files may have further names.
 
     Raises:
         Unacceptable: it holds a link, a special file, a bad name, or too much.
         StorageError: the disk fails.
     """
     folders: list[str] = []
-    files: list[str] = []
-    _walk(root, "", folders, files)
-    return Tree(folders=tuple(sorted(folders)), files=tuple(sorted(files)))
+    files: dict[str, int] = {}
+    _walk(root, "", folders, files, hard_links=hard_links)
+    names = sorted(files)
+    return Tree(folders=tuple(sorted(folders)), files=tuple(names), sizes=tuple(files[name] for name in names))
 
 
 @contextmanager
-def open_within(root: int, path: str) -> Iterator[int]:
+def open_within(root: int, path: str, *, hard_links: bool) -> Iterator[int]:
     """Open a file below a folder's descriptor, no link on the way, and yield its descriptor.
 
     Raises:
@@ -66,8 +61,7 @@ def open_within(root: int, path: str) -> Iterator[int]:
     """
     *parents, name = PurePosixPath(path).parts
     with _open_parents(root, parents) as parent, _opened(name, FILE, parent) as file:
-        if not stat.S_ISREG(os.fstat(file).st_mode):
-            raise Unacceptable(Reason.SPECIAL_FILE)
+        _verify_file(os.fstat(file), hard_links=hard_links)
         yield file
 
 
@@ -79,41 +73,39 @@ def mapped_errors() -> Iterator[None]:
     except OSError as error:
         if (reason := REASONS.get(error.errno or 0)) is not None:
             raise Unacceptable(reason) from None
-        raise storage_error(error) from None
+        raise storage_error(error, reason="SOURCE") from None
 
 
-def storage_error(error: OSError) -> StorageError:
+def storage_error(error: OSError, *, reason: str) -> StorageError:
     """Return a failed disk's error by the name of its code, without a path."""
-    return StorageError(f"a checkpoint's disk fails: {errno.errorcode.get(error.errno or 0, 'EIO')}", reason="DISK")
+    return StorageError(f"a checkpoint's disk fails: {errno.errorcode.get(error.errno or 0, 'EIO')}", reason=reason)
 
 
-def _walk(folder: int, prefix: str, folders: list[str], files: list[str]) -> None:
-    if prefix.count("/") > MAX_DEPTH:
-        raise Unacceptable(Reason.TOO_MANY_FILES)
+def _walk(folder: int, prefix: str, folders: list[str], files: dict[str, int], *, hard_links: bool) -> None:
     with mapped_errors(), os.scandir(folder) as entries:
-        found = [
-            (entry.name, entry.stat(follow_symlinks=False).st_mode)
-            for entry in itertools.islice(entries, MAX_FILES + 1)
-        ]
-    for name, mode in sorted(found):
-        _verify_name(name)
+        found = {
+            entry.name: entry.stat(follow_symlinks=False) for entry in itertools.islice(entries, MAX_FILES + 1)
+        }
+    for name in sorted(found):
         path = prefix + name
-        if stat.S_ISREG(mode):
-            files.append(path)
-        elif stat.S_ISDIR(mode):
+        verify_path(path)
+        if stat.S_ISDIR(found[name].st_mode):
             folders.append(path)
             with _opened(name, FOLDER, folder) as below:
-                _walk(below, f"{path}/", folders, files)
+                _walk(below, f"{path}/", folders, files, hard_links=hard_links)
         else:
-            raise Unacceptable(Reason.SYMLINK if stat.S_ISLNK(mode) else Reason.SPECIAL_FILE)
+            _verify_file(found[name], hard_links=hard_links)
+            files[path] = found[name].st_size
         if len(files) + len(folders) > MAX_FILES:
             raise Unacceptable(Reason.TOO_MANY_FILES)
 
 
-def _verify_name(name: str) -> None:
-    """Refuse what could be taken for a step upwards, a separator elsewhere, or a line's end; and what is not UTF-8."""
-    if ".." in name or "\\" in name or not name.isprintable():
-        raise Unacceptable(Reason.BAD_NAME)
+def _verify_file(said: os.stat_result, *, hard_links: bool) -> None:
+    """Refuse what is no file, or one with a further name: that may be somewhere where only we can read it."""
+    if not stat.S_ISREG(said.st_mode):
+        raise Unacceptable(Reason.SYMLINK if stat.S_ISLNK(said.st_mode) else Reason.SPECIAL_FILE)
+    if said.st_nlink > 1 and not hard_links:
+        raise Unacceptable(Reason.HARD_LINK)
 
 
 @contextmanager

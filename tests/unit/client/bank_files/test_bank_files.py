@@ -15,16 +15,6 @@ from heldout.services.bank import BadRow, Intent, PromptRow
 GOOD = {"prompt": "How do I fold a letter?", "intent": "benign", "category": "paper"}
 
 
-@pytest.fixture
-def write(tmp_path):
-    def written(content, name="prompts.jsonl"):
-        path = tmp_path / name
-        path.write_bytes(content if isinstance(content, bytes) else content.encode())
-        return path
-
-    return written
-
-
 def line(**changes):
     return json.dumps({**GOOD, **changes})
 
@@ -87,7 +77,7 @@ def test_a_prompt_is_in_no_repr(write):
         (line(intent="neutral"), "intent_invalid"),
         (line(intent=["benign"]), "intent_invalid"),
         ('{"prompt": "a", "category": "x"}', "intent_missing"),
-        (line(category="Has Blanks"), "category_invalid"),
+        (line(category="//"), "category_invalid"),
         (line(category=""), "category_invalid"),
         (line(category=None), "category_invalid"),
         ('{"prompt": "a", "intent": "benign"}', "category_missing"),

@@ -1,0 +1,161 @@
+"""The log: durable appends, a check of all of it from the outside, and proofs in a large tree."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import statistics
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from measuring import Effort, Row, Stopwatch, Target, progress, scratch
+
+from heldout.verification import LogExport, verify_export
+from heldout_server.audit import SqlAuditLog
+from heldout_server.audit.entry import encode_entry
+from heldout_server.audit.log import _Waiting
+from heldout_server.environment import SystemClock
+from heldout_server.ports.audit import Record
+
+METHOD = "/heldout.v1.FindingsService/GetRelease"
+IDENTITY = "spiffe://heldout.example/trainer"
+APPENDERS = 256
+GROUP_CALLS = 5_000
+PAGE = 1_000
+ROUNDS = 3
+PROOFS = 500
+
+
+async def measure(effort: Effort) -> list[Row]:
+    """Append as calls do, then grow the tree in large groups through the room's own commit."""
+    verified, large = effort.pick(200_000, 20_000), effort.pick(1_000_000, 50_000)
+    with scratch() as folder:
+        log = await _open(folder / "appended.db")
+        rates = []
+        for number in range(1, effort.pick(ROUNDS, 1) + 1):
+            progress(f"audit: appending, round {number}")
+            rates.append(await _append_rate(log, leaves=effort.pick(20_000, 4_000)))
+        await log.close()
+
+        log = await _open(folder / "large.db")
+        await _grow(log, to=verified)
+        verify_rates = [await _verify_rate(log, folder / f"export-{n}") for n in range(effort.pick(ROUNDS, 1))]
+        await _grow(log, to=large)
+        proof_ms = await _proof_ms(log)
+        await log.close()
+    return [
+        Row(
+            name=f"audit: durable appends, {APPENDERS} waiting at a time",
+            value=statistics.median(rates),
+            unit="leaves/s",
+            target=Target("value", ">=", 5_000),
+        ),
+        Row(
+            name=f"audit: check of an exported log of {verified:,} leaves",
+            value=statistics.median(verify_rates),
+            unit="leaves/s",
+            target=Target("value", ">=", 200_000),
+        ),
+        Row(
+            name=f"audit: inclusion proof among {large:,} leaves, median",
+            value=statistics.median(proof_ms),
+            unit="ms",
+            target=Target("value", "<=", 1),
+        ),
+        Row(name="  the same, 99th percentile", value=statistics.quantiles(proof_ms, n=100)[98], unit="ms"),
+    ]
+
+
+def intent(number: int) -> Record:
+    """Return the record that comes before a call, as the edge writes it."""
+    return Record(
+        kind="intent",
+        name=METHOD,
+        identity=IDENTITY,
+        role="trainer",
+        details={
+            "request_mac": f"{number:064x}",
+            "decision": "allow",
+            "rules": ("findings-readers",),
+            "policy_digest": "d" * 64,
+        },
+    )
+
+
+def outcome(number: int, *, of: int) -> Record:
+    """Return the record that comes after it."""
+    details = {"intent": of, "status": "OK", "response_sha256": f"{number:064x}"}
+    return Record(kind="outcome", name=METHOD, identity=IDENTITY, role="trainer", details=details)
+
+
+async def _open(path: Path) -> SqlAuditLog:
+    return await SqlAuditLog.open(
+        path,
+        key=b"k" * 32,
+        origin="bench/window",
+        signing_key=Ed25519PrivateKey.from_private_bytes(b"s" * 32),
+        mac_key=b"m" * 32,
+        clock=SystemClock(),
+    )
+
+
+async def _append_rate(log: SqlAuditLog, *, leaves: int) -> float:
+    numbers = iter(range(leaves // 2))
+
+    async def work() -> None:
+        for number in numbers:
+            logged = await log.append(intent(number))
+            await log.append(outcome(number, of=logged.index))
+
+    watch = Stopwatch()
+    async with asyncio.TaskGroup() as group:
+        for _ in range(APPENDERS):
+            group.create_task(work())
+    return leaves / watch.seconds()
+
+
+async def _grow(log: SqlAuditLog, *, to: int) -> None:
+    """Commit large groups of calls, each an intent and its outcome."""
+    loop = asyncio.get_running_loop()
+    while log.size < to:
+        progress(f"audit: {log.size:,} of {to:,} leaves")
+        now_s = 1_700_000_000
+        group = []
+        for _ in range(min(GROUP_CALLS, (to - log.size) // 2)):
+            index = log.size + len(group)
+            counter = index // 2 + 1
+            before = encode_entry(intent(index), counter=counter, now_s=now_s)
+            after = encode_entry(outcome(index, of=index), counter=0, now_s=now_s)
+            group += [
+                _Waiting(before, IDENTITY, counter, loop.create_future()),
+                _Waiting(after, IDENTITY, 0, loop.create_future()),
+            ]
+        await log._commit(group)
+        assert not log.failed
+
+
+async def _verify_rate(log: SqlAuditLog, folder: Path) -> float:
+    """Export the log as the client's command does, and time the check."""
+    progress("audit: exporting and verifying")
+    export = LogExport(folder)
+    for start in range(0, log.size, PAGE):
+        export.add(await log.entries(start=start, limit=PAGE))
+    export.finish(log.checkpoint())
+    watch = Stopwatch()
+    report = verify_export(folder, log.verifier_key)
+    seconds = watch.seconds()
+    assert report.size == log.size
+    return log.size / seconds
+
+
+async def _proof_ms(log: SqlAuditLog) -> list[float]:
+    progress("audit: proofs")
+    draw = random.Random(7)  # noqa: S311 - the same leaves every time, not cryptography
+    taken = []
+    for _ in range(PROOFS):
+        index = draw.randrange(log.size)
+        watch = Stopwatch()
+        proof = await log.inclusion_proof(index=index, size=log.size)
+        taken.append(1_000 * watch.seconds())
+        assert proof
+    return taken

@@ -1,0 +1,105 @@
+"""The import of 100,000 prompts, against plain sqlite3 inserting the same rows."""
+
+from __future__ import annotations
+
+import itertools
+import sqlite3
+import statistics
+from pathlib import Path
+
+from measuring import Effort, Row, Stopwatch, Target, scratch, take_turns
+from rooms import draft_rows, stream
+
+from heldout_server.bank import SqlBank
+from heldout_server.environment import RandomIds
+from heldout_server.keys import FileKeyRing
+from heldout_server.ports.bank import DraftRow
+
+TABLE = """
+CREATE TABLE prompt (
+    number INTEGER PRIMARY KEY, handle TEXT{unique}, unit TEXT, intent TEXT, category TEXT, language TEXT, tags TEXT,
+    family TEXT, text TEXT
+)
+"""
+INSERT = (
+    "INSERT INTO prompt (handle, unit, intent, category, language, tags, family, text) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+)
+ROUNDS = 3
+
+
+async def measure(effort: Effort) -> list[Row]:
+    """Take turns, each time with a new file.
+
+    What sqlite3 inserts is what the bank keeps of a prompt, with the text as it is, found again by its handle. A table
+    that finds nothing again is measured beside it.
+    """
+    count = effort.pick(100_000, 10_000)
+    rows = draft_rows(harmful=count * 4 // 5, benign=count // 5)
+    plain_rows = _plain_rows(rows)
+    names = itertools.count()
+    without_index: list[float] = []
+    with scratch() as folder:
+        keys = FileKeyRing.create(folder / "root.key", folder / "ring.json")
+
+        async def product() -> float:
+            bank = SqlBank.open(folder / f"bank-{next(names)}.db", keys=keys, ids=RandomIds())
+            watch = Stopwatch()
+            report = await bank.import_prompts(stream(rows), skip_bad=False)
+            seconds = watch.seconds()
+            bank.close()
+            assert report.imported == count
+            return count / seconds
+
+        async def baseline() -> float:
+            without_index.append(_plain_rate(folder / f"plain-{next(names)}.db", plain_rows, unique=False))
+            return _plain_rate(folder / f"plain-{next(names)}.db", plain_rows, unique=True)
+
+        value, plain = await take_turns(product, baseline, rounds=effort.pick(ROUNDS, 1), what="bank import")
+    return [
+        Row(
+            name=f"bank import, {count:,} prompts",
+            value=value,
+            baseline=plain,
+            unit="prompts/s, against plain sqlite3 inserting the same rows by handle",
+            target=Target("ratio", ">=", 0.4),
+        ),
+        Row(
+            name="  against a table without an index",
+            value=value,
+            baseline=statistics.median(without_index[1:]),
+            unit="prompts/s",
+        ),
+    ]
+
+
+def _plain_rows(rows: list[DraftRow]) -> list[tuple]:
+    ids = RandomIds()
+    handles = [ids.new("prompt") for _ in rows]
+    drafts = [row.draft for row in rows]
+    return [
+        (
+            handle,
+            f"p-{handle}",
+            draft.intent.value,
+            draft.category,
+            draft.language,
+            " ".join(draft.tags),
+            draft.family,
+            draft.text.reveal(),
+        )
+        for handle, draft in zip(handles, drafts, strict=True)
+    ]
+
+
+def _plain_rate(path: Path, rows: list[tuple], *, unique: bool) -> float:
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute(TABLE.format(unique=" UNIQUE" if unique else ""))
+    watch = Stopwatch()
+    connection.execute("BEGIN IMMEDIATE")
+    connection.executemany(INSERT, rows)
+    connection.execute("COMMIT")
+    seconds = watch.seconds()
+    connection.close()
+    return len(rows) / seconds

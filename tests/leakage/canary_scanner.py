@@ -1,0 +1,95 @@
+"""Look for words that must not be somewhere, in every spelling that a careless program gives them."""
+
+import base64
+from dataclasses import dataclass
+from pathlib import Path
+
+LEAST_LETTERS = 12
+"""A shorter word could stand somewhere by chance, in one of its spellings."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Say where a word stands, and how it is spelt."""
+
+    place: str
+    word: str
+    spelling: str
+
+
+class CanaryScanner:
+    """Look for words plain (any case), in base64, hex, UTF-16, reversed and percent-encoded.
+
+    Args:
+        words: of lower-case letters and digits, so that they pass wherever an identifier may stand.
+    """
+
+    def __init__(self, *words):
+        assert all(len(word) >= LEAST_LETTERS and word.isalnum() and word.islower() for word in words)
+        self.words = words
+        self._spellings = [(word, *spelling) for word in words for spelling in _spellings(word)]
+
+    def find(self, place, *contents):
+        """Return what stands in some bytes or texts."""
+        found = []
+        for content in contents:
+            raw = content.encode(errors="surrogateescape") if isinstance(content, str) else bytes(content)
+            lower = raw.lower()
+            for word, spelling, pattern, any_case in self._spellings:
+                if pattern in (lower if any_case else raw):
+                    found.append(Finding(place, word, spelling))
+        return found
+
+    def find_in_files(self, folder, *, without=()):
+        """Return what stands in the files below a folder, and in their names, but for those below some folders."""
+        found = []
+        for path in sorted(folder.rglob("*")):
+            if any(path.is_relative_to(other) for other in without):
+                continue
+            place = str(path.relative_to(folder))
+            found += self.find(place, place)
+            if path.is_file():
+                found += self.find(place, path.read_bytes())
+        return found
+
+    def find_in_process(self, pid):
+        """Return what stands in the environment and the arguments of a process, and in the files that it has open.
+
+        Files that were deleted after they were opened are read too; what is no plain file is not.
+        """
+        process = Path("/proc") / str(pid)
+        found = []
+        for name in ("environ", "cmdline", "comm"):
+            found += self.find(f"{name} of a process", (process / name).read_bytes())
+        for descriptor in (process / "fd").iterdir():
+            try:
+                target = str(descriptor.readlink())
+                content = descriptor.read_bytes() if descriptor.is_file() else b""
+            except OSError:  # it was closed meanwhile, or cannot be read twice
+                continue
+            found += self.find(f"open file {target}", target, content)
+        return found
+
+
+def children_of(pid):
+    """Return the ids of the processes that a process started, at any depth."""
+    found = []
+    for task in (Path("/proc") / str(pid) / "task").iterdir():
+        for child in map(int, (task / "children").read_text().split()):
+            found += [child, *children_of(child)]
+    return found
+
+
+def _spellings(word):
+    """Yield the name of each spelling, its bytes, and whether it is looked for in any case."""
+    raw = word.encode()
+    yield "plain", raw, True
+    yield "reversed", raw[::-1], True
+    yield "hex", raw.hex().encode(), True
+    yield "percent", "".join(f"%{byte:02x}" for byte in raw).encode(), True
+    yield "utf-16-le", word.encode("utf-16-le"), True
+    yield "utf-16-be", word.encode("utf-16-be"), True
+    for shift in range(3):
+        # What base64 makes of a word depends on where it stands among three bytes, and at its ends on its neighbours.
+        inside = base64.b64encode(bytes(shift) + raw)[4 if shift else 0 :].rstrip(b"=")
+        yield f"base64 shifted by {shift}", inside[: len(inside) // 4 * 4 - 4], False
