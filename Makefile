@@ -58,6 +58,7 @@ proto: $(INSTALLED)  ## generate the code of the contract
 	$(BIN)/python scripts/generate_proto.py
 
 lock: $(INSTALLED)  ## lock the dependencies with their hashes
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
 	$(BIN)/python -m uv pip compile --quiet pyproject.toml --all-extras --universal --python-version 3.11 \
 	  --generate-hashes --no-emit-index-url --no-annotate --no-header -o requirements/dev.lock
 

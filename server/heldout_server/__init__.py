@@ -2,11 +2,12 @@
 
 Arrows point down and rooms on one floor never import each other::
 
-    app                          composition root: builds every room from the config
+    cli                          the heldout-server command
+    app | installation           composition root: builds every room from the config; what init makes
     api | watch                  the gRPC edge; the watcher of checkpoint sources
     evaluation | release         plan, trials, verdicts; aggregate, decide, debit, record, publish
     bank checkpoints runtimes techniques judges outcomes window audit keys identity statistics telemetry
-    ports | config | database | sealing
+    ports | config | database | sealing | environment
     domain
     errors
 

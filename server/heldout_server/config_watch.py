@@ -4,6 +4,7 @@
 
     [watch]
     source = "s3://bucket/prefix"           # or a folder's path; gs, az, abfss, https and http are read alike
+    max_checkpoint_bytes = 200_000_000_000  # and max_files, min_free_bytes: what one checkpoint may take
 
     [watch.options]                         # handed on to obstore; a folder takes none
     region = "eu-central-1"
@@ -51,12 +52,54 @@ class Store:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """Bound what one checkpoint may take.
+
+    Attributes:
+        max_checkpoint_bytes: of all its files, holes included.
+        max_files: how many files and folders.
+        min_free_bytes: what stays free on the staging folder's disk; None for 5 GiB, or 5 % of a smaller disk.
+    """
+
+    max_checkpoint_bytes: int = 1024**4
+    max_files: int = 10_000
+    min_free_bytes: int | None = None
+
+
+DEFAULT_LIMITS: Final = Limits()
+MOST_BYTES: Final = 1024**5
+MOST_FILES: Final = 100_000
+"""The largest values that the config may give to limits."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Watch:
-    """``[watch]``: where checkpoints appear, how often to look (0.05 to 3600 s), whether to start a run for each."""
+    """``[watch]``: where checkpoints appear, and what is done with them.
+
+    Attributes:
+        source: where they appear.
+        poll_s: seconds between two looks, 0.05 to 3600.
+        auto_run: start a run for each.
+        max_checkpoint_bytes: see :class:`Limits`, as for the two below.
+        max_files: likewise.
+        min_free_bytes: likewise.
+    """
 
     source: Path | Store
     poll_s: float
     auto_run: bool
+    max_checkpoint_bytes: int
+    max_files: int
+    min_free_bytes: int | None
+
+    @property
+    def limits(self) -> Limits:
+        """Return what one checkpoint may take."""
+        return Limits(
+            max_checkpoint_bytes=self.max_checkpoint_bytes,
+            max_files=self.max_files,
+            min_free_bytes=self.min_free_bytes,
+        )
 
 
 def read_watch(reader: Reader) -> Watch:
@@ -69,7 +112,18 @@ def read_watch(reader: Reader) -> Watch:
         source=_source(reader),
         poll_s=reader.number("watch", "poll_s", low=0.05, high=3600, default=1.0),
         auto_run=reader.flag("watch", "auto_run", default=True),
+        max_checkpoint_bytes=reader.integer(
+            "watch", "max_checkpoint_bytes", low=1, high=MOST_BYTES, default=DEFAULT_LIMITS.max_checkpoint_bytes
+        ),
+        max_files=reader.integer("watch", "max_files", low=1, high=MOST_FILES, default=DEFAULT_LIMITS.max_files),
+        min_free_bytes=_min_free(reader),
     )
+
+
+def _min_free(reader: Reader) -> int | None:
+    if not reader.has("watch", "min_free_bytes"):
+        return None
+    return reader.integer("watch", "min_free_bytes", low=0, high=MOST_BYTES, default=0)
 
 
 def _source(reader: Reader) -> Path | Store:

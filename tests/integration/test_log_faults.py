@@ -10,7 +10,7 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from heldout.errors import CallError
-from heldout_server.app import DATABASES
+from heldout_server.app.logs import DATABASES
 from heldout_server.cli import EXIT_LOG_FAILED
 from lab_texts import POLICY, TABLE, write_checkpoint
 from lab_texts import prompt_rows as prompts

@@ -2,7 +2,8 @@
 
 In order:
 
-1. list the checkpoint without following a link, and refuse by kind of file, name and suffix before anything is read;
+1. list the checkpoint without following a link, and refuse by kind of file, name, suffix and size before anything is
+   read;
 2. copy the manifest and read the copy; then copy the rest, each file in parts, digested as it is written;
 3. read the headers of weights and the configs, from the copy, and refuse what is malformed or asks for code;
 4. refuse a file that changed while it was read, and a checkpoint that lists differently afterwards;
@@ -14,23 +15,41 @@ behind is thrown away: a staged folder counts only once the registry has its dig
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import shutil
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
-from typing import BinaryIO
+from typing import Final
 
+from heldout_server.checkpoints.allowance import Allowance
 from heldout_server.checkpoints.content import HEAD_BYTES, verify_head, verify_name
 from heldout_server.checkpoints.formats import Inspection
 from heldout_server.checkpoints.manifest import MANIFEST, MAX_MANIFEST_BYTES, CheckpointManifest, parse_manifest
 from heldout_server.checkpoints.refusal import Reason, Unacceptable
 from heldout_server.checkpoints.sources import MARKER, FolderSource, Holding, Source, Tree
 from heldout_server.checkpoints.sources.walk import FOLDER, storage_error
+from heldout_server.config_watch import DEFAULT_LIMITS, Limits
 from heldout_server.domain import CheckpointFacts
+from heldout_server.errors import StorageError
+
+SYNC_BYTES: Final = 256 * 1024 * 1024
+"""After how much of a file its copy is made durable: so that neither the end nor a stop waits for all of it, and what
+the disk says is free has it counted."""
+
+REFUSED_BY_DISK: Final = {
+    errno.ENAMETOOLONG: Reason.BAD_NAME,
+    errno.EINVAL: Reason.BAD_NAME,
+    errno.EILSEQ: Reason.BAD_NAME,
+    errno.EEXIST: Reason.BAD_NAME,
+    errno.EFBIG: Reason.TOO_LARGE,
+}
+"""What a sound disk says to a name or a size that it does not take; EEXIST where it tells two names not apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +70,9 @@ class Staged:
     facts: CheckpointFacts
 
 
-def stage(source: Source, *, name: str, staging: Path, stop: threading.Event) -> Staged:
+def stage(
+    source: Source, *, name: str, staging: Path, stop: threading.Event, limits: Limits = DEFAULT_LIMITS
+) -> Staged:
     """Copy the checkpoint called ``name`` to ``staging/<name>``, in whose place nothing that counts may be.
 
     Args:
@@ -59,10 +80,12 @@ def stage(source: Source, *, name: str, staging: Path, stop: threading.Event) ->
         name: its folder's name there, and what its manifest must call it.
         staging: the appliance's own folder, on one file system.
         stop: ends the work at the next part.
+        limits: what it may take.
 
     Raises:
         Unacceptable: it is refused; nothing is left in the staging folder.
-        StorageError: a disk or the source fails; likewise.
+        StorageError: the staging folder's disk fails (``DISK``) or has no room for it now (``STAGING_FULL``), or the
+            source fails (a reason that begins with ``SOURCE``); likewise.
         Stopped: ``stop`` was set; likewise.
     """
     partial, final = staging / f".{name}.partial", staging / name
@@ -70,7 +93,7 @@ def stage(source: Source, *, name: str, staging: Path, stop: threading.Event) ->
     remove(final)
     try:
         with source.open(name, stop=stop) as holding:
-            staged = _copy_tree(holding, partial, name=name)
+            staged = _copy_tree(holding, partial, name=name, allowance=Allowance(limits, staging))
         _publish(partial, final)
     except BaseException:
         remove(partial)
@@ -86,8 +109,11 @@ def digest_folder(folder: Path, *, stop: threading.Event) -> str:
         StorageError: the disk fails.
         Stopped: ``stop`` was set.
     """
-    with FolderSource(folder.parent).open(folder.name, stop=stop) as holding:
-        return tree_digest(_read_file(holding, path, sink=None) for path in holding.list().files)
+    try:
+        with FolderSource(folder.parent, hard_links=True).open(folder.name, stop=stop) as holding:
+            return tree_digest(_read_file(holding, path) for path in holding.list().files)
+    except StorageError as error:  # here the source is our own disk
+        raise StorageError(str(error), reason="DISK") from None
 
 
 def tree_digest(files: Iterable[FileDigest]) -> str:
@@ -110,21 +136,16 @@ def remove(folder: Path) -> None:
         with suppress(FileNotFoundError):
             shutil.rmtree(folder)
     except OSError as error:
-        raise storage_error(error) from None
+        raise storage_error(error, reason="DISK") from None
 
 
-def _copy_tree(holding: Holding, target: Path, *, name: str) -> Staged:
+def _copy_tree(holding: Holding, target: Path, *, name: str, allowance: Allowance) -> Staged:
     tree = holding.list()
-    paths = [path for path in tree.files if path != MARKER]
-    for path in paths:
-        verify_name(path)
-    if not paths:
-        raise Unacceptable(Reason.EMPTY)
-    if MANIFEST not in paths:
-        raise Unacceptable(Reason.MANIFEST_MISSING)
+    paths = _verify_listing(tree)
+    allowance.admit(tree)
     _make_folders(target, tree)
     paths.remove(MANIFEST)
-    digests = [_copy_file(holding, MANIFEST, target, limit=MAX_MANIFEST_BYTES)]
+    digests = [_copy_file(holding, MANIFEST, target, allowance=allowance, most=MAX_MANIFEST_BYTES)]
     manifest = parse_manifest((target / MANIFEST).read_bytes())
     if manifest.name != name:
         raise Unacceptable(Reason.NAME_MISMATCH)
@@ -134,7 +155,7 @@ def _copy_tree(holding: Holding, target: Path, *, name: str) -> Staged:
         raise Unacceptable(Reason.FILES_MISMATCH)
     inspection = Inspection()
     for path in paths:
-        digest = _copy_file(holding, path, target, limit=None)
+        digest = _copy_file(holding, path, target, allowance=allowance)
         if manifest.files is not None and manifest.files[path] != digest.sha256:
             raise Unacceptable(Reason.FILES_MISMATCH)
         with _disk():
@@ -146,25 +167,63 @@ def _copy_tree(holding: Holding, target: Path, *, name: str) -> Staged:
     return Staged(manifest=manifest, digest=tree_digest(digests), facts=inspection.facts())
 
 
-def _copy_file(holding: Holding, path: str, target: Path, *, limit: int | None) -> FileDigest:
+def _verify_listing(tree: Tree) -> list[str]:
+    """Return the files that are part of the checkpoint."""
+    paths = [path for path in tree.files if path != MARKER]
+    for path in paths:
+        verify_name(path)
+    if not paths:
+        raise Unacceptable(Reason.EMPTY)
+    if MANIFEST not in paths:
+        raise Unacceptable(Reason.MANIFEST_MISSING)
+    return paths
+
+
+def _copy_file(
+    holding: Holding, path: str, target: Path, *, allowance: Allowance, most: int | None = None
+) -> FileDigest:
     place = target / path
-    with _disk(), place.open("xb") as sink:
-        digest = _read_file(holding, path, sink=sink, limit=limit)
-        sink.flush()
-        os.fchmod(sink.fileno(), 0o444)
-        os.fsync(sink.fileno())
+    with _disk(REFUSED_BY_DISK):
+        file = place.open("xb", buffering=0)
+    with file:
+        digest = _read_file(holding, path, sink=_Sink(file, allowance, most=most))
+        with _disk():
+            os.fchmod(file.fileno(), 0o444)
+            os.fsync(file.fileno())
     return digest
 
 
-def _read_file(holding: Holding, path: str, *, sink: BinaryIO | None, limit: int | None = None) -> FileDigest:
+class _Sink:
+    """Write a file as far as the checkpoint's allowance, and its own, go."""
+
+    def __init__(self, file: FileIO, allowance: Allowance, *, most: int | None) -> None:
+        self._file = file
+        self._allowance = allowance
+        self._most = most
+        self._written = 0
+
+    def write(self, part: memoryview) -> None:
+        """Write a part of the file, as a whole."""
+        synced, self._written = self._written // SYNC_BYTES, self._written + len(part)
+        if self._most is not None and self._written > self._most:
+            raise Unacceptable(Reason.MANIFEST_INVALID)
+        self._allowance.spend(len(part))
+        with _disk(REFUSED_BY_DISK):
+            while part:
+                part = part[self._file.write(part) :]
+        if self._written // SYNC_BYTES > synced:
+            with _disk():
+                os.fdatasync(self._file.fileno())
+            self._allowance.verify_disk()
+
+
+def _read_file(holding: Holding, path: str, *, sink: _Sink | None = None) -> FileDigest:
     whole, size = hashlib.sha256(), 0
     with closing(holding.read(path)) as parts:
         for part in parts:
             if size == 0:
                 verify_head(path, bytes(part[:HEAD_BYTES]))
             size += len(part)
-            if limit is not None and size > limit:
-                raise Unacceptable(Reason.MANIFEST_INVALID)
             whole.update(part)
             if sink is not None:
                 sink.write(part)
@@ -174,6 +233,7 @@ def _read_file(holding: Holding, path: str, *, sink: BinaryIO | None, limit: int
 def _make_folders(target: Path, tree: Tree) -> None:
     with _disk():
         target.mkdir(mode=0o700)
+    with _disk(REFUSED_BY_DISK):
         for folder in tree.folders:
             (target / folder).mkdir(mode=0o700)
 
@@ -201,9 +261,11 @@ def _sync_folder(folder: Path, *, mode: int | None = None) -> None:
 
 
 @contextmanager
-def _disk() -> Iterator[None]:
-    """Map what the staging folder's disk says."""
+def _disk(refused: Mapping[int, Reason] | None = None) -> Iterator[None]:
+    """Map what the staging folder's disk says: to a refusal where it is sound and does not take what it is given."""
     try:
         yield
     except OSError as error:
-        raise storage_error(error) from None
+        if refused is not None and (reason := refused.get(error.errno or 0)) is not None:
+            raise Unacceptable(reason) from None
+        raise storage_error(error, reason="DISK") from None

@@ -12,7 +12,7 @@
 Names are identifiers (:data:`heldout_server.domain.IDENTIFIER`). Unknown keys are refused.
 
 Python's TOML parser takes time that grows with the square of a dotted key's parts, so what it is given is bounded
-first: the whole document, its lines, and the dots outside quotes in each. Text over several lines is refused too, so
+first: the whole document, its lines, and the dots and brackets outside quotes in each. Text over several lines is refused too, so
 that a line can be read without the ones before it.
 """
 
@@ -31,10 +31,13 @@ MANIFEST: Final = "checkpoint.toml"
 MAX_MANIFEST_BYTES: Final = 64 * 1024
 MAX_LINE_CHARACTERS: Final = 1024
 MAX_DOTS: Final = 3
-"""How many dots a line may have outside quotes and comments: those of a key with four parts."""
+MAX_BRACKETS: Final = 4
+"""How many dots (those of a key with four parts) and opening brackets a line may have outside quotes and comments."""
 
 NAMES: Final = ("name", "line", "runtime")
-_QUOTED: Final = re.compile(r'"(?:[^"\\]|\\.)*+"|\'[^\']*+\'|#.*+')
+_QUOTED: Final = re.compile(r'"(?:[^"\\]++|\\.?)*+"?|\'[^\']*+\'?|#.*+')
+"""A string or a comment in a line. One that does not end takes the rest, so that nothing is looked at twice."""
+
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 
 
@@ -77,7 +80,10 @@ def _verify_bounds(text: str) -> None:
     if '"""' in text or "'''" in text:
         raise Unacceptable(Reason.MANIFEST_INVALID)
     for line in text.split("\n"):
-        if len(line) > MAX_LINE_CHARACTERS or _QUOTED.sub("", line).count(".") > MAX_DOTS:
+        if len(line) > MAX_LINE_CHARACTERS:
+            raise Unacceptable(Reason.MANIFEST_INVALID)
+        bare = _QUOTED.sub("", line)
+        if bare.count(".") > MAX_DOTS or bare.count("[") + bare.count("{") > MAX_BRACKETS:
             raise Unacceptable(Reason.MANIFEST_INVALID)
 
 

@@ -10,12 +10,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+from heldout_server.checkpoints.allowance import STAGING_FULL
 from heldout_server.checkpoints.intake import Staged, digest_folder, remove, stage
 from heldout_server.checkpoints.refusal import Reason, Unacceptable
 from heldout_server.checkpoints.sources import Ready, Source
+from heldout_server.checkpoints.turns import Turns
+from heldout_server.config_watch import DEFAULT_LIMITS, Limits
 from heldout_server.database import Connection, Database
 from heldout_server.domain import IDENTIFIER, Checkpoint, CheckpointFacts, CheckpointState
-from heldout_server.errors import IntegrityError, NotFound
+from heldout_server.errors import IntegrityError, NotFound, StorageError
 from heldout_server.ports.environment import Clock
 from heldout_server.ports.keys import KeyRing
 
@@ -55,17 +58,34 @@ SELECT: Final = f"SELECT {COLUMNS} FROM checkpoint "  # noqa: S608 - fixed
 
 
 class SqlCheckpoints:
-    """Notice the checkpoints that appear in a source, and stage them."""
+    """Notice the checkpoints that appear in a source, and stage them.
 
-    def __init__(self, database: Database, *, clock: Clock, source: Source, staging: Path) -> None:
+    They are taken in one after the other, in the order of their markers. A failure that is one checkpoint's own (its
+    files cannot be read though the source answers, or it does not fit on the disk now) does not hold up those behind
+    it: it is passed over and tried again at later looks, so its sequence tells when it was taken in, not when it was
+    marked. Where the staging folder's disk or the source as a whole fails, nothing is passed over and all wait.
+    """
+
+    def __init__(self, database: Database, *, clock: Clock, source: Source, staging: Path, limits: Limits) -> None:
         self._database = database
         self._clock = clock
         self._source = source
         self._staging = staging
+        self._limits = limits
+        self._turns = Turns()
         self._scanning = asyncio.Lock()
 
     @classmethod
-    def open(cls, path: Path, *, keys: KeyRing, clock: Clock, source: Source, staging: Path) -> SqlCheckpoints:
+    def open(
+        cls,
+        path: Path,
+        *,
+        keys: KeyRing,
+        clock: Clock,
+        source: Source,
+        staging: Path,
+        limits: Limits = DEFAULT_LIMITS,
+    ) -> SqlCheckpoints:
         """Open the registry, or create it, and throw away what a crash left half staged.
 
         Args:
@@ -74,6 +94,7 @@ class SqlCheckpoints:
             clock: dates what is noticed.
             source: where checkpoints appear.
             staging: the folder that they are copied to, of which this registry is the only writer.
+            limits: what one checkpoint may take.
 
         Raises:
             WrongKey: the file is there and this key ring does not open it.
@@ -83,7 +104,7 @@ class SqlCheckpoints:
         for leftover in staging.glob(".*.partial"):
             remove(leftover)
         database = Database.open(path, keys.database_key("checkpoints"), MIGRATIONS)
-        return cls(database, clock=clock, source=source, staging=staging.absolute())
+        return cls(database, clock=clock, source=source, staging=staging.absolute(), limits=limits)
 
     def close(self) -> None:
         """Wait for what was begun, then close the file."""
@@ -93,14 +114,24 @@ class SqlCheckpoints:
         """Look at the source and return what is new since any earlier scan, staged or refused, in order.
 
         Raises:
-            StorageError: the source cannot be listed, or a disk fails; what was noticed before that stays noticed.
+            StorageError: the source cannot be listed, or a disk fails, or some checkpoint was passed over; what was
+                noticed stays noticed.
         """
         async with self._scanning:
-            known = await self._database.read(_known_folders)
-            ready = await _in_thread(
-                lambda stop: self._source.find_ready(lambda folder: _folder_key(folder) in known, stop=stop)
-            )
-            return tuple([await self._take_in(one) for one in ready])
+            found: list[Checkpoint] = []
+            failure: StorageError | None = None
+            for one in self._turns.begin(await self._find_ready()):
+                try:
+                    found.append(await self._take_in(one))
+                except StorageError as error:
+                    if not _is_its_own(error):
+                        raise
+                    failure = failure or error
+                    self._turns.pass_over(one)
+                    await self._find_ready()  # a source that fails as a whole ends the look
+            if failure is not None:
+                raise failure
+            return tuple(found)
 
     async def get(self, name: str) -> Checkpoint:
         """Return one checkpoint.
@@ -153,6 +184,12 @@ class SqlCheckpoints:
         if digest != recorded.digest:
             raise IntegrityError(f"checkpoint {recorded.name}: its staged files changed", reason="CHECKPOINT_CHANGED")
 
+    async def _find_ready(self) -> tuple[Ready, ...]:
+        known = await self._database.read(_known_folders)
+        return await _in_thread(
+            lambda stop: self._source.find_ready(lambda folder: _folder_key(folder) in known, stop=stop)
+        )
+
     async def _take_in(self, ready: Ready) -> Checkpoint:
         if not _is_acceptable(ready.folder):
             return await self._record(ready, name="", staged=None, reason=Reason.BAD_NAME)
@@ -160,7 +197,9 @@ class SqlCheckpoints:
         if ready.link:
             return await self._record(ready, name=name, staged=None, reason=Reason.SYMLINK)
         try:
-            staged = await _in_thread(lambda stop: stage(self._source, name=name, staging=self._staging, stop=stop))
+            staged = await _in_thread(
+                lambda stop: stage(self._source, name=name, staging=self._staging, stop=stop, limits=self._limits)
+            )
         except Unacceptable as refusal:
             return await self._record(ready, name=name, staged=None, reason=refusal.code)
         return await self._record(ready, name=name, staged=staged, reason=None)
@@ -202,6 +241,11 @@ class SqlCheckpoints:
             noticed_s=noticed_s,
             facts=CheckpointFacts(precision=precision, architecture=architecture, chat_template_digest=template),
         )
+
+
+def _is_its_own(failure: StorageError) -> bool:
+    """Return whether taking in another checkpoint may go well."""
+    return failure.reason == STAGING_FULL or failure.reason.startswith("SOURCE")
 
 
 def _is_acceptable(folder: str) -> bool:

@@ -49,11 +49,23 @@ staging = "staging"
 run = "run"
 
 [watch]
-# Where checkpoints appear.
+# Where checkpoints appear: a folder, or a store's URL such as "s3://bucket/prefix" (also gs, az, abfss, https, http).
 source = "checkpoints"
 # poll_s = 1.0
 # Start the standing plan for every checkpoint that appears, where the policy needs no approvals first.
 # auto_run = true
+# What one checkpoint may take: bytes in all, where holes of sparse files count, and files and folders.
+# max_checkpoint_bytes = 1_099_511_627_776
+# max_files = 10_000
+# What stays free on the disk of staging, in bytes. Not set: 5 GiB, or 5 % of the disk where that is less.
+#     min_free_bytes=5_368_709_120
+
+# Options of a store, as obstore calls them; a folder takes none. What is secret stands in a file of its own.
+#     [watch.options]
+#     region="eu-central-1"
+#     endpoint="https://s3.example:9000"
+#     access_key_id={{ file="keys/s3.id" }}
+#     secret_access_key={{ file="keys/s3.key" }}
 
 [plan]
 # The standing plan. Techniques alone, then stacks (the first technique innermost), in the order of the tables.

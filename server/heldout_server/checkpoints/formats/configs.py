@@ -20,7 +20,7 @@ MAX_BRACKETS: Final = 400_000
 MAX_NESTING: Final = 64
 ENDING: Final = "config.json"
 ADAPTER: Final = "adapter_config.json"
-_NO_BRACKET: Final = re.compile(r'"(?:[^"\\]|\\.)*+"|[^"\[\]{}]++', re.DOTALL)
+_NO_BRACKET: Final = re.compile(r'"(?:[^"\\]++|\\.?)*+"?|[^"\[\]{}]++', re.DOTALL)
 REMOTE: Final = frozenset({"auto_map", "trust_remote_code", "custom_generate", "custom_pipelines"})
 
 

@@ -83,9 +83,7 @@ def storage_error(error: OSError, *, reason: str) -> StorageError:
 
 def _walk(folder: int, prefix: str, folders: list[str], files: dict[str, int], *, hard_links: bool) -> None:
     with mapped_errors(), os.scandir(folder) as entries:
-        found = {
-            entry.name: entry.stat(follow_symlinks=False) for entry in itertools.islice(entries, MAX_FILES + 1)
-        }
+        found = {entry.name: entry.stat(follow_symlinks=False) for entry in itertools.islice(entries, MAX_FILES + 1)}
     for name in sorted(found):
         path = prefix + name
         verify_path(path)

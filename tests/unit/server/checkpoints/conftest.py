@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from heldout_server.checkpoints import FolderSource, SqlCheckpoints
+from heldout_server.config_watch import Limits
 
 HEADER = json.dumps({"weights": {"dtype": "BF16", "shape": [4], "data_offsets": [0, 8]}}).encode()
 MODEL = len(HEADER).to_bytes(8, "little") + HEADER + b"weights!"
@@ -43,13 +44,14 @@ class Place:
     def staging(self):
         return self.folder / "staging"
 
-    def open(self):
+    def open(self, source=None, **limits):
         return SqlCheckpoints.open(
             self.folder / "checkpoints.db",
             keys=FixedKeys(),
             clock=FixedClock(),
-            source=FolderSource(self.source),
+            source=source or FolderSource(self.source),
             staging=self.staging,
+            limits=Limits(**{"min_free_bytes": 0, **limits}),
         )
 
     def put(self, name="nova-1", files=None, *, manifest=None, ready_s=1000):

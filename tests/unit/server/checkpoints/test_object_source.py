@@ -293,7 +293,7 @@ def test_two_keys_of_one_path_are_refused(server, source, take_in):
 
 def test_too_many_files_and_too_deep_folders_are_refused(server, source, take_in, monkeypatch):
     server.objects["nova-1/" + "/".join("d" * 17)] = b""
-    assert failure(Unacceptable, take_in, source) == "too_many_files"
+    assert failure(Unacceptable, take_in, source) == "bad_name"
     server.objects.popitem()
     monkeypatch.setattr(objects, "MAX_FILES", 3)
     assert failure(Unacceptable, take_in, source) == "too_many_files"

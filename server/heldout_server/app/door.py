@@ -1,0 +1,75 @@
+"""The door: the edge, its servicers, and the certificates that it shows and takes."""
+
+from __future__ import annotations
+
+import asyncio
+
+from heldout_server.api.audit import AuditServicer
+from heldout_server.api.bank import BankServicer
+from heldout_server.api.checkpoint import CheckpointServicer
+from heldout_server.api.contract import methods
+from heldout_server.api.edge import Edge
+from heldout_server.api.evaluation import EvaluationServicer
+from heldout_server.api.findings import FindingsServicer
+from heldout_server.api.server import Certificates, Servicers
+from heldout_server.app.documents import read_document
+from heldout_server.app.halves import Vault, Window
+from heldout_server.app.policies import Policies
+from heldout_server.app.tools import Tools
+from heldout_server.bank import SealedPacks
+from heldout_server.config import Config
+from heldout_server.domain import Card
+from heldout_server.ports.audit import AuditLog
+from heldout_server.telemetry import Metrics
+
+
+def build_edge(
+    tools: Tools,
+    *,
+    policies: Policies,
+    logs: dict[str, AuditLog],
+    cards: tuple[Card, ...],
+    metrics: Metrics,
+    log_failed: asyncio.Event,
+) -> Edge:
+    """Return the chain that every call goes through."""
+    return Edge(
+        contract=methods(),
+        gatekeeper=policies.gatekeeper,
+        logs=logs,
+        policy_digest=policies.documents.digest,
+        approved_texts=frozenset(
+            text for card in cards for text in (card.title, card.mechanism, card.mitigation, *card.references)
+        ),
+        clock=tools.clock,
+        ids=tools.ids,
+        metrics=metrics,
+        on_log_failure=log_failed.set,
+    )
+
+
+def build_servicers(
+    tools: Tools, policies: Policies, logs: dict[str, AuditLog], vault: Vault, window: Window
+) -> Servicers:
+    """Return the servicers of both halves."""
+    return Servicers(
+        findings=FindingsServicer(publications=window.publications, scores=window.scores, clock=tools.clock),
+        bank=BankServicer(
+            bank=vault.bank,
+            packs=SealedPacks(tools.ring.pack_key()),
+            audit=logs["vault"],
+            on_epoch=vault.desk.refresh_budget,
+        ),
+        evaluation=EvaluationServicer(evaluations=vault.evaluation, outcomes=vault.outcomes, standing=vault.standing),
+        checkpoint=CheckpointServicer(checkpoints=vault.checkpoints),
+        audit=AuditServicer(logs=logs, documents=policies.documents),
+    )
+
+
+def read_certificates(config: Config) -> Certificates:
+    """Return what the server shows, and whom it lets in."""
+    return Certificates(
+        authority=read_document(config.tls.ca),
+        certificate=read_document(config.tls.certificate),
+        key=read_document(config.tls.key),
+    )
