@@ -85,11 +85,11 @@ class Caller:
     ) -> AsyncGenerator[M, None]:
         """Send a message and yield each answer as it comes, before anything can prove it.
 
-        A receipt at the end, if there is one, is over the SHA-256 of all answers, each after its length in four bytes.
+        The receipt at the end is over the SHA-256 of all answers, each after its length in four bytes.
 
         Raises:
             CallError: the stream broke.
-            VerificationError: there is a receipt, and it does not hold.
+            VerificationError: the receipt is missing or does not hold: do not trust what came before it.
         """
         method = find_method(service, name)
         seen = self._seen[method.half]
@@ -100,7 +100,7 @@ class Caller:
                 if answer.body is not None:
                     digest.update(len(answer.body).to_bytes(LENGTH_BYTES, "big") + answer.body)
                     yield _parse(response, answer.body)
-                elif answer.receipt is not None:
+                else:
                     self._verify(method, digest.digest(), answer.receipt, seen=seen)
 
     async def close(self) -> None:

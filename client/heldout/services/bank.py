@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Final
 
 from heldout.calls import Caller
+from heldout.errors import VerificationError
 from heldout.findings.documents import known
 from heldout.services.paging import read_pages
 from heldout_proto.v1 import bank_pb2 as pb
@@ -256,6 +257,8 @@ class AsyncBank:
         answer = await self._caller.unary(
             SERVICE, "GetPrompt", pb.GetPromptRequest(handle=handle), pb.GetPromptResponse
         )
+        if answer.handle != handle:
+            raise VerificationError("the answer is about another prompt: do not trust it")
         prompt = answer.prompt
         return StoredPrompt(
             handle=answer.handle,

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from heldout.calls import Caller
+from heldout.errors import VerificationError
 from heldout.findings.documents import SCORE_KIND_NUMBERS, budget_from, card_from, release_from, score_from
 from heldout.findings.model import Budget, Card, Release, Score, ScoreKind
 from heldout.services.audit import SignedHead
@@ -46,7 +47,10 @@ class AsyncFindings:
         """
         request = pb.GetReleaseRequest(release_id=release_id)
         answer = await self._caller.unary(SERVICE, "GetRelease", request, pb.GetReleaseResponse)
-        return self._verified(answer.release)
+        release = self._verified(answer.release)
+        if release.release_id != release_id:
+            raise VerificationError("the answer is about another release: do not trust it")
+        return release
 
     async def cards(self) -> tuple[Card, ...]:
         """Return the technique cards.

@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Final
 
 from heldout.calls import Caller
+from heldout.errors import VerificationError
 from heldout.findings.documents import TABLE_KINDS, known, tested_from
 from heldout.findings.model import TableKind, Tested
 from heldout.services.paging import PAGE_SIZE, read_pages
@@ -146,6 +147,8 @@ class AsyncRuns:
     async def get(self, run_id: str) -> Run:
         """Return one run."""
         answer = await self._caller.unary(SERVICE, "GetRun", pb.GetRunRequest(run_id=run_id), pb.GetRunResponse)
+        if answer.run.run_id != run_id:
+            raise VerificationError("the answer is about another run: do not trust it")
         return _run(answer.run)
 
     async def list(self) -> tuple[Run, ...]:

@@ -160,12 +160,29 @@ async def test_a_stream_of_answers_is_checked_at_its_end():
     assert seen == [1, 2]
 
 
-async def test_a_stream_of_answers_may_come_without_a_receipt_but_not_with_a_wrong_one():
+async def test_a_stream_of_answers_is_not_believed_without_its_receipt_or_with_a_wrong_one():
     appliance = FakeAppliance(answers={"WatchRun": [progress(1), progress(2)]})
-    appliance.alter = lambda answer: dataclasses.replace(answer, receipt=None)
     assert len([one async for one in appliance.client().runs.watch("run-1")]) == 2
+
+    appliance.alter = lambda answer: dataclasses.replace(answer, receipt=None)
+    with pytest.raises(VerificationError):
+        [one async for one in appliance.client().runs.watch("run-1")]
 
     changed = progress(3).SerializeToString(deterministic=True)
     appliance.alter = lambda answer: answer if answer.body is None else Answer(changed, None)
     with pytest.raises(VerificationError):
         [one async for one in appliance.client().runs.watch("run-1")]
+
+
+async def test_an_answer_about_something_else_is_not_believed():
+    appliance = FakeAppliance(
+        answers={
+            "GetRun": evaluation_pb2.GetRunResponse(run=evaluation_pb2.Run(run_id="run-2")),
+            "GetPrompt": bank_pb2.GetPromptResponse(handle="prompt-2"),
+        }
+    )
+    client = appliance.client()
+    with pytest.raises(VerificationError, match="another run"):
+        await client.runs.get("run-1")
+    with pytest.raises(VerificationError, match="another prompt"):
+        await client.bank.prompt("prompt-1")
