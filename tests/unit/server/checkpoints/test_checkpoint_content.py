@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from heldout_server.checkpoints.content import verify_head, verify_name
+from heldout_server.checkpoints import manifest
 from heldout_server.checkpoints.manifest import parse_manifest
 from heldout_server.checkpoints.refusal import Unacceptable
 
@@ -74,9 +75,9 @@ def test_other_starts_come_in(head):
 
 
 def test_a_manifest_says_name_line_runtime_and_files():
-    manifest = parse_manifest(f'{MANIFEST}[files]\n"a/b" = "{"0" * 64}"'.encode())
-    assert (manifest.name, manifest.line, manifest.runtime) == ("nova-1", "nova", "scripted")
-    assert manifest.files == {"a/b": "0" * 64}
+    said = parse_manifest(f'{MANIFEST}[files]\n"a/b" = "{"0" * 64}"'.encode())
+    assert (said.name, said.line, said.runtime) == ("nova-1", "nova", "scripted")
+    assert said.files == {"a/b": "0" * 64}
     assert parse_manifest(MANIFEST.encode()).files is None
 
 
@@ -103,3 +104,32 @@ def test_what_is_no_manifest_is_refused(document):
 
 def test_a_manifest_that_is_not_utf8_is_refused():
     assert refusal(parse_manifest, b"\xff\xfe") == "manifest_invalid"
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        "a." * 1_500_000 + "b = 1",
+        "a." * 20_000 + "b = 1",
+        MANIFEST + "a." * 500 + "b = 1",
+        MANIFEST + "[" + "a." * 500 + "b]",
+        MANIFEST + "a.b.c.d.e = 1",
+        MANIFEST + "\"a\" . b . 'c' . d . e = 1",
+        MANIFEST + "x = [{a.b.c = {d.e.f = 1}}]",
+        MANIFEST + "x = " + "{a = " * 5 + "1" + "}" * 5,
+        MANIFEST + 'x = ["""a"\n\'""",{a.b.c.d.e = 1}] #\'',
+        MANIFEST + "x = '''\n'''",
+        MANIFEST + "# " + "x" * 1023,
+        MANIFEST + "# x\n" * 20_000,
+        ('"' + '\\"' * 500 + "\n") * 65,
+    ],
+)
+def test_what_would_take_the_toml_parser_long_is_refused_before_it_is_asked(document, monkeypatch):
+    monkeypatch.setattr(manifest.tomllib, "loads", None)
+    assert refusal(parse_manifest, document.encode()) == "manifest_invalid"
+
+
+def test_quoted_paths_and_comments_may_have_any_dots_and_brackets():
+    files = "".join(f'"a.b/c.d/[e.f]{{{n}.g.h.i" = "{"0" * 64}"\n' for n in range(500))
+    assert len(parse_manifest(f"{MANIFEST}# a.b.c.d.e.f [[[[[[ \n[files]\n{files}".encode()).files) == 500
+    assert len(parse_manifest(f"{MANIFEST}[files]\n'a.b.c.d.e\"' = '{'0' * 64}'".encode()).files) == 1

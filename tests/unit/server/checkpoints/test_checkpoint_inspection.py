@@ -87,6 +87,9 @@ async def test_what_is_no_identifier_is_not_recorded(scan_one):
         ({"config.json": b"[]"}, "config_invalid"),
         ({"config.json": b"\xff"}, "config_invalid"),
         ({"config.json": b"[" * 100_000}, "config_invalid"),
+        ({"config.json": b'{"a": ' + b"[" * 64 + b"]" * 64 + b"}"}, "config_invalid"),
+        ({"config.json": b'{"a": [' + b"[]," * 200_000 + b"[]]}"}, "config_invalid"),
+        ({"config.json": b'{"' + b'\\"' * 2_000_000 + b"\\"}, "config_invalid"),
         ({"tokenizer_config.json": b'{"chat_template": "\\ud800"}'}, "config_invalid"),
         ({"chat_template.jinja": b"x" * (1024 * 1024 + 1)}, "config_invalid"),
         ({"adapter_config.json": b'{"base_model_name_or_path": "nova"}'}, "adapter"),
@@ -100,6 +103,11 @@ async def test_what_is_malformed_or_asks_for_code_is_refused(scan_one, place, fi
 
 @pytest.mark.parametrize("said", [b'{"auto_map": null}', b'{"auto_map": {}}', b'{"trust_remote_code": false}'])
 async def test_a_config_may_say_that_it_asks_for_no_code(scan_one, said):
+    assert (await scan_one({"config.json": said})).reason == ""
+
+
+async def test_a_config_may_be_nested_and_may_quote_brackets(scan_one):
+    said = b'{"a": ' + b"[" * 63 + b"]" * 63 + b', "b": "\\"' + b"[" * 500 + b'"}'
     assert (await scan_one({"config.json": said})).reason == ""
 
 

@@ -256,6 +256,7 @@ def test_a_path_that_could_be_read_step_by_step_but_not_staged_is_refused(place,
     os.close(os.open("f" * 250, os.O_CREAT | os.O_WRONLY, dir_fd=folder))
     os.close(folder)
     assert refusal(take_in, place) == "bad_name"
+    shutil.rmtree(place.source)  # from folder to folder as well, which not everyone who tidies up does
 
 
 @pytest.mark.parametrize(

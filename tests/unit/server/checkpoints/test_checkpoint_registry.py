@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import threading
 
 import pytest
@@ -202,6 +203,107 @@ async def test_a_failure_keeps_what_was_noticed_before_it(place, registry, monke
     assert [one.name for one in await registry.pending()] == ["nova-1"]
     monkeypatch.undo()
     assert await names(registry) == ["nova-2"]
+
+
+class TroubledSource(FolderSource):
+    """Fail to open some checkpoints, and to list while it is ``away``."""
+
+    def __init__(self, folder):
+        super().__init__(folder)
+        self.troubled, self.asked, self.away = set(), [], False
+
+    def find_ready(self, is_known, *, stop):
+        if self.away:
+            raise StorageError("nobody answers", reason="SOURCE")
+        return super().find_ready(is_known, stop=stop)
+
+    def open(self, folder, *, stop):
+        self.asked.append(folder)
+        if folder in self.troubled:
+            raise StorageError("one object is denied", reason="SOURCE_DENIED")
+        return super().open(folder, stop=stop)
+
+
+@pytest.fixture
+def troubled(place):
+    source = TroubledSource(place.source)
+    registry = place.open(source)
+    yield source, registry
+    registry.close()
+
+
+async def scan_and_fail(registry):
+    with pytest.raises(StorageError) as caught:
+        await registry.scan()
+    return caught.value.reason
+
+
+async def test_a_checkpoint_whose_files_cannot_be_read_does_not_hold_up_those_behind_it(place, troubled):
+    source, registry = troubled
+    for number in (1, 2, 3):
+        place.put(f"nova-{number}", ready_s=number)
+    source.troubled = {"nova-1", "nova-3"}
+    assert await scan_and_fail(registry) == "SOURCE_DENIED"
+    assert [one.name for one in await registry.pending()] == ["nova-2"]
+    source.troubled = set()
+    place.put("nova-4", ready_s=4)
+    found = await registry.scan()
+    assert [(one.name, one.sequence) for one in found] == [("nova-4", 2), ("nova-1", 3), ("nova-3", 4)]
+
+
+async def test_a_checkpoint_that_fails_again_and_again_sits_out_ever_more_looks(place, troubled):
+    source, registry = troubled
+    place.put()
+    source.troubled = {"nova-1"}
+    attempts = []
+    for look in range(200):
+        source.asked.clear()
+        if look in {0, 1, 3, 7, 15, 31, 63, 127, 191}:
+            assert await scan_and_fail(registry) == "SOURCE_DENIED"
+        else:
+            assert await registry.scan() == ()
+        attempts += [look] * len(source.asked)
+    assert attempts == [0, 1, 3, 7, 15, 31, 63, 127, 191]
+
+
+async def test_a_source_that_is_away_as_a_whole_is_not_asked_for_the_rest(place, troubled, monkeypatch):
+    source, registry = troubled
+    place.put("nova-1", ready_s=1)
+    place.put("nova-2", ready_s=2)
+    real = source.open
+
+    def open_(folder, *, stop):
+        source.away = True
+        return real(folder, stop=stop)
+
+    source.troubled = {"nova-1"}
+    monkeypatch.setattr(source, "open", open_)
+    assert await scan_and_fail(registry) == "SOURCE"
+    assert source.asked == ["nova-1"]
+    monkeypatch.undo()
+    source.away, source.troubled = False, set()
+    assert sorted(await names(registry)) == ["nova-1", "nova-2"]
+
+
+async def test_a_checkpoint_that_does_not_fit_now_waits_and_smaller_ones_go_on(place, registry, monkeypatch):
+    folder = place.put("nova-1", ready_s=1)
+    os.truncate(folder / "model.safetensors", 10_000)
+    place.put("nova-2", ready_s=2)
+    free = [5_000]
+    monkeypatch.setattr(shutil, "disk_usage", lambda _folder: shutil._ntuple_diskusage(10**6, 0, free[0]))
+    assert await scan_and_fail(registry) == "STAGING_FULL"
+    assert [one.name for one in await registry.pending()] == ["nova-2"]
+    free[0] = 50_000
+    (one,) = await registry.scan()
+    assert (one.name, one.reason) == ("nova-1", "bad_offsets")  # it was read
+
+
+async def test_a_checkpoint_beyond_the_limits_is_refused_for_good(place):
+    place.put()
+    registry = place.open(max_checkpoint_bytes=10)
+    (one,) = await registry.scan()
+    assert (one.state, one.reason) == (CheckpointState.REFUSED, "too_large")
+    registry.close()
 
 
 async def test_a_source_that_cannot_be_listed_is_a_failed_disk(place, registry):

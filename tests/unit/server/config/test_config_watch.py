@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from heldout_server.config_reader import Reader
-from heldout_server.config_watch import Store, read_watch
+from heldout_server.config_watch import Limits, Store, read_watch
 from heldout_server.errors import ConfigError
 
 
@@ -104,6 +104,24 @@ def test_a_mistake_is_named_with_line_and_key(read, text, expected):
 def test_a_path_with_a_nul_names_no_file(read):
     text = '[watch]\nsource = "s3://b"\n[watch.options]\nkey = { file = "a\\u0000" }\n'
     assert "watch.options.key: must be text" in refused(read, text)
+
+
+def test_limits_have_defaults(read):
+    assert read('[watch]\nsource = "checkpoints"\n').limits == Limits(
+        max_checkpoint_bytes=2**40, max_files=10_000, min_free_bytes=None
+    )
+
+
+def test_limits_are_taken_as_they_stand(read):
+    text = "max_checkpoint_bytes = 1\nmax_files = 100_000\nmin_free_bytes = 0\n"
+    limits = read(f'[watch]\nsource = "checkpoints"\n{text}').limits
+    assert limits == Limits(max_checkpoint_bytes=1, max_files=100_000, min_free_bytes=0)
+
+
+@pytest.mark.parametrize("text", ["max_checkpoint_bytes = 0", "max_files = 100_001", "min_free_bytes = -1"])
+def test_a_limit_out_of_range_is_refused(read, text):
+    message = refused(read, f'[watch]\nsource = "checkpoints"\n{text}\n')
+    assert f"line 3: watch.{text.partition(' ')[0]}: must be a whole number from" in message
 
 
 def test_the_folder_may_be_absolute(read, tmp_path):

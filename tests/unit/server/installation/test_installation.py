@@ -68,6 +68,21 @@ def test_what_is_commented_out_in_the_config_is_the_default(folder):
     assert "poll_s" in tomllib.loads(uncommented)["watch"]
 
 
+def test_the_config_shows_how_to_name_a_store_and_its_options(folder):
+    """Uncommented as they stand, the options are some that the config takes."""
+    text = (folder / "config.toml").read_text().replace('source = "checkpoints"', 'source = "s3://bucket/prefix"')
+    lines = text.splitlines()
+    start = lines.index("#     [watch.options]")
+    end = lines.index("", start)
+    lines[start:end] = [line.removeprefix("#     ") for line in lines[start:end]]
+    for name in ("s3.id", "s3.key"):
+        (folder / "keys" / name).touch()
+    (folder / "store.toml").write_text("\n".join(lines))
+    source = load_config(folder / "store.toml").watch.source
+    assert sorted(source.options) == ["access_key_id", "endpoint", "region", "secret_access_key"]
+    assert source.options["secret_access_key"] == folder / "keys" / "s3.key"
+
+
 def test_the_keys_open(folder):
     config = load_config(folder / "config.toml")
     ring = FileKeyRing.open(config.keys.root, config.keys.ring)
