@@ -2,56 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
-import secrets
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from pathlib import Path
 
 import pytest
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from heldout_server.bank import SqlBank
 from heldout_server.domain import Intent, PromptDraft, SecretText
-from heldout_server.errors import IntegrityError
 from heldout_server.ports.bank import DraftRow
-
-
-class OneSecretKeyRing:
-    """Hang every key from one secret, as the real ring does, without files."""
-
-    def __init__(self, secret: bytes = b"root") -> None:
-        self._secret = secret
-
-    def database_key(self, name: str) -> bytes:
-        return self._derive(f"database-{name}")
-
-    def wrap(self, key: bytes, *, purpose: str) -> bytes:
-        nonce = secrets.token_bytes(12)
-        return nonce + AESGCM(self._derive("wrap")).encrypt(nonce, key, purpose.encode())
-
-    def unwrap(self, wrapped: bytes, *, purpose: str) -> bytes:
-        try:
-            return AESGCM(self._derive("wrap")).decrypt(wrapped[:12], wrapped[12:], purpose.encode())
-        except InvalidTag:
-            raise IntegrityError("a wrapped key does not open") from None
-
-    def audit_signing_key(self, half: str) -> Ed25519PrivateKey:
-        return Ed25519PrivateKey.from_private_bytes(self._derive(f"sign-{half}"))
-
-    def audit_mac_key(self, half: str) -> bytes:
-        return self._derive(f"mac-{half}")
-
-    def _derive(self, name: str) -> bytes:
-        return hashlib.sha256(self._secret + name.encode()).digest()
-
-
-class RandomIds:
-    """Invent names as the real port does."""
-
-    def new(self, prefix: str) -> str:
-        return f"{prefix}-{secrets.token_hex(8)}"
+from key_ring_fakes import OneSecretKeyRing, RandomIds
 
 
 @pytest.fixture
