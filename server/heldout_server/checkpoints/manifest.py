@@ -12,8 +12,8 @@
 Names are identifiers (:data:`heldout_server.domain.IDENTIFIER`). Unknown keys are refused.
 
 Python's TOML parser takes time that grows with the square of a dotted key's parts, so what it is given is bounded
-first: the whole document, its lines, and the dots and brackets outside quotes in each. Text over several lines is refused too, so
-that a line can be read without the ones before it.
+first: the whole document, its lines, and the dots and brackets outside quotes in each. Text over several lines is
+refused too, so that a line can be read without the ones before it.
 """
 
 from __future__ import annotations

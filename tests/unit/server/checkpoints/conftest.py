@@ -5,12 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from heldout_server.checkpoints import FolderSource, SqlCheckpoints
+from heldout_server.checkpoints.intake import stage
 from heldout_server.config_watch import Limits
 
 HEADER = json.dumps({"weights": {"dtype": "BF16", "shape": [4], "data_offsets": [0, 8]}}).encode()
@@ -88,3 +91,34 @@ def registry(place):
     registry = place.open()
     yield registry
     registry.close()
+
+
+@pytest.fixture
+def take_in(place):
+    def take_in(name="nova-1", stop=None, **limits):
+        return stage(
+            FolderSource(place.source),
+            name=name,
+            staging=place.staging,
+            stop=stop or threading.Event(),
+            limits=Limits(**{"min_free_bytes": 0, **limits}),
+        )
+
+    return take_in
+
+
+@pytest.fixture
+def disk(monkeypatch):
+    """Say how large and how free the disk is, and after the first look how free ``then``."""
+
+    def disk(*, total, free, then=None):
+        measured = []
+
+        def disk_usage(_folder):
+            measured.append(free if then is None or not measured else then)
+            return shutil._ntuple_diskusage(total, total - measured[-1], measured[-1])
+
+        monkeypatch.setattr(shutil, "disk_usage", disk_usage)
+        return measured
+
+    return disk

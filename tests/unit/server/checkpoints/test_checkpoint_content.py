@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from heldout_server.checkpoints.content import verify_head, verify_name
 from heldout_server.checkpoints import manifest
+from heldout_server.checkpoints.content import verify_head, verify_name
 from heldout_server.checkpoints.manifest import parse_manifest
 from heldout_server.checkpoints.refusal import Unacceptable
 
@@ -96,6 +96,9 @@ def test_a_manifest_says_name_line_runtime_and_files():
         MANIFEST + '[files]\na = "00"',
         MANIFEST + "[files]\na = 1",
         MANIFEST + "x = " + "[" * 10_000,
+        MANIFEST + "x = " + "[\n" * 10_000,
+        ('"' + '\\"' * 500 + "\n") * 65,
+        "\n".join(f"[a.b.c.d{n}]" for n in range(4000)),
     ],
 )
 def test_what_is_no_manifest_is_refused(document):
@@ -121,7 +124,6 @@ def test_a_manifest_that_is_not_utf8_is_refused():
         MANIFEST + "x = '''\n'''",
         MANIFEST + "# " + "x" * 1023,
         MANIFEST + "# x\n" * 20_000,
-        ('"' + '\\"' * 500 + "\n") * 65,
     ],
 )
 def test_what_would_take_the_toml_parser_long_is_refused_before_it_is_asked(document, monkeypatch):
