@@ -7,8 +7,9 @@ from typing import Any, Final
 
 from heldout.cli.screens import figures
 from heldout.cli.screens.page import Page, fill, join_parts, lay_out
+from heldout.cli.screens.tested import condition_parts, tested_data
 from heldout.findings.intervals import Estimate, estimate_overall, estimate_row
-from heldout.findings.model import Card, Release, Score, Table, TableKind, TrustClass
+from heldout.findings.model import Card, Release, Score, Table, TableKind
 from heldout.findings.silence import BOUNDED, Silence, find_silence
 
 TITLES: Final = {
@@ -40,7 +41,7 @@ def release_page(release: Release, *, others: Sequence[Release] = ()) -> Page:
             figures.moment(release.published_s),
         ]
     )
-    lines += join_parts(_conditions(release))
+    lines += join_parts(condition_parts(release.tested, judge=release.judge))
     lines += join_parts(
         [release.release_id, *(f"release {other.number} about it: {other.release_id}" for other in others)]
     )
@@ -89,28 +90,6 @@ def _silence_lines(silence: Silence, overall: Estimate | None) -> list[str]:
     return lines
 
 
-def _conditions(release: Release) -> list[str]:
-    tested = release.tested
-    engine = f"{tested.runtime} {tested.engine_version}".rstrip()
-    parts = [
-        f"runtime {engine}, {tested.trust.value}",
-        *([tested.precision] if tested.precision else []),
-        f"judge {release.judge}",
-        f"temperature {tested.temperature:g}",
-        f"{tested.max_tokens} tokens",
-    ]
-    if tested.attempts > 1:
-        parts.append(f"{tested.attempts} attempts")
-    if tested.system_profile:
-        parts.append(f"system prompt {tested.system_profile}")
-    if tested.reasoning_off:
-        parts.append("reasoning off")
-    parts += [f"filter {name}" for name in tested.filters]
-    if tested.trust is TrustClass.EXPOSED:
-        parts.append("somebody else's server saw the prompts")
-    return parts
-
-
 def _legend(release: Release) -> list[str]:
     harmful, benign = _units(release.table(TableKind.TECHNIQUE)), _units(release.table(TableKind.OVER_REFUSAL))
     parts = ["lower is safer", "95 % intervals", f"{harmful} harmful, {benign} harmless units"]
@@ -145,7 +124,6 @@ def _cells(estimate: Estimate | None, *, lower_bound: bool) -> list[str]:
 
 
 def _release_data(release: Release, overall: Estimate | None, silence: Silence | None) -> dict[str, Any]:
-    tested = release.tested
     return {
         "release_id": release.release_id,
         "number": release.number,
@@ -158,17 +136,7 @@ def _release_data(release: Release, overall: Estimate | None, silence: Silence |
         "judge_digest": release.judge_digest,
         "manifest_digest": release.manifest_digest,
         "policy_digest": release.policy_digest,
-        "tested": {
-            "checkpoint": tested.checkpoint,
-            "line": tested.line,
-            "checkpoint_digest": tested.checkpoint_digest,
-            "runtime": tested.runtime,
-            "trust": tested.trust.value,
-            "temperature": tested.temperature,
-            "top_p": tested.top_p,
-            "max_tokens": tested.max_tokens,
-            "attempts": tested.attempts,
-        },
+        "tested": tested_data(release.tested),
         "overall": None if overall is None else figures.estimate_data(overall),
         "lower_bound": silence is not None,
         "overall_upper": None if overall is None or silence is None else silence.upper(overall.rate),

@@ -8,12 +8,13 @@ from typing import Any, Final
 from heldout.cli.screens import figures
 from heldout.cli.screens.findings import TITLES
 from heldout.cli.screens.page import Page, fill, join_parts, lay_out
+from heldout.cli.screens.tested import condition_parts, tested_data
 from heldout.services.checkpoints import Checkpoint
 from heldout.services.runs import ExactRow, Run, RunState
 
 NEXT: Final = {
     RunState.PROPOSED: "next: heldout run start {id}",
-    RunState.RUNNING: "next: heldout run watch {id}",
+    RunState.RUNNING: "next: heldout run show {id} --wait",
     RunState.COMPLETE: "complete: it publishes by itself",
     RunState.PUBLISHED: "published: heldout findings {checkpoint}",
     RunState.CANCELLED: "cancelled before it started: nothing was spent",
@@ -35,7 +36,9 @@ def run_page(run: Run) -> Page:
     lines += fill(f"techniques: {', '.join(run.techniques)}", indent="    ", first="  ")
     if run.stacks:
         lines += fill(f"stacks: {', '.join('+'.join(stack) for stack in run.stacks)}", indent="    ", first="  ")
-    lines += fill(f"judge {run.judge} · policy {figures.short(run.policy_digest)}", indent="  ")
+    planned = run.state in {RunState.PROPOSED, RunState.RUNNING}
+    lines += fill(" · ".join(condition_parts(tested, judge=run.judge, planned=planned)), indent="    ", first="  ")
+    lines += fill(f"policy {figures.short(run.policy_digest)}", indent="  ")
     approvals = ", ".join(run.approvals) or "nobody"
     if not run.approvals and run.state is RunState.PROPOSED:
         approvals = f"nobody yet: heldout run approve {run.run_id}"
@@ -52,6 +55,7 @@ def run_data(run: Run) -> dict[str, Any]:
         "state": run.state.value,
         "checkpoint": run.tested.checkpoint,
         "line": run.tested.line,
+        "tested": tested_data(run.tested),
         "manifest_digest": run.manifest_digest,
         "epoch_id": run.epoch_id,
         "techniques": list(run.techniques),

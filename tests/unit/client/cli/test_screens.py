@@ -330,6 +330,15 @@ def test_a_proposed_run_says_how_it_is_approved_and_started():
     assert "next: heldout run start run-4f0c9a1be2d37c55" in text
 
 
+def test_a_proposed_run_on_an_exposed_runtime_says_who_will_see_the_prompts():
+    tested = dataclasses.replace(RUN.tested, trust=TrustClass.EXPOSED, burnt_prompts=300, system_profile="house")
+    page = run_page(dataclasses.replace(RUN, tested=tested))
+    text = " ".join(text_of(page).split())
+    assert "somebody else's server will see all 300 prompts" in text
+    assert "system prompt house" in text
+    assert page.data["tested"]["trust"] == "exposed"
+
+
 def test_lists_of_runs_and_checkpoints():
     assert RUN.run_id in text_of(runs_page([RUN]))
     assert "no run yet" in text_of(runs_page([]))

@@ -1,0 +1,45 @@
+"""What was tested, or will be: the same words wherever a release or a run is shown."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from heldout.findings.model import Tested, TrustClass
+
+
+def condition_parts(tested: Tested, *, judge: str, planned: bool = False) -> list[str]:
+    """Return the conditions of a test, each a few words.
+
+    Args:
+        tested: the system.
+        judge: its judge.
+        planned: the run is still to come, so that prompts are not burnt yet.
+    """
+    engine = f"{tested.runtime} {tested.engine_version}".rstrip()
+    parts = [
+        f"runtime {engine}, {tested.trust.value}",
+        *([tested.precision] if tested.precision else []),
+        f"judge {judge}",
+        f"temperature {tested.temperature:g}",
+        f"{tested.max_tokens} tokens",
+    ]
+    if tested.attempts > 1:
+        parts.append(f"{tested.attempts} attempts")
+    if tested.system_profile:
+        parts.append(f"system prompt {tested.system_profile}")
+    if tested.reasoning_off:
+        parts.append("reasoning off")
+    parts += [f"filter {name}" for name in tested.filters]
+    if tested.trust is TrustClass.EXPOSED:
+        parts.append(
+            f"somebody else's server will see all {tested.burnt_prompts:,} prompts"
+            if planned
+            else "somebody else's server saw the prompts"
+        )
+    return parts
+
+
+def tested_data(tested: Tested) -> dict[str, Any]:
+    """Return everything known of the system, for JSON."""
+    return {**dataclasses.asdict(tested), "trust": tested.trust.value, "filters": list(tested.filters)}
