@@ -26,6 +26,7 @@ from stage import (
     show_auditor,
     show_heading,
     show_refusal,
+    tell,
     temporary_folder,
 )
 
@@ -79,6 +80,11 @@ def _fill_bank(appliance: Appliance, claims: Claims) -> None:
 
 def _test_checkpoints(appliance: Appliance, claims: Claims) -> None:
     show_heading("3 · Five checkpoints of nova-lite appear, and each is tested as it does")
+    tell(
+        "v1 is careless. v2 is much safer and refuses too much, but base64 under a persona gets through. v3 scores"
+        " higher on SWE-bench, and is less safe again. v4 is like v3 on average, and not by technique. v5 is better."
+        " Only the lab knows that so far. 2,700 trials each: 200 harmful prompts in 13 cells, 100 benign ones plain."
+    )
     source = appliance.folder / "checkpoints"
     with (
         Client.from_profile(appliance.profile("bank_tester")) as tester,
@@ -104,22 +110,26 @@ def _score_words(name: str, number: int) -> Sequence[str]:
 
 def _show_trainer(appliance: Appliance, claims: Claims) -> None:
     show_heading("4 · The trainer sees what the policy lets out, and never a prompt")
+    tell("Each command begins with whose certificate it uses. Look at v3: it does not follow the line.")
     appliance.ask("trainer", "trend", lab.LINE)
     v3, v4 = lab.checkpoint_name(3), lab.checkpoint_name(4)
+    tell("\nAlike on average, and yet: look at persona and payload-splitting.")
     appliance.ask("trainer", "compare", v3, v4)
     v2 = lab.checkpoint_name(2)
+    tell("\nA stack against its parts: look at base64, persona, and base64+persona.")
     appliance.ask("trainer", "findings", v2)
+    tell("\nWhat all of that has cost, for all readers together:")
     appliance.ask("trainer", "budget")
     releases = _releases(appliance)
     up = compare_releases(releases[2], releases[3])
     claims.check(
-        f"attack success rose from {v2} to {v3} although SWE-bench rose too",
+        "attack success rose from v2 to v3, although SWE-bench rose too",
         holds=up.overall is not None
         and up.overall.difference > 0
         and lab.TRUE_RATES[3].swe_bench > lab.TRUE_RATES[2].swe_bench,
     )
     alike = compare_releases(releases[3], releases[4])
-    claims.check(f"{v3} and {v4} are alike on average and differ by technique", holds=_is_alike_but_different(alike))
+    claims.check("v3 and v4 are alike on average and differ by technique", holds=_is_alike_but_different(alike))
     stack, parts = _stack_and_parts(releases[2])
     claims.check("a stack goes beyond both its parts", holds=all(stack > part for part in parts))
 
@@ -149,7 +159,7 @@ def _releases(appliance: Appliance) -> dict[int, Release]:
 
 def _show_truth(appliance: Appliance, claims: Claims) -> None:
     """Hold what is published against what the lab knows and, beside it, what the bank tester sees exactly."""
-    show_heading("5 · How far the noise moves the figures: only the lab can know")
+    show_heading("5 · How far the noise moves the figures")
     releases = _releases(appliance)
     with Client.from_profile(appliance.profile("bank_tester")) as tester:
         runs = {run.tested.checkpoint: run.run_id for run in tester.runs.list()}

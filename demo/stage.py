@@ -24,6 +24,7 @@ from heldout.services.runs import RunState
 
 BIN: Final = Path(sys.executable).parent
 PATIENCE_S: Final = 60
+RUN_PATIENCE_S: Final = 900
 TEN: Final = 10
 
 console = Console(width=80, highlight=False)
@@ -34,12 +35,12 @@ class Claims:
     """Collect what the demo says happened, and whether it did."""
 
     failed: list[str] = field(default_factory=list)
-    held: int = 0
+    held: list[str] = field(default_factory=list)
 
     def check(self, claim: str, *, holds: bool) -> None:
         """Record a claim."""
         if holds:
-            self.held += 1
+            self.held.append(claim)
         else:
             self.failed.append(claim)
 
@@ -74,6 +75,11 @@ def show_heading(text: str) -> None:
     """Show the heading of a step."""
     console.print()
     console.print(Rule(f"[bold]{text}[/bold]", align="left"))
+
+
+def tell(text: str) -> None:
+    """Say what to look at, apart from what the product says itself."""
+    console.print(text, style="italic")
 
 
 def _free_port() -> int:
@@ -115,7 +121,7 @@ def serving(folder: Path, *, policy: Path, settings: Mapping[str, str]) -> Itera
             sys.exit(f"demo: the config does not say {line}")
         text = text.replace(line, instead)
     config.write_text(text)
-    console.print("$ heldout-server serve")
+    console.print("$ heldout-server serve --config appliance/config.toml")
     process = subprocess.Popen(  # noqa: S603 - our own command
         [BIN / "heldout-server", "serve", "--config", str(config)], stderr=subprocess.PIPE, text=True
     )
@@ -182,8 +188,8 @@ def _show_tampering(appliance: Appliance, export: Path, claims: Claims) -> None:
     bundle.write_bytes(bytes(content))
     done = appliance.ask("auditor", "audit", "verify", str(export), show=False)
     claims.check("a changed byte in an exported entry is found", holds=done.returncode == 1)
-    console.print("One byte of an exported entry changed: ", end="")
-    console.print(done.stderr.strip() or "not found", markup=False, soft_wrap=True)
+    console.print("One byte of an exported entry changed:")
+    console.print(done.stderr.strip() or "not found", markup=False)
 
 
 def progress_bars() -> Progress:
@@ -202,8 +208,11 @@ def follow_run(tester: Client, progress: Progress, name: str) -> RunState:
     """Show a checkpoint's run from when it is noticed to its end, and return how it ended."""
     bar = progress.add_task(name, total=None, rate="noticing")
     state = RunState.PROPOSED
+    until = time.monotonic() + RUN_PATIENCE_S
     for seen in tester.runs.watch(wait_for_run(tester, name)):
         state = seen.run.state
+        if time.monotonic() > until:
+            sys.exit(f"demo: the run of {name} did not end within {RUN_PATIENCE_S} s: it is {state.value}")
         progress.update(
             bar,
             total=seen.run.planned_trials,
@@ -218,11 +227,14 @@ def follow_run(tester: Client, progress: Progress, name: str) -> RunState:
 
 def conclude(claims: Claims, *, seconds: float) -> int:
     """Say whether all that was claimed did happen, and return the exit code."""
+    console.print()
+    for claim in claims.held:
+        console.print(f" ✓ {claim}")
     if claims.failed:
         for claim in claims.failed:
             console.print(f"did not happen: {claim}", style="bold red")
         return 1
-    console.print(f"\nAll {claims.held} claims held, in {seconds:.0f} s.")
+    console.print(f"All {len(claims.held)} claims held, in {seconds:.0f} s.")
     return 0
 
 

@@ -165,7 +165,7 @@ def _read_heads(files: Sequence[Path], profile: Profile) -> dict[str, list[str]]
     told: dict[str, list[str]] = {}
     for file in files:
         note = file.read_bytes().decode(errors="replace")
-        note = note if note.endswith("\n") else note + "\n"
+        note = note.rstrip("\n") + "\n"  # a note ends in one line break, however many a tool put behind it
         vkey = by_origin.get(note.partition("\n")[0])
         if vkey is None:
             raise UsageProblem(f"{file}: holds no head of a log of this profile's appliance")

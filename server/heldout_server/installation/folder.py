@@ -134,6 +134,8 @@ def _refuse_taken(target: Path) -> None:
 def _build(folder: Path, *, name: str, address: str, health: str, clock: Clock, release_policy: Path | None) -> None:
     for part in FOLDERS:
         (folder / part).mkdir(mode=0o700)
+    # Keys and the bank lie here: an installation inside somebody's repository must never be committed.
+    (folder / ".gitignore").write_text("*\n", encoding="utf-8")
     ring = FileKeyRing.create(folder / "keys" / "root.key", folder / "keys" / "ring.json")
     principals = _write_policy(folder, release_policy)
     _write_certificates(folder, name=name, address=address, principals=principals, clock=clock)
