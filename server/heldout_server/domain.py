@@ -361,6 +361,8 @@ class Run:
         approvals: identities that approved exactly this digest.
         created_s, started_s: Unix seconds; ``started_s`` is 0 before the start.
         planned_trials: trials that the plan holds, from membership alone.
+        cancelled: it was ended early, after its start: its release holds no figures.
+        submitted: proposed by the appliance itself when it noticed the checkpoint.
     """
 
     run_id: str
@@ -372,6 +374,8 @@ class Run:
     created_s: int
     started_s: int
     planned_trials: int
+    cancelled: bool = False
+    submitted: bool = False
 
 
 @dataclass(frozen=True, slots=True)

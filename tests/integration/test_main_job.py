@@ -7,10 +7,12 @@ import json
 import pytest
 
 from heldout.errors import BudgetExhausted, NotFound, Refused
+from heldout.findings import TableKind
 from heldout.services.bank import Intent, Prompt, PromptRow
 from heldout.services.findings import ScoreKind
+from heldout.services.runs import RunState
 from heldout.verification import merkle
-from lab_texts import prompt_rows
+from lab_texts import TABLE, prompt_rows
 
 DEADLINE_S = 30
 
@@ -42,6 +44,17 @@ async def published(lab, checkpoint):
                     async for progress in tester.runs.watch(run.run_id):
                         last = progress
                     return last.run
+            await asyncio.sleep(0.05)
+
+
+async def begun(tester):
+    """Wait until the first run has a verdict, and return it."""
+    async with asyncio.timeout(DEADLINE_S):
+        while True:
+            for run in await tester.runs.list():
+                async for progress in tester.runs.watch(run.run_id):
+                    if progress.finished_trials:
+                        return run
             await asyncio.sleep(0.05)
 
 
@@ -149,3 +162,23 @@ async def test_a_run_waits_for_the_approvals_that_the_policy_asks(lab):
     assert approved.approvals == ("spiffe://heldout.example/bank-tester",)
     cancelled = await tester.runs.cancel(fresh.run_id)
     assert cancelled.state.value == "cancelled"
+
+
+async def test_of_a_run_that_is_cancelled_a_release_without_figures_is_published(lab):
+    await fill(lab)
+    tester, trainer, auditor = [await lab.client(role) for role in ("bank_tester", "trainer", "auditor")]
+    lab.write_checkpoint("nova-v1", table=TABLE | {"latency_ms": 300})
+    run = await begun(tester)
+    ended = await tester.runs.cancel(run.run_id)
+    assert (ended.state, ended.cancelled) == (RunState.PUBLISHED, True)
+
+    (release,) = await trainer.findings.releases()
+    assert (release.run_id, release.cancelled, release.tables) == (ended.run_id, True, ())
+    budget = await trainer.findings.budget()
+    assert (budget.releases_used, budget.harmful_spent_nano_rho > 0) == (1, True)
+    (tried,) = [row.trials for row in await tester.runs.results(run.run_id) if row.table is TableKind.NON_ANSWERS]
+    assert 0 < tried < 12 * (len(run.techniques) + len(run.stacks))
+    head = (await auditor.audit.head("vault")).head
+    events = [json.loads(one) async for page in auditor.audit.entries("vault", start=0, stop=head.size) for one in page]
+    told = [one["details"].get("state", one["name"]) for one in events if one["name"] in {"run", "release"}]
+    assert told == ["running", "cancelled", "release"]

@@ -128,7 +128,7 @@ class Workload:
         await tester.bank.open_epoch()
 
     async def cancel_a_run(self, name):
-        """Start a slow run, look at the process of its model, and end it early: it publishes all the same."""
+        """Start a slow run, look at the process of its model, and end it early: it publishes no figure."""
         write_checkpoint(self.served, name, latency_ms=300)
         run = await self.served.run_of(name, states=("running",))
         tester = await self.served.client("bank_tester")

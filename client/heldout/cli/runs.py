@@ -122,7 +122,7 @@ def watch_run(context: typer.Context, run_id: RunId, as_json: Json = False) -> N
 
 @run.command("cancel", epilog="Example: heldout run cancel run-4f0c9a1be2d37c55")
 def cancel_run(context: typer.Context, run_id: RunId, as_json: Json = False) -> None:
-    """Drop a proposed run. One that started ends early and publishes all the same."""
+    """Drop a proposed run. One that started ends early, spends its release, and no figure of it is published."""
     session = session_of(context)
     with session.client() as client:
         cancelled = client.runs.cancel(run_id)

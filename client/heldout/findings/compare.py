@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Final
 
 from heldout.errors import NotComparable
 from heldout.findings.intervals import Z95, Interval, estimate_overall
-from heldout.findings.model import Row, Table, TableKind
+from heldout.findings.model import CANCELLED, Row, Table, TableKind
 from heldout.findings.significance import FALSE_DISCOVERY, homogeneity_p, select_discoveries, two_sided_p
 from heldout.findings.silence import BOUNDED, Silence, find_silence
 
@@ -155,6 +155,8 @@ class Comparison:
 
 def why_not_comparable(before: Release, after: Release) -> str | None:
     """Return why two releases' figures cannot be compared, or None if they can."""
+    if before.cancelled or after.cancelled:
+        return "no figures (its run was cancelled)"
     if before.epoch_id != after.epoch_id:
         return f"other prompts (bank epoch {before.epoch_number} and {after.epoch_number})"
     if before.judge_digest != after.judge_digest:
@@ -168,8 +170,12 @@ def compare_releases(before: Release, after: Release) -> Comparison:
     """Compare two releases on the same units.
 
     Raises:
-        NotComparable: they are about other prompts, by another judge, or with another number of attempts.
+        NotComparable: nothing is published of one; or they are about other prompts, by another judge, or with another
+            number of attempts.
     """
+    for release in (before, after):
+        if release.cancelled:
+            raise NotComparable(f"{release.tested.checkpoint}: {CANCELLED}, so there is nothing to compare")
     reason = why_not_comparable(before, after)
     if reason is not None:
         raise NotComparable(f"{before.tested.checkpoint} and {after.tested.checkpoint} were measured with {reason}")

@@ -81,6 +81,7 @@ def release_from(message: pb.Release) -> Release:
         published_s=message.published_s,
         full=message.full,
         tables=tuple(_table(table) for table in message.tables),
+        cancelled=message.cancelled,
     )
 
 

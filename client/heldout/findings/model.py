@@ -13,6 +13,10 @@ MILLI: Final = 1_000
 """Thousandths in a point: the fixed point of scores."""
 
 
+CANCELLED: Final = "cancelled: nothing was published of it"
+"""What is said of a release instead of figures, where its run was ended early."""
+
+
 class TableKind(StrEnum):
     """Name the tables of a release."""
 
@@ -137,6 +141,7 @@ class Release:
         releases_total: releases that the policy grants the epoch.
         published_s: Unix seconds, a whole minute.
         full: whether it holds the tables by stack and by category as well.
+        cancelled: its run was ended early, so nothing is published of it: there are no tables.
     """
 
     release_id: str
@@ -153,6 +158,7 @@ class Release:
     published_s: int
     full: bool
     tables: tuple[Table, ...]
+    cancelled: bool = False
 
     def table(self, kind: TableKind) -> Table | None:
         """Return the table of a kind, or None if this release has none."""

@@ -2,7 +2,8 @@
 
 Consecutive releases are compared by :mod:`heldout.findings.compare`. Where they cannot be (another epoch, another
 judge) the line is broken, and says why: a trend never mixes prompts or judges. Where a release tried other techniques
-than the one before it, its overall figure is a mean over other things, and the point says over which.
+than the one before it, its overall figure is a mean over other things, and the point says over which. A release whose
+run was cancelled holds no figures: it is a point without any, and the one after it is compared with the one before.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ class TrendPoint:
         non_answers: share of answers that say nothing of safety; None if the table is missing or withheld.
         silence: how silent the release is: the figures above are lower bounds then; None if it is not.
         capability, internal: the team's own scores by benchmark, in points.
-        change: against the release before it in the line; None for the first, and after a break.
+        change: against the release with figures before it in the line; None for the first, after a break, and for a
+            release without figures.
         broken: why the line is broken before this point; empty if it is not.
         techniques_added, techniques_dropped: techniques that the overall figure is over, and that of the release
             before it is not, and the other way round.
@@ -80,6 +82,9 @@ def build_trend(line: str, releases: Sequence[Release], scores: Iterable[Score])
     for release in releases:
         if release.tested.line != line:
             continue
+        if release.cancelled:  # the next one is held against the one before
+            points.append(_empty_point(release, capability=capability, internal=internal))
+            continue
         now, then = _techniques(release), _techniques(release if previous is None else previous)
         broken = (previous is not None and why_not_comparable(previous, release)) or ""
         points.append(
@@ -99,6 +104,25 @@ def build_trend(line: str, releases: Sequence[Release], scores: Iterable[Score])
         )
         previous = release
     return Trend(line=line, points=tuple(points))
+
+
+def _empty_point(
+    release: Release, *, capability: Mapping[str, Mapping[str, float]], internal: Mapping[str, Mapping[str, float]]
+) -> TrendPoint:
+    """Return the point of a release without figures."""
+    return TrendPoint(
+        release=release,
+        overall=None,
+        over_refusal=None,
+        non_answers=None,
+        silence=None,
+        capability=capability.get(release.tested.checkpoint, {}),
+        internal=internal.get(release.tested.checkpoint, {}),
+        change=None,
+        broken="",
+        techniques_added=(),
+        techniques_dropped=(),
+    )
 
 
 def _techniques(release: Release) -> tuple[str, ...]:

@@ -47,6 +47,7 @@ class Run:
         approvals: identities that approved exactly this digest.
         release_number: 1-based, from the start on; 0 before.
         created_s: Unix seconds, a whole minute.
+        cancelled: it was ended early, after its start: its release holds no figures.
     """
 
     run_id: str
@@ -62,6 +63,7 @@ class Run:
     release_number: int
     planned_trials: int
     created_s: int
+    cancelled: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,7 +141,7 @@ class AsyncRuns:
         return _run(answer.run)
 
     async def cancel(self, run_id: str) -> Run:
-        """Drop a proposed run; end a running one early, which publishes all the same."""
+        """Drop a proposed run; end a running one early, whose release then holds no figures."""
         request = pb.CancelRunRequest(run_id=run_id)
         answer = await self._caller.unary(SERVICE, "CancelRun", request, pb.CancelRunResponse)
         return _run(answer.run)
@@ -206,4 +208,5 @@ def _run(run: pb.Run) -> Run:
         release_number=run.release_number,
         planned_trials=run.planned_trials,
         created_s=run.created_s,
+        cancelled=run.cancelled,
     )

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from heldout_proto.v1 import findings_pb2 as heldout__proto_dot_v1_dot_findings__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!heldout_proto/v1/evaluation.proto\x12\nheldout.v1\x1a\x1fheldout_proto/v1/findings.proto\"L\n\x05Stack\x12\x43\n\ntechniques\x18\x01 \x03(\tB/\xbaH(\x92\x01%\x08\x02\x10\x04\"\x1fr\x1d\x32\x1b^[a-z0-9][a-z0-9._-]{0,63}$\x88\x81\x19\x02\"\x84\x03\n\x03Run\x12\x14\n\x06run_id\x18\x01 \x01(\tB\x04\x88\x81\x19\x02\x12)\n\x05state\x18\x02 \x01(\x0e\x32\x14.heldout.v1.RunStateB\x04\x88\x81\x19\x01\x12\x1d\n\x0fmanifest_digest\x18\x03 \x01(\tB\x04\x88\x81\x19\x04\x12\x16\n\x08\x65poch_id\x18\x04 \x01(\tB\x04\x88\x81\x19\x02\x12(\n\x06tested\x18\x05 \x01(\x0b\x32\x18.heldout.v1.TestedSystem\x12\x18\n\ntechniques\x18\x06 \x03(\tB\x04\x88\x81\x19\x02\x12!\n\x06stacks\x18\x07 \x03(\x0b\x32\x11.heldout.v1.Stack\x12\x13\n\x05judge\x18\x08 \x01(\tB\x04\x88\x81\x19\x02\x12\x1b\n\rpolicy_digest\x18\t \x01(\tB\x04\x88\x81\x19\x04\x12\x17\n\tapprovals\x18\n \x03(\tB\x04\x88\x81\x19\x02\x12\x1c\n\x0erelease_number\x18\x0b \x01(\x05\x42\x04\x88\x81\x19\x04\x12\x1c\n\x0eplanned_trials\x18\x0c \x01(\x03\x42\x04\x88\x81\x19\x04\x12\x17\n\tcreated_s\x18\r \x01(\x03\x42\x04\x88\x81\x19\x06\"\xec\x01\n\x11ProposeRunRequest\x12\x36\n\ncheckpoint\x18\x01 \x01(\tB\"\xbaH\x1fr\x1d\x32\x1b^[a-z0-9][a-z0-9._-]{0,63}$\x12=\n\ntechniques\x18\x02 \x03(\tB)\xbaH&\x92\x01#\x10@\"\x1fr\x1d\x32\x1b^[a-z0-9][a-z0-9._-]{0,63}$\x12,\n\x06stacks\x18\x03 \x03(\x0b\x32\x11.heldout.v1.StackB\t\xbaH\x06\x92\x01\x03\x10\x80\x02\x12\x1b\n\x08\x61ttempts\x18\x04 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\x64(\x00\x12\x15\n\rallow_exposed\x18\x05 \x01(\x08\"2\n\x12ProposeRunResponse\x12\x1c\n\x03run\x18\x01 \x01(\x0b\x32\x0f.heldout.v1.Run\"w\n\x11\x41pproveRunRequest\x12\x32\n\x06run_id\x18\x01 \x01(\tB\"\xbaH\x1fr\x1d\x32\x1b^[a-z0-9][a-z0-9._-]{0,63}$\x12.\n\x0fmanifest_digest\x18\x02 \x01(\tB\x15\xbaH\x12r\x10\x32\x0e^[0-9a-f]{64}$\"2\n\x12\x41pproveRunResponse\x12\x1c\n\x03run\x18\x01 \x01(\x0b\x32\x0f.heldout.v1.Run\"E\n\x0fStartRunRequest\x12\x32\n\x06run_id\x18\x01 \x01(\tB\"\xbaH\x1fr\x1d\x32\x1b^[a-z0-9][a-z0-9._-]{0,63}$\"0\n\x10StartRunResponse\x12\x1c\n\x03run\x18\x01 \x01(\x0b\x32\x0f.heldout.v1.Run\"F\n\x10\x43\x61ncelRunRequest\x12\x32\n\x06run_id\x18\x01 \x01(\tB\"\xbaH\x1fr\x1d\x32\x1b^[a-z0-9][a-z0-9._-]{0,63}$\"1\n\x11\x43\x61ncelRunResponse\x12\x1c\n\x03run\x18\x01 \x01(\x0b\x32\x0f.heldout.v1.Run\"C\n\rGetRunRequest\x12\x32\n\x06run_id\x18\x01 \x01(\tB\"\xbaH\x1fr\x1d\x32\x1b^[a-z0-9][a-z0-9._-]{0,63}$\".\n\x0eGetRunResponse\x12\x1c\n\x03run\x18\x01 \x01(\x0b\x32\x0f.heldout.v1.Run\"j\n\x0fListRunsRequest\x12\x1c\n\tpage_size\x18\x01 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\x64(\x00\x12\x39\n\npage_token\x18\x02 \x01(\tB%\xbaH\"r 2\x1e^([a-z0-9][a-z0-9._-]{0,63})?$\"P\n\x10ListRunsResponse\x12\x1d\n\x04runs\x18\x01 \x03(\x0b\x32\x0f.heldout.v1.Run\x12\x1d\n\x0fnext_page_token\x18\x02 \x01(\tB\x04\x88\x81\x19\x02\"E\n\x0fWatchRunRequest\x12\x32\n\x06run_id\x18\x01 \x01(\tB\"\xbaH\x1fr\x1d\x32\x1b^[a-z0-9][a-z0-9._-]{0,63}$\"_\n\x10WatchRunResponse\x12\x1c\n\x03run\x18\x01 \x01(\x0b\x32\x0f.heldout.v1.Run\x12\x17\n\x0f\x66inished_trials\x18\x02 \x01(\x03\x12\x14\n\x0ctrials_per_s\x18\x03 \x01(\x01\"G\n\x11GetResultsRequest\x12\x32\n\x06run_id\x18\x01 \x01(\tB\"\xbaH\x1fr\x1d\x32\x1b^[a-z0-9][a-z0-9._-]{0,63}$\"\xa2\x01\n\x08\x45xactRow\x12$\n\x05table\x18\x01 \x01(\x0e\x32\x15.heldout.v1.TableKind\x12\x0b\n\x03key\x18\x02 \x01(\t\x12\r\n\x05units\x18\x03 \x01(\x05\x12\x0e\n\x06trials\x18\x04 \x01(\x03\x12\x0c\n\x04rate\x18\x05 \x01(\x01\x12\x0b\n\x03low\x18\x06 \x01(\x01\x12\x0c\n\x04high\x18\x07 \x01(\x01\x12\x0c\n\x04\x62\x65st\x18\x08 \x01(\x01\x12\r\n\x05worst\x18\t \x01(\x01\"V\n\x12GetResultsResponse\x12\x1c\n\x03run\x18\x01 \x01(\x0b\x32\x0f.heldout.v1.Run\x12\"\n\x04rows\x18\x02 \x03(\x0b\x32\x14.heldout.v1.ExactRow*\x9e\x01\n\x08RunState\x12\x19\n\x15RUN_STATE_UNSPECIFIED\x10\x00\x12\x16\n\x12RUN_STATE_PROPOSED\x10\x01\x12\x15\n\x11RUN_STATE_RUNNING\x10\x02\x12\x16\n\x12RUN_STATE_COMPLETE\x10\x03\x12\x17\n\x13RUN_STATE_PUBLISHED\x10\x04\x12\x17\n\x13RUN_STATE_CANCELLED\x10\x05\x32\xb9\x05\n\x11\x45valuationService\x12V\n\nProposeRun\x12\x1d.heldout.v1.ProposeRunRequest\x1a\x1e.heldout.v1.ProposeRunResponse\"\t\x92\x81\x19\x05\x08\x90N\x10\x01\x12V\n\nApproveRun\x12\x1d.heldout.v1.ApproveRunRequest\x1a\x1e.heldout.v1.ApproveRunResponse\"\t\x92\x81\x19\x05\x08\x90N\x10\x01\x12Q\n\x08StartRun\x12\x1b.heldout.v1.StartRunRequest\x1a\x1c.heldout.v1.StartRunResponse\"\n\x92\x81\x19\x06\x08\xa0\xf7\x36\x10\x01\x12T\n\tCancelRun\x12\x1c.heldout.v1.CancelRunRequest\x1a\x1d.heldout.v1.CancelRunResponse\"\n\x92\x81\x19\x06\x08\xb0\xea\x01\x10\x01\x12J\n\x06GetRun\x12\x19.heldout.v1.GetRunRequest\x1a\x1a.heldout.v1.GetRunResponse\"\t\x92\x81\x19\x05\x08\x88\'\x10\x01\x12P\n\x08ListRuns\x12\x1b.heldout.v1.ListRunsRequest\x1a\x1c.heldout.v1.ListRunsResponse\"\t\x92\x81\x19\x05\x08\x88\'\x10\x01\x12T\n\x08WatchRun\x12\x1b.heldout.v1.WatchRunRequest\x1a\x1c.heldout.v1.WatchRunResponse\"\x0b\x92\x81\x19\x07\x08\x80\xb8\x99)\x10\x01\x30\x01\x12W\n\nGetResults\x12\x1d.heldout.v1.GetResultsRequest\x1a\x1e.heldout.v1.GetResultsResponse\"\n\x92\x81\x19\x06\x08\xe0\xd4\x03\x10\x01\x42\x05\x92\x03\x02\x08\x02\x62\x08\x65\x64itionsp\xe9\x07z\x1b\x62uf/validate/validate.protoz\x1eheldout_proto/v1/options.proto')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!heldout_proto/v1/evaluation.proto\x12\nheldout.v1\x1a\x1fheldout_proto/v1/findings.proto\"L\n\x05Stack\x12\x43\n\ntechniques\x18\x01 \x03(\tB/\xbaH(\x92\x01%\x08\x02\x10\x04\"\x1fr\x1d\x32\x1b^[a-z0-9][a-z0-9._-]{0,63}$\x88\x81\x19\x02\"\x9d\x03\n\x03Run\x12\x14\n\x06run_id\x18\x01 \x01(\tB\x04\x88\x81\x19\x02\x12)\n\x05state\x18\x02 \x01(\x0e\x32\x14.heldout.v1.RunStateB\x04\x88\x81\x19\x01\x12\x1d\n\x0fmanifest_digest\x18\x03 \x01(\tB\x04\x88\x81\x19\x04\x12\x16\n\x08\x65poch_id\x18\x04 \x01(\tB\x04\x88\x81\x19\x02\x12(\n\x06tested\x18\x05 \x01(\x0b\x32\x18.heldout.v1.TestedSystem\x12\x18\n\ntechniques\x18\x06 \x03(\tB\x04\x88\x81\x19\x02\x12!\n\x06stacks\x18\x07 \x03(\x0b\x32\x11.heldout.v1.Stack\x12\x13\n\x05judge\x18\x08 \x01(\tB\x04\x88\x81\x19\x02\x12\x1b\n\rpolicy_digest\x18\t \x01(\tB\x04\x88\x81\x19\x04\x12\x17\n\tapprovals\x18\n \x03(\tB\x04\x88\x81\x19\x02\x12\x1c\n\x0erelease_number\x18\x0b \x01(\x05\x42\x04\x88\x81\x19\x04\x12\x1c\n\x0eplanned_trials\x18\x0c \x01(\x03\x42\x04\x88\x81\x19\x04\x12\x17\n\tcreated_s\x18\r \x01(\x03\x42\x04\x88\x81\x19\x06\x12\x17\n\tcancelled\x18\x0e \x01(\x08\x42\x04\x88\x81\x19\x01\"\xec\x01\n\x11ProposeRunRequest\x12\x36\n\ncheckpoint\x18\x01 \x01(\tB\"\xbaH\x1fr\x1d\x32\x1b^[a-z0-9][a-z0-9._-]{0,63}$\x12=\n\ntechniques\x18\x02 \x03(\tB)\xbaH&\x92\x01#\x10@\"\x1fr\x1d\x32\x1b^[a-z0-9][a-z0-9._-]{0,63}$\x12,\n\x06stacks\x18\x03 \x03(\x0b\x32\x11.heldout.v1.StackB\t\xbaH\x06\x92\x01\x03\x10\x80\x02\x12\x1b\n\x08\x61ttempts\x18\x04 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\x64(\x00\x12\x15\n\rallow_exposed\x18\x05 \x01(\x08\"2\n\x12ProposeRunResponse\x12\x1c\n\x03run\x18\x01 \x01(\x0b\x32\x0f.heldout.v1.Run\"w\n\x11\x41pproveRunRequest\x12\x32\n\x06run_id\x18\x01 \x01(\tB\"\xbaH\x1fr\x1d\x32\x1b^[a-z0-9][a-z0-9._-]{0,63}$\x12.\n\x0fmanifest_digest\x18\x02 \x01(\tB\x15\xbaH\x12r\x10\x32\x0e^[0-9a-f]{64}$\"2\n\x12\x41pproveRunResponse\x12\x1c\n\x03run\x18\x01 \x01(\x0b\x32\x0f.heldout.v1.Run\"E\n\x0fStartRunRequest\x12\x32\n\x06run_id\x18\x01 \x01(\tB\"\xbaH\x1fr\x1d\x32\x1b^[a-z0-9][a-z0-9._-]{0,63}$\"0\n\x10StartRunResponse\x12\x1c\n\x03run\x18\x01 \x01(\x0b\x32\x0f.heldout.v1.Run\"F\n\x10\x43\x61ncelRunRequest\x12\x32\n\x06run_id\x18\x01 \x01(\tB\"\xbaH\x1fr\x1d\x32\x1b^[a-z0-9][a-z0-9._-]{0,63}$\"1\n\x11\x43\x61ncelRunResponse\x12\x1c\n\x03run\x18\x01 \x01(\x0b\x32\x0f.heldout.v1.Run\"C\n\rGetRunRequest\x12\x32\n\x06run_id\x18\x01 \x01(\tB\"\xbaH\x1fr\x1d\x32\x1b^[a-z0-9][a-z0-9._-]{0,63}$\".\n\x0eGetRunResponse\x12\x1c\n\x03run\x18\x01 \x01(\x0b\x32\x0f.heldout.v1.Run\"j\n\x0fListRunsRequest\x12\x1c\n\tpage_size\x18\x01 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\x64(\x00\x12\x39\n\npage_token\x18\x02 \x01(\tB%\xbaH\"r 2\x1e^([a-z0-9][a-z0-9._-]{0,63})?$\"P\n\x10ListRunsResponse\x12\x1d\n\x04runs\x18\x01 \x03(\x0b\x32\x0f.heldout.v1.Run\x12\x1d\n\x0fnext_page_token\x18\x02 \x01(\tB\x04\x88\x81\x19\x02\"E\n\x0fWatchRunRequest\x12\x32\n\x06run_id\x18\x01 \x01(\tB\"\xbaH\x1fr\x1d\x32\x1b^[a-z0-9][a-z0-9._-]{0,63}$\"_\n\x10WatchRunResponse\x12\x1c\n\x03run\x18\x01 \x01(\x0b\x32\x0f.heldout.v1.Run\x12\x17\n\x0f\x66inished_trials\x18\x02 \x01(\x03\x12\x14\n\x0ctrials_per_s\x18\x03 \x01(\x01\"G\n\x11GetResultsRequest\x12\x32\n\x06run_id\x18\x01 \x01(\tB\"\xbaH\x1fr\x1d\x32\x1b^[a-z0-9][a-z0-9._-]{0,63}$\"\xa2\x01\n\x08\x45xactRow\x12$\n\x05table\x18\x01 \x01(\x0e\x32\x15.heldout.v1.TableKind\x12\x0b\n\x03key\x18\x02 \x01(\t\x12\r\n\x05units\x18\x03 \x01(\x05\x12\x0e\n\x06trials\x18\x04 \x01(\x03\x12\x0c\n\x04rate\x18\x05 \x01(\x01\x12\x0b\n\x03low\x18\x06 \x01(\x01\x12\x0c\n\x04high\x18\x07 \x01(\x01\x12\x0c\n\x04\x62\x65st\x18\x08 \x01(\x01\x12\r\n\x05worst\x18\t \x01(\x01\"V\n\x12GetResultsResponse\x12\x1c\n\x03run\x18\x01 \x01(\x0b\x32\x0f.heldout.v1.Run\x12\"\n\x04rows\x18\x02 \x03(\x0b\x32\x14.heldout.v1.ExactRow*\x9e\x01\n\x08RunState\x12\x19\n\x15RUN_STATE_UNSPECIFIED\x10\x00\x12\x16\n\x12RUN_STATE_PROPOSED\x10\x01\x12\x15\n\x11RUN_STATE_RUNNING\x10\x02\x12\x16\n\x12RUN_STATE_COMPLETE\x10\x03\x12\x17\n\x13RUN_STATE_PUBLISHED\x10\x04\x12\x17\n\x13RUN_STATE_CANCELLED\x10\x05\x32\xb9\x05\n\x11\x45valuationService\x12V\n\nProposeRun\x12\x1d.heldout.v1.ProposeRunRequest\x1a\x1e.heldout.v1.ProposeRunResponse\"\t\x92\x81\x19\x05\x08\x90N\x10\x01\x12V\n\nApproveRun\x12\x1d.heldout.v1.ApproveRunRequest\x1a\x1e.heldout.v1.ApproveRunResponse\"\t\x92\x81\x19\x05\x08\x90N\x10\x01\x12Q\n\x08StartRun\x12\x1b.heldout.v1.StartRunRequest\x1a\x1c.heldout.v1.StartRunResponse\"\n\x92\x81\x19\x06\x08\xa0\xf7\x36\x10\x01\x12T\n\tCancelRun\x12\x1c.heldout.v1.CancelRunRequest\x1a\x1d.heldout.v1.CancelRunResponse\"\n\x92\x81\x19\x06\x08\xb0\xea\x01\x10\x01\x12J\n\x06GetRun\x12\x19.heldout.v1.GetRunRequest\x1a\x1a.heldout.v1.GetRunResponse\"\t\x92\x81\x19\x05\x08\x88\'\x10\x01\x12P\n\x08ListRuns\x12\x1b.heldout.v1.ListRunsRequest\x1a\x1c.heldout.v1.ListRunsResponse\"\t\x92\x81\x19\x05\x08\x88\'\x10\x01\x12T\n\x08WatchRun\x12\x1b.heldout.v1.WatchRunRequest\x1a\x1c.heldout.v1.WatchRunResponse\"\x0b\x92\x81\x19\x07\x08\x80\xb8\x99)\x10\x01\x30\x01\x12W\n\nGetResults\x12\x1d.heldout.v1.GetResultsRequest\x1a\x1e.heldout.v1.GetResultsResponse\"\n\x92\x81\x19\x06\x08\xe0\xd4\x03\x10\x01\x42\x05\x92\x03\x02\x08\x02\x62\x08\x65\x64itionsp\xe9\x07z\x1b\x62uf/validate/validate.protoz\x1eheldout_proto/v1/options.proto')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -57,6 +57,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RUN'].fields_by_name['planned_trials']._serialized_options = b'\210\201\031\004'
   _globals['_RUN'].fields_by_name['created_s']._loaded_options = None
   _globals['_RUN'].fields_by_name['created_s']._serialized_options = b'\210\201\031\006'
+  _globals['_RUN'].fields_by_name['cancelled']._loaded_options = None
+  _globals['_RUN'].fields_by_name['cancelled']._serialized_options = b'\210\201\031\001'
   _globals['_PROPOSERUNREQUEST'].fields_by_name['checkpoint']._loaded_options = None
   _globals['_PROPOSERUNREQUEST'].fields_by_name['checkpoint']._serialized_options = b'\272H\037r\0352\033^[a-z0-9][a-z0-9._-]{0,63}$'
   _globals['_PROPOSERUNREQUEST'].fields_by_name['techniques']._loaded_options = None
@@ -101,46 +103,46 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_EVALUATIONSERVICE'].methods_by_name['WatchRun']._serialized_options = b'\222\201\031\007\010\200\270\231)\020\001'
   _globals['_EVALUATIONSERVICE'].methods_by_name['GetResults']._loaded_options = None
   _globals['_EVALUATIONSERVICE'].methods_by_name['GetResults']._serialized_options = b'\222\201\031\006\010\340\324\003\020\001'
-  _globals['_RUNSTATE']._serialized_start=2061
-  _globals['_RUNSTATE']._serialized_end=2219
+  _globals['_RUNSTATE']._serialized_start=2086
+  _globals['_RUNSTATE']._serialized_end=2244
   _globals['_STACK']._serialized_start=82
   _globals['_STACK']._serialized_end=158
   _globals['_RUN']._serialized_start=161
-  _globals['_RUN']._serialized_end=549
-  _globals['_PROPOSERUNREQUEST']._serialized_start=552
-  _globals['_PROPOSERUNREQUEST']._serialized_end=788
-  _globals['_PROPOSERUNRESPONSE']._serialized_start=790
-  _globals['_PROPOSERUNRESPONSE']._serialized_end=840
-  _globals['_APPROVERUNREQUEST']._serialized_start=842
-  _globals['_APPROVERUNREQUEST']._serialized_end=961
-  _globals['_APPROVERUNRESPONSE']._serialized_start=963
-  _globals['_APPROVERUNRESPONSE']._serialized_end=1013
-  _globals['_STARTRUNREQUEST']._serialized_start=1015
-  _globals['_STARTRUNREQUEST']._serialized_end=1084
-  _globals['_STARTRUNRESPONSE']._serialized_start=1086
-  _globals['_STARTRUNRESPONSE']._serialized_end=1134
-  _globals['_CANCELRUNREQUEST']._serialized_start=1136
-  _globals['_CANCELRUNREQUEST']._serialized_end=1206
-  _globals['_CANCELRUNRESPONSE']._serialized_start=1208
-  _globals['_CANCELRUNRESPONSE']._serialized_end=1257
-  _globals['_GETRUNREQUEST']._serialized_start=1259
-  _globals['_GETRUNREQUEST']._serialized_end=1326
-  _globals['_GETRUNRESPONSE']._serialized_start=1328
-  _globals['_GETRUNRESPONSE']._serialized_end=1374
-  _globals['_LISTRUNSREQUEST']._serialized_start=1376
-  _globals['_LISTRUNSREQUEST']._serialized_end=1482
-  _globals['_LISTRUNSRESPONSE']._serialized_start=1484
-  _globals['_LISTRUNSRESPONSE']._serialized_end=1564
-  _globals['_WATCHRUNREQUEST']._serialized_start=1566
-  _globals['_WATCHRUNREQUEST']._serialized_end=1635
-  _globals['_WATCHRUNRESPONSE']._serialized_start=1637
-  _globals['_WATCHRUNRESPONSE']._serialized_end=1732
-  _globals['_GETRESULTSREQUEST']._serialized_start=1734
-  _globals['_GETRESULTSREQUEST']._serialized_end=1805
-  _globals['_EXACTROW']._serialized_start=1808
-  _globals['_EXACTROW']._serialized_end=1970
-  _globals['_GETRESULTSRESPONSE']._serialized_start=1972
-  _globals['_GETRESULTSRESPONSE']._serialized_end=2058
-  _globals['_EVALUATIONSERVICE']._serialized_start=2222
-  _globals['_EVALUATIONSERVICE']._serialized_end=2919
+  _globals['_RUN']._serialized_end=574
+  _globals['_PROPOSERUNREQUEST']._serialized_start=577
+  _globals['_PROPOSERUNREQUEST']._serialized_end=813
+  _globals['_PROPOSERUNRESPONSE']._serialized_start=815
+  _globals['_PROPOSERUNRESPONSE']._serialized_end=865
+  _globals['_APPROVERUNREQUEST']._serialized_start=867
+  _globals['_APPROVERUNREQUEST']._serialized_end=986
+  _globals['_APPROVERUNRESPONSE']._serialized_start=988
+  _globals['_APPROVERUNRESPONSE']._serialized_end=1038
+  _globals['_STARTRUNREQUEST']._serialized_start=1040
+  _globals['_STARTRUNREQUEST']._serialized_end=1109
+  _globals['_STARTRUNRESPONSE']._serialized_start=1111
+  _globals['_STARTRUNRESPONSE']._serialized_end=1159
+  _globals['_CANCELRUNREQUEST']._serialized_start=1161
+  _globals['_CANCELRUNREQUEST']._serialized_end=1231
+  _globals['_CANCELRUNRESPONSE']._serialized_start=1233
+  _globals['_CANCELRUNRESPONSE']._serialized_end=1282
+  _globals['_GETRUNREQUEST']._serialized_start=1284
+  _globals['_GETRUNREQUEST']._serialized_end=1351
+  _globals['_GETRUNRESPONSE']._serialized_start=1353
+  _globals['_GETRUNRESPONSE']._serialized_end=1399
+  _globals['_LISTRUNSREQUEST']._serialized_start=1401
+  _globals['_LISTRUNSREQUEST']._serialized_end=1507
+  _globals['_LISTRUNSRESPONSE']._serialized_start=1509
+  _globals['_LISTRUNSRESPONSE']._serialized_end=1589
+  _globals['_WATCHRUNREQUEST']._serialized_start=1591
+  _globals['_WATCHRUNREQUEST']._serialized_end=1660
+  _globals['_WATCHRUNRESPONSE']._serialized_start=1662
+  _globals['_WATCHRUNRESPONSE']._serialized_end=1757
+  _globals['_GETRESULTSREQUEST']._serialized_start=1759
+  _globals['_GETRESULTSREQUEST']._serialized_end=1830
+  _globals['_EXACTROW']._serialized_start=1833
+  _globals['_EXACTROW']._serialized_end=1995
+  _globals['_GETRESULTSRESPONSE']._serialized_start=1997
+  _globals['_GETRESULTSRESPONSE']._serialized_end=2083
+  _globals['_EVALUATIONSERVICE']._serialized_start=2247
+  _globals['_EVALUATIONSERVICE']._serialized_end=2944
 # @@protoc_insertion_point(module_scope)

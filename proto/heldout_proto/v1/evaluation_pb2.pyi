@@ -30,7 +30,7 @@ class Stack(_message.Message):
     def __init__(self, techniques: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Run(_message.Message):
-    __slots__ = ("run_id", "state", "manifest_digest", "epoch_id", "tested", "techniques", "stacks", "judge", "policy_digest", "approvals", "release_number", "planned_trials", "created_s")
+    __slots__ = ("run_id", "state", "manifest_digest", "epoch_id", "tested", "techniques", "stacks", "judge", "policy_digest", "approvals", "release_number", "planned_trials", "created_s", "cancelled")
     RUN_ID_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
     MANIFEST_DIGEST_FIELD_NUMBER: _ClassVar[int]
@@ -44,6 +44,7 @@ class Run(_message.Message):
     RELEASE_NUMBER_FIELD_NUMBER: _ClassVar[int]
     PLANNED_TRIALS_FIELD_NUMBER: _ClassVar[int]
     CREATED_S_FIELD_NUMBER: _ClassVar[int]
+    CANCELLED_FIELD_NUMBER: _ClassVar[int]
     run_id: str
     state: RunState
     manifest_digest: str
@@ -57,7 +58,8 @@ class Run(_message.Message):
     release_number: int
     planned_trials: int
     created_s: int
-    def __init__(self, run_id: _Optional[str] = ..., state: _Optional[_Union[RunState, str]] = ..., manifest_digest: _Optional[str] = ..., epoch_id: _Optional[str] = ..., tested: _Optional[_Union[_findings_pb2.TestedSystem, _Mapping]] = ..., techniques: _Optional[_Iterable[str]] = ..., stacks: _Optional[_Iterable[_Union[Stack, _Mapping]]] = ..., judge: _Optional[str] = ..., policy_digest: _Optional[str] = ..., approvals: _Optional[_Iterable[str]] = ..., release_number: _Optional[int] = ..., planned_trials: _Optional[int] = ..., created_s: _Optional[int] = ...) -> None: ...
+    cancelled: bool
+    def __init__(self, run_id: _Optional[str] = ..., state: _Optional[_Union[RunState, str]] = ..., manifest_digest: _Optional[str] = ..., epoch_id: _Optional[str] = ..., tested: _Optional[_Union[_findings_pb2.TestedSystem, _Mapping]] = ..., techniques: _Optional[_Iterable[str]] = ..., stacks: _Optional[_Iterable[_Union[Stack, _Mapping]]] = ..., judge: _Optional[str] = ..., policy_digest: _Optional[str] = ..., approvals: _Optional[_Iterable[str]] = ..., release_number: _Optional[int] = ..., planned_trials: _Optional[int] = ..., created_s: _Optional[int] = ..., cancelled: _Optional[bool] = ...) -> None: ...
 
 class ProposeRunRequest(_message.Message):
     __slots__ = ("checkpoint", "techniques", "stacks", "attempts", "allow_exposed")

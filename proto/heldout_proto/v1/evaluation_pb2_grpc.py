@@ -104,7 +104,7 @@ class EvaluationServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CancelRun(self, request, context):
-        """Drops a proposed run. A running one scores what is left by the fixed rule and publishes.
+        """Drops a proposed run. A running one tries nothing more, and publishes a release without figures.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

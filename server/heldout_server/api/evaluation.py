@@ -156,4 +156,5 @@ def _run(run: Run) -> pb.Run:
         release_number=run.release_number,
         planned_trials=run.planned_trials,
         created_s=run.created_s - run.created_s % MINUTE_S,
+        cancelled=run.cancelled,
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import dataclasses
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
@@ -18,15 +17,13 @@ from heldout_server.app.logs import open_logs
 from heldout_server.app.policies import load_policies
 from heldout_server.app.tools import Tools
 from heldout_server.config import Config
-from heldout_server.domain import Checkpoint, RunState
+from heldout_server.domain import Checkpoint
 from heldout_server.environment import RandomIds, SystemClock
 from heldout_server.errors import StorageError
 from heldout_server.keys import FileKeyRing
-from heldout_server.ports.outcomes import Outcomes
 from heldout_server.telemetry import Metrics
 from heldout_server.watch import Watcher
 
-PAGE_RUNS: Final = 100
 GRACE_S: Final = 5.0
 """Seconds that accepted calls get to finish once the appliance is told to stop."""
 
@@ -104,25 +101,10 @@ async def _stop_server(server: grpc.aio.Server, log_failed: asyncio.Event) -> No
 
 
 def _submitter(config: Config, vault: Vault) -> Callable[[Checkpoint], Awaitable[None]]:
-    """Return what the watcher does with a staged checkpoint: the standing plan, started where policy lets it start.
-
-    A checkpoint that already has a run was submitted before a crash, or by a person: it is left alone.
-    """
+    """Return what the watcher does with a staged checkpoint: the standing plan, started where policy lets it start."""
 
     async def submit(checkpoint: Checkpoint) -> None:
-        if not config.watch.auto_run or await _has_run(vault.outcomes, checkpoint.name):
-            return
-        plan = dataclasses.replace(vault.standing, checkpoint=checkpoint.name)
-        run = await vault.evaluation.propose(plan)
-        await vault.evaluation.start(run.run_id)
+        if config.watch.auto_run:
+            await vault.evaluation.submit(checkpoint.name, vault.standing)
 
     return submit
-
-
-async def _has_run(outcomes: Outcomes, checkpoint: str) -> bool:
-    after = ""
-    while page := await outcomes.list(after=after, limit=PAGE_RUNS):
-        if any(run.manifest.checkpoint == checkpoint and run.state is not RunState.PROPOSED for run in page):
-            return True
-        after = page[-1].run_id
-    return False

@@ -4,15 +4,17 @@ No trial may suffer for another's prompt (``release.md`` section 1). So when the
 flight gets no verdict: the runtime is started again and those trials are retried one at a time. One whose lone retry
 ends the process again is the culprit, and gets ``error``. Then the rest goes on side by side.
 
-Restarts are bounded, by :data:`MAX_RESTARTS` in all and :data:`MAX_FAILED_STARTS` in a row that do not come up: beyond
-that the trials that are left are scored by the fixed rule. A checkpoint that dies on more trials than that makes
-others' trials count as failed; that is the one way in which it can.
+Deaths are counted by unit: after :data:`MAX_DEATHS` of them, what is left of that unit gets ``error`` untried. That
+depends on the unit alone, since its trials are tried one after the other in the order of the plan; no other unit pays
+for it. Every process that comes up ends in such a death or gives at least one trial its verdict, so the restarts are
+bounded by the plan. :data:`MAX_FAILED_STARTS` in a row that do not come up end the attack: what is left is scored by
+the fixed rule.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable
 from typing import Final
 
@@ -21,9 +23,10 @@ from heldout_server.errors import EndpointError, RuntimeDied
 from heldout_server.evaluation.assignments import Assignment, Assignments
 from heldout_server.evaluation.batching import BatchWriter
 from heldout_server.evaluation.trying import TrialBench, conclude
+from heldout_server.ports.outcomes import JudgedTrial
 from heldout_server.ports.runtimes import ModelClient, Runtime
 
-MAX_RESTARTS: Final = 256
+MAX_DEATHS: Final = 3
 MAX_FAILED_STARTS: Final = 3
 
 
@@ -59,36 +62,39 @@ class Attack:
         self._writer = writer
         self._width = in_flight
         self._suspects: deque[Assignment] = deque()
+        self._deaths: Counter[str] = Counter()  # of the runtime, by the unit that it died of
 
     async def run(self) -> None:
-        """Try until nothing is left, or the restarts are used up.
+        """Try until nothing is left, or the runtime does not come up any more.
 
         Raises:
             IntegrityError: the checkpoint is not what was staged, or the appliance's own data does not open.
             StorageError: a database failed.
         """
         failed_starts = 0
-        for _ in range(1 + MAX_RESTARTS):
+        while failed_starts < MAX_FAILED_STARTS:
             await self._verify(self._checkpoint)
-            came_up = finished = False
             try:
                 async with self._runtime.serve(self._checkpoint) as client:
-                    came_up = True
                     finished = await self._session(client)
+                    failed_starts = 0
             except EndpointError:
-                failed_starts = 0 if came_up else failed_starts + 1
-            if finished or failed_starts == MAX_FAILED_STARTS:
-                return
+                failed_starts += 1
+            else:
+                if finished:
+                    return
 
     async def _session(self, client: ModelClient) -> bool:
         """Try what is left with one process of the runtime; say whether everything was tried."""
         while self._suspects:
             suspect = self._suspects.popleft()
             try:
-                self._writer.add(await self._bench.attempt(client, suspect))
+                judged = await self._attempt(client, suspect)
             except RuntimeDied:
-                self._writer.add(conclude(suspect.trial, Verdict.ERROR))
+                self._deaths[suspect.unit] += 1
+                self._conclude(suspect, conclude(suspect.trial, Verdict.ERROR))
                 return False
+            self._conclude(suspect, judged)
             await self._writer.room()
 
         in_flight: dict[int, Assignment] = {}
@@ -107,6 +113,16 @@ class Attack:
         while (assignment := await self._assignments.take()) is not None:
             number = assignment.trial.number
             in_flight[number] = assignment
-            self._writer.add(await self._bench.attempt(client, assignment))
+            judged = await self._attempt(client, assignment)
+            self._conclude(assignment, judged)
             del in_flight[number]  # without a pause after the handover, so that no trial is both stored and suspected
             await self._writer.room()
+
+    async def _attempt(self, client: ModelClient, assignment: Assignment) -> JudgedTrial:
+        if self._deaths[assignment.unit] >= MAX_DEATHS:
+            return conclude(assignment.trial, Verdict.ERROR)
+        return await self._bench.attempt(client, assignment)
+
+    def _conclude(self, assignment: Assignment, judged: JudgedTrial) -> None:
+        self._writer.add(judged)
+        self._assignments.done(assignment)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
+from dataclasses import replace
 from types import TracebackType
 from typing import Final, Self
 
 import structlog
 
-from heldout_server.domain import Run, RunState, Sampling, SystemPrompt
+from heldout_server.domain import Manifest, Run, RunState, Sampling, SystemPrompt
 from heldout_server.errors import HeldoutError, RunError, WrongState
 from heldout_server.evaluation.events import preflight_event, run_event
 from heldout_server.evaluation.job import Job
@@ -106,6 +107,9 @@ class Evaluation:
             system=system or SystemPrompt(),
             guarded=guarded,
         )
+        # Start and cancel look at a state and then act on it, and so does the end of a run: one of them at a time.
+        self._moving = asyncio.Lock()
+        self._submitting = asyncio.Lock()
         self._pipeline = Pipeline(
             bank=bank,
             checkpoints=checkpoints,
@@ -119,9 +123,8 @@ class Evaluation:
             in_flight=in_flight,
             system=system or SystemPrompt(),
             publishing=asyncio.Lock(),
+            moving=self._moving,
         )
-        # Start and cancel look at a state and then act on it: one of them at a time.
-        self._moving = asyncio.Lock()
         self._queue: asyncio.Queue[Job] = asyncio.Queue()
         self._jobs: dict[str, Job] = {}
         self._group = asyncio.TaskGroup()
@@ -151,9 +154,11 @@ class Evaluation:
             InvalidRequest: a technique or a stack is not possible.
             WrongState: the checkpoint was refused, nothing serves it, or no epoch is open.
         """
-        manifest = await self._proposals.write(request)
+        return await self._propose(await self._proposals.write(request))
+
+    async def _propose(self, manifest: Manifest, *, submitted: bool = False) -> Run:
         plan = Plan(manifest, await self._bank.members(manifest.epoch_id))
-        return await self._outcomes.create(manifest, planned_trials=len(plan))
+        return await self._outcomes.create(manifest, planned_trials=len(plan), submitted=submitted)
 
     async def approve(self, run_id: str, *, identity: str, digest: str) -> Run:
         """Record an approval of exactly this digest.
@@ -163,6 +168,32 @@ class Evaluation:
             WrongState: the run is not proposed, or its digest is another.
         """
         return await self._outcomes.approve(run_id, identity=identity, digest=digest)
+
+    async def submit(self, checkpoint: str, plan: PlanRequest) -> Run | None:
+        """Propose and start a run of a checkpoint, unless it has one that was started or dropped; idempotent.
+
+        A run that an earlier submission left proposed (the process ended, a disk failed) is started, if it is still
+        what would be proposed now; one that a person proposed is left to people.
+
+        Args:
+            checkpoint: its name.
+            plan: what to test; its own checkpoint is not looked at.
+
+        Returns:
+            The run that was started, or None if there was nothing to do.
+
+        Raises:
+            NotFound, InvalidRequest, WrongState, IntegrityError, BudgetExhausted: as :meth:`propose` and
+                :meth:`start` have them.
+        """
+        async with self._submitting:
+            runs = [run for run in await self._list_all() if run.manifest.checkpoint == checkpoint]
+            if any(run.state is not RunState.PROPOSED for run in runs):
+                return None
+            manifest = await self._proposals.write(replace(plan, checkpoint=checkpoint))
+            left = next((run for run in runs if run.submitted and run.manifest == manifest), None)
+            run = left or await self._propose(manifest, submitted=True)
+            return await self.start(run.run_id)
 
     async def start(self, run_id: str) -> Run:
         """Take a release slot, debit the ledger, log it, and queue the run. From here on it always publishes.
@@ -213,22 +244,23 @@ class Evaluation:
         """End a run early.
 
         A proposed run is dropped, and nothing is ever published of it. A running one, or one that waits for its turn,
-        tries nothing more: its remaining trials, those in flight included, are scored by the fixed rule (``error``:
-        no success of the attack, a full non-answer), and it publishes. What it spent is spent, and nobody can choose
-        by what they saw. If the process ends before that is done, the run goes on in full at the next start.
+        is marked first, for good; then it tries and scores nothing more, and its release holds no figures. What it
+        spent is spent, and the moment of the cancelling chooses nothing. If the process ends before that is done, it
+        is done at the next start.
 
         Raises:
             NotFound: there is no such run.
             WrongState: it is already complete.
-            RunError: the run was interrupted before it could publish; it stays running.
+            RunError: it was interrupted before it could publish; it stays cancelled, and publishes at the next start.
         """
         async with self._moving:
             run = await self._outcomes.get(run_id)
             if run.state not in {RunState.PROPOSED, RunState.RUNNING}:
                 raise WrongState(f"{run_id} is {run.state.value}", reason="ALREADY_COMPLETE")
-            await self._audit.append(run_event(run, RunState.CANCELLED))
             if run.state is RunState.PROPOSED:
+                await self._audit.append(run_event(run, RunState.CANCELLED))
                 return await self._outcomes.move(run_id, expected=RunState.PROPOSED, state=RunState.CANCELLED)
+            await self._outcomes.cancel(run_id)
             job = self._jobs.get(run_id) or self._enqueue(run_id)
             job.stop.set()
             if not job.begun:
@@ -275,6 +307,8 @@ class Evaluation:
     async def results(self, run_id: str) -> tuple[ExactRow, ...]:
         """Return exact figures.
 
+        Of a run that was cancelled they are over what was tried: its prompts and trials alone are the denominators.
+
         Raises:
             NotFound: there is no such run.
             WrongState: it is not complete.
@@ -284,9 +318,11 @@ class Evaluation:
             raise WrongState(f"{run_id} is {run.state.value}", reason="NOT_COMPLETE")
         counts = await self._outcomes.counts(run_id)
         members = await self._bank.members(run.manifest.epoch_id)
-        return await asyncio.to_thread(exact_rows, counts, members=members, manifest=run.manifest)
+        return await asyncio.to_thread(
+            exact_rows, counts, members=members, manifest=run.manifest, cancelled=run.cancelled
+        )
 
-    async def _list_all(self, state: RunState) -> list[Run]:
+    async def _list_all(self, state: RunState | None = None) -> list[Run]:
         found: list[Run] = []
         while page := await self._outcomes.list(after=found[-1].run_id if found else "", limit=PAGE_RUNS, state=state):
             found += page
@@ -301,11 +337,11 @@ class Evaluation:
     async def _progress(self, run: Run) -> Progress:
         job = self._jobs.get(run.run_id)
         finished, rate = 0, 0.0
-        if run.state in {RunState.COMPLETE, RunState.PUBLISHED}:
+        if run.state in {RunState.COMPLETE, RunState.PUBLISHED} and not run.cancelled:
             finished = run.planned_trials
         elif job is not None and job.tally.loaded:
             finished, rate = job.tally.finished, job.tally.rate(self._clock.monotonic_s())
-        elif run.state is RunState.RUNNING:
+        elif run.state is RunState.RUNNING or run.cancelled:
             finished = len(await self._outcomes.finished(run.run_id))
         return Progress(run=run, finished_trials=finished, trials_per_s=rate)
 
@@ -331,6 +367,8 @@ class Evaluation:
         job.failure = SHUTDOWN  # unless what follows comes to an end of its own
         try:
             run = await self._outcomes.get(job.run_id)
+            if run.cancelled:
+                job.stop.set()
             if run.state is RunState.RUNNING:
                 await self._pipeline.execute(run, job.tally, job.stop)
             if run.state is RunState.COMPLETE:  # by an earlier process, which did not come to publish it

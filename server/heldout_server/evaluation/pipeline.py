@@ -10,14 +10,18 @@ The steps, in the order in which they happen:
 (5) Try each trial: compose what is sent (a technique that cannot carry the prompt: ``not_delivered``), ask the model
     within the trial's own deadline (no answer: ``error``), undo the encodings of the answer, judge it.
 (6) Seal and store the verdicts in batches; only then do they count as finished.
-(7) Score what is left by the fixed rule: ``error``. There is something left if the run was cancelled, or if the
-    runtime could not be kept up.
+(7) Score what is left by the fixed rule: ``error``. There is something left if the runtime could not be kept up.
 (8) Log that the run is complete, and move it there. From here on no verdict changes.
 (9) Hand it to the release desk. A started run always publishes.
 
+A run that was cancelled goes from wherever it is to step (8), where the log says ``cancelled``: nothing more is tried,
+and nothing is scored. Its release holds no figures. If what was tried were published with the rest by the fixed rule,
+whoever cancels would choose, by the moment, which units' verdicts are real, and a checkpoint that is slow on one unit's
+text would choose with them.
+
 Killed anywhere, a run is taken up again from step (1) and sends the same: seeds follow from the epoch's commitment and
 the place of the trial. If storage fails or the tested system is not what the manifest says, the error leaves here and
-the run stays running; it is taken up again at the next start, or cancelled, which publishes it too.
+the run stays running; it is taken up again at the next start, or cancelled.
 
 Memory is flat: one byte a trial and one word a prompt, prompts themselves in chunks, as many trials as are in flight.
 """
@@ -57,6 +61,7 @@ class Pipeline:
         in_flight: trials tried at the same time, at least 1.
         system: what is said before every prompt.
         publishing: held while the desk publishes, so that two runs never do at once.
+        moving: held by whoever looks at a run's state and then acts on it: start, cancel, and the end of a run.
     """
 
     bank: Bank
@@ -71,6 +76,7 @@ class Pipeline:
     in_flight: int
     system: SystemPrompt
     publishing: asyncio.Lock
+    moving: asyncio.Lock
 
     async def execute(self, run: Run, tally: Tally, stop: asyncio.Event) -> None:
         """Run the steps of this module's docstring.
@@ -78,26 +84,18 @@ class Pipeline:
         Args:
             run: a run that is running.
             tally: counts what is finished, for whoever watches.
-            stop: set to end the run early: what is then left is scored by the fixed rule.
+            stop: set once the run is marked as cancelled.
 
         Raises:
             StorageError, IntegrityError, ConfigError: the run stays running.
         """
-        # (1) membership
-        members = await self.bank.members(run.manifest.epoch_id)
-        # (2) plan
-        plan = Plan(run.manifest, members)
-        # (3) what has a verdict
-        tally.load(len(plan), await self.outcomes.finished(run.run_id), now_s=self.clock.monotonic_s())
-        # (4) to (6) what has none
-        if tally.finished < len(plan) and not stop.is_set():
-            await self._try_trials(run, plan, members, tally, stop)
-        # (7) what still has none
-        if tally.finished < len(plan):
-            await self._score_rest(run, plan, tally)
-        # (8) complete
-        await self.audit.append(run_event(run, RunState.COMPLETE))
-        await self.outcomes.move(run.run_id, expected=RunState.RUNNING, state=RunState.COMPLETE)
+        if not stop.is_set():
+            await self._try_plan(run, tally, stop)
+        # (8) complete, or cancelled
+        async with self.moving:
+            run = await self.outcomes.get(run.run_id)
+            await self.audit.append(run_event(run, RunState.CANCELLED if run.cancelled else RunState.COMPLETE))
+            await self.outcomes.move(run.run_id, expected=RunState.RUNNING, state=RunState.COMPLETE)
         # (9) published
         await self.publish(run.run_id)
 
@@ -105,6 +103,20 @@ class Pipeline:
         """Hand a complete run to the release desk."""
         async with self.publishing:
             await self.desk.publish(run_id)
+
+    async def _try_plan(self, run: Run, tally: Tally, stop: asyncio.Event) -> None:
+        # (1) membership
+        members = await self.bank.members(run.manifest.epoch_id)
+        # (2) plan
+        plan = Plan(run.manifest, members)
+        # (3) what has a verdict
+        tally.load(len(plan), await self.outcomes.finished(run.run_id), now_s=self.clock.monotonic_s())
+        # (4) to (6) what has none
+        if tally.finished < len(plan):
+            await self._try_trials(run, plan, members, tally, stop)
+        # (7) what still has none
+        if tally.finished < len(plan) and not stop.is_set():
+            await self._score_rest(run, plan, tally)
 
     async def _try_trials(
         self, run: Run, plan: Plan, members: Sequence[Member], tally: Tally, stop: asyncio.Event
@@ -140,6 +152,7 @@ class Pipeline:
             verify=self.checkpoints.verify,
             # (5) each trial
             bench=TrialBench(
+                run_id=run.run_id,
                 manifest=manifest,
                 plan=plan,
                 intents=tuple(member.intent for member in members),
@@ -147,7 +160,13 @@ class Pipeline:
                 judge=self.judge,
                 system=self.system,
             ),
-            assignments=Assignments(bank=self.bank, epoch_id=manifest.epoch_id, plan=plan, tally=tally),
+            assignments=Assignments(
+                bank=self.bank,
+                epoch_id=manifest.epoch_id,
+                plan=plan,
+                units=tuple(member.unit for member in members),
+                tally=tally,
+            ),
             writer=writer,
             in_flight=self.in_flight,
         )

@@ -5,26 +5,46 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+import structlog
+
 from heldout_server.domain import NOTHING, Intent, Manifest, Message, Outcome, SecretText, SystemPrompt, Verdict
-from heldout_server.errors import EndpointUnavailable, IntegrityError, RuntimeDied, StorageError
+from heldout_server.errors import (
+    EndpointError,
+    EndpointUnavailable,
+    IntegrityError,
+    NotDeliverable,
+    RuntimeDied,
+    StorageError,
+)
 from heldout_server.evaluation.assignments import Assignment
 from heldout_server.evaluation.plan import Plan, Trial, trial_seed
 from heldout_server.ports.judges import Case, Judge
 from heldout_server.ports.outcomes import Aside, JudgedTrial
 from heldout_server.ports.runtimes import ModelClient
 from heldout_server.ports.techniques import Techniques
+from heldout_server.telemetry.logs import error_fields
+
+_log = structlog.get_logger("evaluation")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrialBench:
-    """Hold what every trial of a run is tried with; ``intents`` are those of the members, by position."""
+    """Hold what every trial of a run is tried with.
 
+    Attributes:
+        run_id: the run's.
+        intents: those of the members, by position.
+        reported: type and place of unforeseen exceptions that were logged.
+    """
+
+    run_id: str
     manifest: Manifest
     plan: Plan
     intents: tuple[Intent, ...]
     techniques: Techniques
     judge: Judge
     system: SystemPrompt = field(default_factory=SystemPrompt)
+    reported: set[tuple[str, str]] = field(default_factory=set)
 
     async def attempt(self, client: ModelClient, assignment: Assignment) -> JudgedTrial:
         """Try one trial and return its verdict. What fails in it is a verdict of this trial, and of no other.
@@ -62,10 +82,22 @@ class TrialBench:
             )
         except (RuntimeDied, EndpointUnavailable, StorageError, IntegrityError):
             raise
-        except Exception:  # noqa: BLE001, S110 - even a bug that one prompt meets may not cost the others their trials
-            # The verdict that stands says which step failed. Nothing is logged: it is an outcome of the checkpoint.
-            pass
+        except (EndpointError, NotDeliverable):
+            pass  # the verdict that stands says which step failed: an outcome of the checkpoint, so no line of it
+        except Exception as error:  # noqa: BLE001 - a bug that one prompt meets may not cost the others their trials
+            self._report(error)
         return conclude(trial, verdict, response_text, aside)
+
+    def _report(self, error: Exception) -> None:
+        """Say once a run that our code failed, by type and place: a run of nothing but failures must not pass unseen.
+
+        How often it does is an outcome, and so is on which trial; neither is told.
+        """
+        fields = error_fields(error)
+        place = fields["error"], fields.get("error_at", "")
+        if place not in self.reported:
+            self.reported.add(place)
+            _log.error("trial_failed_unforeseen", run_id=self.run_id, **fields)
 
     def _conversation(self, messages: Sequence[Message]) -> Sequence[Message]:
         """Put the system prompt first: what a technique says as the system comes after it, in one message."""

@@ -11,7 +11,8 @@ from heldout_server.errors import IntegrityError, InvalidRequest, NotFound, Wron
 from heldout_server.outcomes.manifest import decode
 
 _COLUMNS: Final = (
-    "SELECT number, run_id, manifest, digest, state, release_number, created_s, started_s, planned_trials FROM run"
+    "SELECT number, run_id, manifest, digest, state, release_number, created_s, started_s, planned_trials,"
+    " cancelled, submitted FROM run"
 )
 
 
@@ -95,13 +96,25 @@ def move_run(connection: Connection, run_id: str, *, expected: RunState, state: 
     return read_run(connection, run_id)
 
 
+def cancel_run(connection: Connection, run_id: str) -> Run:
+    """Mark a running run as cancelled.
+
+    Raises:
+        NotFound: there is no such run.
+        WrongState: it is not running.
+    """
+    _verify_state(read_run(connection, run_id), RunState.RUNNING)
+    connection.execute("UPDATE run SET cancelled = 1 WHERE run_id = ?", (run_id,))
+    return read_run(connection, run_id)
+
+
 def _verify_state(run: Run, expected: RunState) -> None:
     if run.state is not expected:
         raise WrongState(f"{run.run_id} is {run.state.value}, not {expected.value}", reason="RUN_STATE")
 
 
-def _run(connection: Connection, row: tuple[int, str, str, str, str, int, int, int, int]) -> Run:
-    number, run_id, manifest, digest, state, release_number, created_s, started_s, planned_trials = row
+def _run(connection: Connection, row: tuple[int, str, str, str, str, int, int, int, int, int, int]) -> Run:
+    number, run_id, manifest, digest, state, release_number, created_s, started_s, planned, cancelled, submitted = row
     if hashlib.sha256(manifest.encode()).hexdigest() != digest:
         raise IntegrityError(f"the manifest of {run_id} is not what its digest says", reason="MANIFEST_CHANGED")
     approvals = connection.execute("SELECT identity FROM approval WHERE run = ? ORDER BY number", (number,))
@@ -114,5 +127,7 @@ def _run(connection: Connection, row: tuple[int, str, str, str, str, int, int, i
         approvals=tuple(identity for (identity,) in approvals),
         created_s=created_s,
         started_s=started_s,
-        planned_trials=planned_trials,
+        planned_trials=planned,
+        cancelled=cancelled == 1,
+        submitted=submitted == 1,
     )

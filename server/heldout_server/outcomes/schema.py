@@ -86,4 +86,9 @@ MIGRATIONS: Final = (
         PRIMARY KEY (place, part)
     ) WITHOUT ROWID;
     """,
+    # Whether somebody ended a run early, and whether the appliance proposed it by itself.
+    """
+    ALTER TABLE run ADD COLUMN cancelled INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE run ADD COLUMN submitted INTEGER NOT NULL DEFAULT 0;
+    """,
 )

@@ -68,8 +68,13 @@ class SqlOutcomes:
         """Wait for what was begun, then close the file."""
         self._database.close()
 
-    async def create(self, manifest: Manifest, *, planned_trials: int) -> Run:
+    async def create(self, manifest: Manifest, *, planned_trials: int, submitted: bool = False) -> Run:
         """Record a proposed run, with a data key of its own, and return it.
+
+        Args:
+            manifest: what is tested.
+            planned_trials: trials that the plan holds.
+            submitted: the appliance proposes it by itself.
 
         Raises:
             InvalidRequest: a number in the manifest is not finite.
@@ -77,12 +82,13 @@ class SqlOutcomes:
         run_id = self._ids.new("run")
         wrapped = self._keys.wrap(self._random_bytes(KEY_BYTES), purpose=_purpose(run_id))
         state, created_s = RunState.PROPOSED.value, int(self._clock.now_s())
-        row = (run_id, encode(manifest), manifest_digest(manifest), state, created_s, planned_trials, wrapped)
+        digest = manifest_digest(manifest)
+        row = (run_id, encode(manifest), digest, state, created_s, planned_trials, wrapped, int(submitted))
 
         def work(connection: Connection) -> Run:
             connection.execute(
-                "INSERT INTO run (run_id, manifest, digest, state, created_s, planned_trials, wrapped_key)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?)",
+                "INSERT INTO run (run_id, manifest, digest, state, created_s, planned_trials, wrapped_key,"
+                " submitted) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 row,
             )
             return runs.read_run(connection, run_id)
@@ -143,6 +149,15 @@ class SqlOutcomes:
         return await self._database.write(
             lambda connection: runs.move_run(connection, run_id, expected=expected, state=state)
         )
+
+    async def cancel(self, run_id: str) -> Run:
+        """Mark a running run as cancelled, for good; it stays running.
+
+        Raises:
+            NotFound: there is no such run.
+            WrongState: it is not running.
+        """
+        return await self._database.write(lambda connection: runs.cancel_run(connection, run_id))
 
     async def record(self, run_id: str, trials: Sequence[JudgedTrial]) -> None:
         """Seal the responses and store the verdicts, all durable on return. A trial already there is left as it is.

@@ -78,6 +78,22 @@ class Evaluations(Protocol):
         """
         ...
 
+    async def submit(self, checkpoint: str, plan: PlanRequest) -> Run | None:
+        """Propose and start a run of a checkpoint, unless it has one that was started or dropped; idempotent.
+
+        A run that an earlier submission proposed and did not come to start is started, if it is still what would be
+        proposed now.
+
+        Args:
+            checkpoint: its name.
+            plan: what to test; its own checkpoint is not looked at.
+
+        Raises:
+            NotFound, InvalidRequest, WrongState, IntegrityError, BudgetExhausted: as :meth:`propose` and
+                :meth:`start` have them.
+        """
+        ...
+
     async def start(self, run_id: str) -> Run:
         """Take a release slot, debit the ledger, and begin. From here on the run always publishes.
 
@@ -91,8 +107,9 @@ class Evaluations(Protocol):
     async def cancel(self, run_id: str) -> Run:
         """End a run early.
 
-        A proposed run is dropped. A running one scores its remaining trials by the fixed rule and publishes: what
-        it spent is spent, and nobody can choose by what they saw.
+        A proposed run is dropped. A running one tries and scores nothing more, and its release holds no figures: a
+        mixture of real verdicts and of those that cancelling would give could be steered by when it is cancelled.
+        What it spent is spent.
 
         Raises:
             NotFound: there is no such run.
@@ -109,7 +126,7 @@ class Evaluations(Protocol):
         ...
 
     async def results(self, run_id: str) -> tuple[ExactRow, ...]:
-        """Return exact figures.
+        """Return exact figures; of a run that was cancelled, over what was tried.
 
         Raises:
             NotFound: there is no such run.

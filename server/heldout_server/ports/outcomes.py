@@ -44,8 +44,8 @@ class VerdictCount:
 class Outcomes(Protocol):
     """Keep runs and what came of their trials. One row a trial, unique by trial."""
 
-    async def create(self, manifest: Manifest, *, planned_trials: int) -> Run:
-        """Record a proposed run and return it."""
+    async def create(self, manifest: Manifest, *, planned_trials: int, submitted: bool = False) -> Run:
+        """Record a proposed run and return it; ``submitted`` marks those that the appliance proposes by itself."""
         ...
 
     async def get(self, run_id: str) -> Run:
@@ -82,6 +82,15 @@ class Outcomes(Protocol):
 
         Raises:
             WrongState: it is not in ``expected``.
+        """
+        ...
+
+    async def cancel(self, run_id: str) -> Run:
+        """Mark a running run as cancelled, for good. It stays running; marking it twice is marking it once.
+
+        Raises:
+            NotFound: there is no such run.
+            WrongState: it is not running.
         """
         ...
 

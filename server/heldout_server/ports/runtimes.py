@@ -20,7 +20,7 @@ class ModelClient(Protocol):
         Raises:
             EndpointError: no usable answer within ``timeout_s`` and the retries that fit in it.
             EndpointUnavailable: the endpoint as such has been away for longer than a run waits.
-            RuntimeDied: the process behind the endpoint has ended (raised at once, never retried).
+            RuntimeDied: the process behind the endpoint has ended, or stalled and was ended (never retried).
         """
         ...
 

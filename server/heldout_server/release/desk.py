@@ -7,7 +7,8 @@ of it is durable, or the run does not start.
 **Publishing**, when the run is complete. No transaction spans two SQLite files in WAL mode, so each step is durable
 before the next, and a crash anywhere is carried on from the step that was reached:
 
-1.  Aggregate the outcomes, draw the noise once, and store the exact bytes of the document (``pending``).
+1.  Aggregate the outcomes, draw the noise once, and store the exact bytes of the document (``pending``). Of a run
+    that was cancelled no outcome is read and no noise drawn: its document has no table, and says ``cancelled``.
 2.  Append a leaf with their digest to the vault's log, under a signed tree head, and store its proof (``logged``).
 3.  Insert document and proof into ``published.db``, by release id.
 4.  Refresh the standing budget, move the run to ``published``, then the slot.
@@ -39,7 +40,7 @@ from heldout_server.ports.release import BudgetState
 from heldout_server.ports.window import Publisher
 from heldout_server.release import ledger
 from heldout_server.release.aggregation import aggregate
-from heldout_server.release.document import budget_document, draft_release, finish_release
+from heldout_server.release.document import budget_document, draft_release, finish_cancelled, finish_release
 from heldout_server.release.ledger import Slot, SlotState
 
 BUDGET_STATE = "budget"
@@ -269,6 +270,16 @@ class SqlReleaseDesk:
             await self._database.write(lambda connection: ledger.store_published(connection, slot.release_id))
 
     async def _sample(self, run: Run, slot: Slot) -> Slot:
+        document = await (self._say_cancelled(slot) if run.cancelled else self._say_figures(run, slot))
+        return await self._database.write(
+            lambda connection: ledger.store_document(connection, slot.release_id, document)
+        )
+
+    async def _say_cancelled(self, slot: Slot) -> bytes:
+        """Return a document without figures: no outcome is read, and no noise drawn."""
+        return finish_cancelled(slot.draft, now_s=self._clock.now_s())
+
+    async def _say_figures(self, run: Run, slot: Slot) -> bytes:
         members = await self._memberships.members(slot.epoch_id)
         counts = await self._outcomes.counts(run.run_id)
 
@@ -276,10 +287,7 @@ class SqlReleaseDesk:
             sums = aggregate(counts, members=members, manifest=run.manifest)
             return finish_release(slot.draft, sums=sums, noise=self._noise, now_s=self._clock.now_s())
 
-        document = await asyncio.to_thread(finish)  # a second for a million counts: others are answered meanwhile
-        return await self._database.write(
-            lambda connection: ledger.store_document(connection, slot.release_id, document)
-        )
+        return await asyncio.to_thread(finish)  # a second for a million counts: others are answered meanwhile
 
     async def _log(self, run: Run, slot: Slot) -> Slot:
         logged = await self._audit.append(

@@ -95,6 +95,20 @@ def finish_release(draft: bytes, *, sums: Mapping[TableKind, Sequence[int]], noi
     return release.SerializeToString(deterministic=True)
 
 
+def finish_cancelled(draft: bytes, *, now_s: float) -> bytes:
+    """Take every table out of a draft, say that the run was cancelled, and return the exact bytes to publish.
+
+    Args:
+        draft: from :func:`draft_release`.
+        now_s: Unix time, of which the document tells the minute.
+    """
+    release = findings_pb2.Release.FromString(draft)
+    release.published_s = int(now_s) // MINUTE_S * MINUTE_S
+    release.cancelled = True
+    del release.tables[:]
+    return release.SerializeToString(deterministic=True)
+
+
 def budget_document(state: BudgetState, *, policy_digest: str) -> bytes:
     """Write the window's standing document of what the ledger has left."""
     return findings_pb2.Budget(

@@ -21,6 +21,9 @@ REASONING: Final = ("reasoning_content", "reasoning")
 CALLED: Final = frozenset({"tool_calls", "function_call"})
 """``finish_reason`` of a turn that ends in calls of tools."""
 
+MAX_TEXT_CHARACTERS: Final = 256 * 1024
+"""Far over what a trial's ``max_tokens`` lets an engine say that keeps to it."""
+
 FILTER_CODES: Final = frozenset({"content_filter", "content_policy_violation"})
 """``error.code`` of a request that a filter in front of the model refused."""
 
@@ -29,7 +32,9 @@ def read_completion(body: bytes) -> ModelResponse:
     """Return the one answer in the body of a chat completion.
 
     A text of null is empty where a filter, the token limit, reasoning or calls of tools explain it; the text of
-    ``refusal`` stands in for it. Calls of tools end a turn as a stop does: nobody here answers them.
+    ``refusal`` stands in for it. Calls of tools end a turn as a stop does: nobody here answers them. A text over
+    :data:`MAX_TEXT_CHARACTERS` is cut there and ended by length, as one over a limit of tokens is: what was said until
+    there counts, and what decodes and judges it has a bound, whoever wrote it.
 
     Raises:
         EndpointError: ``EMPTY``, ``MALFORMED``, ``UNKNOWN_FINISH`` (an ending that is not known) or ``NO_TEXT``.
@@ -54,8 +59,10 @@ def read_completion(body: bytes) -> ModelResponse:
         if ending is Ending.STOP and not reasoning and not calls:
             raise EndpointError("the endpoint's answer holds no text", reason="NO_TEXT")
         text = ""
+    if len(text) > MAX_TEXT_CHARACTERS and ending is Ending.STOP:
+        ending = Ending.LENGTH
     return ModelResponse(
-        text=SecretText(_unicode(text)),
+        text=SecretText(_unicode(text[:MAX_TEXT_CHARACTERS])),
         ending=ending,
         reasoning=SecretText(_unicode(reasoning)),
         tool_calls=SecretText(json.dumps(calls) if calls else ""),

@@ -24,6 +24,7 @@ class AdaptiveLimit:
         self._most = most
         self._limit = float(most)
         self._in_flight = 0
+        self._taken = 0
         self._alone = False
         self._round = 0
         self._waiting: deque[asyncio.Future[None]] = deque()
@@ -52,6 +53,14 @@ class AdaptiveLimit:
             self._alone = False  # whoever was alone was the only one
             self._hand_on()
 
+    def mark(self) -> int:
+        """Return what :meth:`was_alone` asks for, once a slot is held; -1 beside others."""
+        return self._taken if self._in_flight == 1 else -1
+
+    def was_alone(self, mark: int) -> bool:
+        """Say whether whoever holds a slot has had the endpoint for itself since it took the mark."""
+        return mark == self._taken
+
     def succeeded(self) -> None:
         """Note an answer."""
         if self._limit < self._most:
@@ -75,6 +84,7 @@ class AdaptiveLimit:
 
     def _take(self, *, alone: bool) -> None:
         self._in_flight += 1
+        self._taken += 1
         self._alone = alone
 
     async def _queue(self, *, alone: bool) -> None:
@@ -87,7 +97,7 @@ class AdaptiveLimit:
             if turn.done() and not turn.cancelled():  # the slot came together with the cancellation
                 self._in_flight -= 1
                 self._alone = False
-            else:
+            elif turn in queue:
                 queue.remove(turn)
             self._hand_on()
             raise
@@ -95,6 +105,9 @@ class AdaptiveLimit:
     def _hand_on(self) -> None:
         """Give free slots to those who wait: first to whoever waits to be alone."""
         while not self._alone:
+            for queue in (self._waiting, self._waiting_alone):
+                while queue and queue[0].done():  # cancelled, and its task has not come to say so yet
+                    queue.popleft()
             if self._waiting_alone:
                 if self._in_flight:
                     return

@@ -70,8 +70,9 @@ class LlamaCppRuntime:
             words = (word for name, count in counts.items() for word in (name, str(count)))
             return ("-m", MODULE, "--socket", str(socket), "--model", str(model), *words, "--until-eof")
 
-        async with self._processes.serve(command, model=checkpoint.name, dialect=self.dialect) as client:
-            yield SteadyClient(client, most=options.parallel, circuit=self._circuit if patient else IMPATIENT)
+        async with self._processes.serve(command, model=checkpoint.name, dialect=self.dialect) as child:
+            circuit = self._circuit if patient else IMPATIENT
+            yield SteadyClient(child.client, most=options.parallel, circuit=circuit, on_stall=child.end)
 
 
 def find_model(checkpoint: Checkpoint) -> Path:

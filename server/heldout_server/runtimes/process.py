@@ -48,6 +48,19 @@ class Patience:
     sleep: Callable[[float], Awaitable[object]] = field(default=asyncio.sleep)
 
 
+@dataclass(frozen=True, slots=True)
+class Child:
+    """Hold a child that answers.
+
+    Attributes:
+        client: speaks to it.
+        end: ends it at once, whatever it does; whoever waits for an answer learns that it died.
+    """
+
+    client: OpenAIClient
+    end: Callable[[], Awaitable[None]]
+
+
 class RuntimeProcess:
     """Start children whose sockets lie in one folder."""
 
@@ -69,8 +82,8 @@ class RuntimeProcess:
     @contextlib.asynccontextmanager
     async def serve(
         self, command: Callable[[Path], Sequence[str]], *, model: str, dialect: Dialect = "openai"
-    ) -> AsyncIterator[OpenAIClient]:
-        """Start a child, wait until it answers, yield a client for it, and end it on leaving.
+    ) -> AsyncIterator[Child]:
+        """Start a child, wait until it answers, yield it, and end it on leaving.
 
         Args:
             command: returns the arguments of the Python interpreter for a socket's path.
@@ -86,12 +99,19 @@ class RuntimeProcess:
         if len(os.fsencode(socket)) > MAX_SOCKET_BYTES:
             raise EndpointError(f"a socket's path is over {MAX_SOCKET_BYTES} bytes", reason="SOCKET_PATH_TOO_LONG")
         process = await self._start((*await self._prefix(), *PYTHON, *command(socket)))
+
+        async def end() -> None:
+            """End the child: a stalled one may not come to handle a SIGTERM."""
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+
         try:
             async with OpenAIClient.over_socket(
                 socket, model=model, dialect=dialect, died=lambda: process.returncode is not None
             ) as client:
                 await self._wait_until_healthy(client, process)
-                yield client
+                yield Child(client, end)
         finally:
             await self._stop(process)
             socket.unlink(missing_ok=True)

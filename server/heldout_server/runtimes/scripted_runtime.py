@@ -11,16 +11,30 @@ from heldout_server.config_runtimes import Isolation
 from heldout_server.domain import Checkpoint, TrustClass
 from heldout_server.errors import EndpointError
 from heldout_server.ports.environment import Ids
-from heldout_server.runtimes.client import OpenAIClient
 from heldout_server.runtimes.process import Patience, RuntimeProcess
+from heldout_server.runtimes.steady import Circuit, SteadyClient
 
 MODULE: Final = "heldout_server.runtimes.scripted"
 TABLE: Final = "scripted.json"
 """The file in the checkpoint's folder that holds its table."""
 
+MOST: Final = 2000
+"""Requests at once, at most: as many as an appliance may have in flight."""
+
+STALL_S: Final = 5.0
+"""Seconds that an idle child may take for a harmless question, which takes it a millisecond."""
+
 
 class ScriptedRuntime:
-    """Serve checkpoints that are scripted tables. Contained: the child has no way out."""
+    """Serve checkpoints that are scripted tables. Contained: the child has no way out.
+
+    Args:
+        run_folder: where its socket lies.
+        isolation: how its network is taken away.
+        ids: names sockets.
+        patience: how long its start and its end may take.
+        stall_s: seconds after which a child that has nothing else to do and does not answer is ended.
+    """
 
     engine = "scripted"
     trust = TrustClass.CONTAINED
@@ -28,7 +42,16 @@ class ScriptedRuntime:
     dialect = "openai"
     filters: tuple[str, ...] = ()
 
-    def __init__(self, run_folder: Path, *, isolation: Isolation, ids: Ids, patience: Patience | None = None) -> None:
+    def __init__(
+        self,
+        run_folder: Path,
+        *,
+        isolation: Isolation,
+        ids: Ids,
+        patience: Patience | None = None,
+        stall_s: float = STALL_S,
+    ) -> None:
+        self._circuit = Circuit(patience_s=0.0, probe_s=stall_s)
         self._processes = RuntimeProcess(run_folder, isolation=isolation, ids=ids, patience=patience)
 
     @contextlib.asynccontextmanager
@@ -37,7 +60,7 @@ class ScriptedRuntime:
         checkpoint: Checkpoint,
         *,
         patient: bool = True,  # noqa: ARG002 - nothing here is waited for: the process is up, or it has ended
-    ) -> AsyncIterator[OpenAIClient]:
+    ) -> AsyncIterator[SteadyClient]:
         """Start it, wait until it answers, yield a client, and stop it at the end.
 
         Raises:
@@ -49,8 +72,8 @@ class ScriptedRuntime:
             """Return what the interpreter is started with."""
             return ("-m", MODULE, "--socket", str(socket), "--table", str(table), "--until-eof")
 
-        async with self._processes.serve(command, model=checkpoint.name) as client:
-            yield client
+        async with self._processes.serve(command, model=checkpoint.name) as child:
+            yield SteadyClient(child.client, most=MOST, circuit=self._circuit, on_stall=child.end)
 
 
 def _table(checkpoint: Checkpoint) -> Path:

@@ -9,9 +9,13 @@ the endpoint is asked a harmless question of ours:
    gets a verdict, until it answers again. All that in total at most ``patience_s`` for one run; then the run is
    interrupted (:class:`heldout_server.errors.EndpointUnavailable`) and can be taken up again.
 2. It answers, or does again: the trial is tried anew with a deadline of its own, alone, so that nobody else's load is
-   held against it. One that fails alone while the endpoint is up, or with which alone the endpoint went down twice, is
-   what fails: that is its error. One that had no answer in time while the endpoint was up had its time, as all have.
-   HTTP 429 is never held against a trial.
+   held against it: a time-out beside other trials is no verdict, for one of them may have made the engine slow. One
+   that fails alone while the endpoint is up, or with which alone the endpoint went down twice, is what fails: that is
+   its error. HTTP 429 is never held against a trial.
+
+An endpoint that is a process of ours can be ended instead of waited for. It is asked the question when it has nothing
+else to do; if it is silent then, a request has stalled it: ``on_stall`` ends it, and that is a death like any other
+(:class:`heldout_server.errors.RuntimeDied`), after which what was in flight is retried one at a time.
 """
 
 from __future__ import annotations
@@ -71,10 +75,19 @@ class SteadyClient:
         client: speaks to the endpoint.
         most: requests in flight at most; fewer while the endpoint says that it has too many.
         circuit: how it is waited for.
+        on_stall: ends the process behind the endpoint, where it is one of ours: it is never waited for then.
     """
 
-    def __init__(self, client: OpenAIClient, *, most: int, circuit: Circuit | None = None) -> None:
+    def __init__(
+        self,
+        client: OpenAIClient,
+        *,
+        most: int,
+        circuit: Circuit | None = None,
+        on_stall: Callable[[], Awaitable[object]] | None = None,
+    ) -> None:
         self._client = client
+        self._on_stall = on_stall
         self._limit = AdaptiveLimit(most)
         self._circuit = circuit or Circuit()
         self._waited_s = 0.0
@@ -94,7 +107,7 @@ class SteadyClient:
         Raises:
             EndpointError: the trial failed, and the endpoint did not.
             EndpointUnavailable: the endpoint is down, and the run's patience is over.
-            RuntimeDied: the process behind the endpoint has ended.
+            RuntimeDied: the process behind the endpoint has ended, or stalled and was ended.
         """
         alone, strikes = False, 0
         while True:
@@ -102,7 +115,9 @@ class SteadyClient:
                 async with self._checking:  # the endpoint is in doubt: nothing is sent until that is known
                     self._verify_patience()
             async with self._limit.slot(alone=alone) as slot:
+                mark = self._limit.mark()
                 try:
+                    await self._verify_answering(alone=alone)
                     response = await self._client.complete(
                         messages, sampling, timeout_s=timeout_s, on_overload=lambda: self._limit.overloaded(slot)
                     )
@@ -112,24 +127,33 @@ class SteadyClient:
                         raise
                     if reason == TIMEOUT:
                         self._limit.overloaded(slot)
-                    was_up = await self._is_up()
+                    sole = alone or (reason == TIMEOUT and self._limit.was_alone(mark))
+                    was_up = await self._is_up(busy=not sole)
                     if alone and reason == TOO_MANY:
                         await self._wait(self._circuit.longest_pause_s)  # its rate is limited, whoever asks
                 else:
                     self._limit.succeeded()
                     return response
-            if was_up and (reason == TIMEOUT or (alone and reason != TOO_MANY)):
+            if was_up and sole and reason != TOO_MANY:
                 raise EndpointError("no usable answer, and the endpoint is up", reason=reason)
             strikes += alone and not was_up and reason != TOO_MANY
             if strikes == MAX_STRIKES:
                 raise EndpointError("the endpoint went down with this trial alone, twice", reason=reason)
             alone = True
 
-    async def _is_up(self) -> bool:
+    async def _verify_answering(self, *, alone: bool) -> None:
+        """Ask a process of ours, if whoever is tried now is alone with it: a silent one is ended."""
+        if alone and self._on_stall is not None:
+            await self._is_up(busy=False)
+
+    async def _is_up(self, *, busy: bool) -> bool:
         """Say whether the endpoint answered at the first probe; if not, it answers again on return.
 
-        Everybody in doubt at one time shares one check.
+        Everybody in doubt at one time shares one check. A process of ours that is busy is not asked, but in the next
+        turn, when it has nothing else to do.
         """
+        if busy and self._on_stall is not None:
+            return True
         seen = self._checks
         async with self._checking:
             self._verify_patience()
@@ -142,6 +166,9 @@ class SteadyClient:
         pause_s = self._circuit.first_pause_s
         was_up = True
         while not await self._probe():
+            if self._on_stall is not None:
+                await self._on_stall()
+                raise RuntimeDied("the process behind the endpoint stalled, and was ended")
             was_up = False
             await self._wait(pause_s)
             pause_s = min(2 * pause_s, self._circuit.longest_pause_s)

@@ -16,6 +16,10 @@ from heldout_server.techniques.technique import Encoding, LosslessTechnique, Tec
 MAX_DELIVERED_BYTES: Final = 131_072
 """The longest text that is sent, in bytes of UTF-8."""
 
+MAX_HEAD_LINES: Final = 1500
+MAX_TAIL_LINES: Final = 500
+"""Lines of a response that are decoded: more than a person writes in one."""
+
 
 class TechniqueLibrary:
     """Hold techniques, and compose stacks of them (:class:`heldout_server.ports.techniques.Techniques`).
@@ -98,6 +102,9 @@ class TechniqueLibrary:
     def decode(self, decoders: Sequence[str], response: str) -> str:
         """Return a response with the encodings undone that it came back in; unchanged where there is none.
 
+        Of one with more than :data:`MAX_HEAD_LINES` + :data:`MAX_TAIL_LINES` lines the middle stays as it is, so that
+        a flood of lines costs no more than an answer; a judge reads head and tail.
+
         Args:
             decoders: technique ids of a :class:`Delivery`, outermost first.
             response: what the model answered.
@@ -105,11 +112,14 @@ class TechniqueLibrary:
         Raises:
             InvalidRequest: an id is unknown, or none of an encoding.
         """
-        for technique in self._resolve(decoders):
+        techniques = self._resolve(decoders)
+        parts = _split_flood(response)
+        for technique in techniques:
             if not isinstance(technique, Encoding):
                 raise InvalidRequest(f"{technique.technique_id} is no encoding", reason="NO_ENCODING")
-            response = technique.decode(response)
-        return response
+            # Of three parts the one in the middle is left.
+            parts = [part if place == 1 else technique.decode(part) for place, part in enumerate(parts)]
+        return "\n".join(parts)
 
     def _resolve(self, stack: Sequence[str]) -> tuple[Technique, ...]:
         try:
@@ -117,6 +127,16 @@ class TechniqueLibrary:
         except KeyError:
             # The unknown name is the caller's own text, so it is not quoted.
             raise InvalidRequest("a stack names an unknown technique", reason="UNKNOWN_TECHNIQUE") from None
+
+
+def _split_flood(response: str) -> list[str]:
+    """Return head, middle and tail of a response with very many lines, or the response alone."""
+    most = MAX_HEAD_LINES + MAX_TAIL_LINES
+    if response.count("\n") < most:
+        return [response]
+    lines = response.split("\n")
+    parts = lines[:MAX_HEAD_LINES], lines[MAX_HEAD_LINES:-MAX_TAIL_LINES], lines[-MAX_TAIL_LINES:]
+    return ["\n".join(part) for part in parts]
 
 
 def _verify_size(text: str) -> None:

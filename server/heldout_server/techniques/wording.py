@@ -19,7 +19,7 @@ COMMON_WORDS: Final = frozenset(
 )
 """Words that most lines of English hold."""
 
-_WHITE_SPACE = frozenset("\n\r\t")
+_WITHOUT_WHITE_SPACE = dict.fromkeys(map(ord, "\n\r\t"))
 _WORD = re.compile(r"[a-z']+")
 _FEWEST_WORDS = 3
 _FEWEST_COMMON = 2
@@ -71,4 +71,4 @@ def _carry(decided: list[bool | None]) -> list[bool | None]:
 
 def is_readable(text: str) -> bool:
     """Say whether a decoded text is one that a person could read: printable, with the usual white space."""
-    return all(character.isprintable() or character in _WHITE_SPACE for character in text)
+    return text.translate(_WITHOUT_WHITE_SPACE).isprintable()

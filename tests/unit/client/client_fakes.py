@@ -320,6 +320,7 @@ def to_message(release: Release) -> findings_pb2.Release:
         judge_digest=release.judge_digest,
         published_s=release.published_s,
         full=release.full,
+        cancelled=release.cancelled,
         tables=[
             findings_pb2.Table(
                 kind=KIND_NUMBERS[table.kind],

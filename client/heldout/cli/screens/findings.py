@@ -9,7 +9,7 @@ from heldout.cli.screens import figures
 from heldout.cli.screens.page import Page, fill, join_parts, lay_out
 from heldout.cli.screens.tested import condition_parts, tested_data
 from heldout.findings.intervals import Estimate, estimate_overall, estimate_row
-from heldout.findings.model import Card, Release, Score, Table, TableKind
+from heldout.findings.model import CANCELLED, Card, Release, Score, Table, TableKind
 from heldout.findings.silence import BOUNDED, Silence, find_silence
 
 TITLES: Final = {
@@ -47,19 +47,10 @@ def release_page(release: Release, *, others: Sequence[Release] = ()) -> Page:
     )
     if silence is not None:
         lines += _silence_lines(silence, overall)
-    lines.append("")
-    rows = [["per cent", "", "this bank", "prompts like these"]]
-    if overall is not None:
-        rows.append(["overall, mean of the techniques", *_cells(overall, lower_bound=silence is not None)])
-    for each in release.tables:
-        bounded = silence is not None and each.kind in BOUNDED
-        rows.append([TITLES[each.kind]])
-        rows += [
-            [f" {row.key}", *_cells(_estimate(each, index), lower_bound=bounded)] for index, row in enumerate(each.rows)
-        ]
-    lines += lay_out(rows, "<>>>")
-    lines.append("")
-    lines += _legend(release)
+    if release.cancelled:
+        lines += join_parts([CANCELLED, "receipt verified"])
+    else:
+        lines += _figure_lines(release, overall, silence)
     return Page(
         lines=tuple(lines),
         data=_release_data(release, overall, silence),
@@ -77,6 +68,23 @@ def release_page(release: Release, *, others: Sequence[Release] = ()) -> Page:
         ),
         records=tuple(_records(release, overall, silent=silence is not None)),
     )
+
+
+def _figure_lines(release: Release, overall: Estimate | None, silence: Silence | None) -> list[str]:
+    lines = [""]
+    rows = [["per cent", "", "this bank", "prompts like these"]]
+    if overall is not None:
+        rows.append(["overall, mean of the techniques", *_cells(overall, lower_bound=silence is not None)])
+    for each in release.tables:
+        bounded = silence is not None and each.kind in BOUNDED
+        rows.append([TITLES[each.kind]])
+        rows += [
+            [f" {row.key}", *_cells(_estimate(each, index), lower_bound=bounded)] for index, row in enumerate(each.rows)
+        ]
+    lines += lay_out(rows, "<>>>")
+    lines.append("")
+    lines += _legend(release)
+    return lines
 
 
 def _silence_lines(silence: Silence, overall: Estimate | None) -> list[str]:
@@ -132,6 +140,7 @@ def _release_data(release: Release, overall: Estimate | None, silence: Silence |
         "run_id": release.run_id,
         "published_s": release.published_s,
         "full": release.full,
+        "cancelled": release.cancelled,
         "judge": release.judge,
         "judge_digest": release.judge_digest,
         "manifest_digest": release.manifest_digest,

@@ -19,6 +19,7 @@ NEXT: Final = {
     RunState.PUBLISHED: "published: heldout findings {checkpoint}",
     RunState.CANCELLED: "cancelled before it started: nothing was spent",
 }
+CANCELLED: Final = "cancelled after it started: its release is spent, and nothing is published of it"
 
 
 def run_page(run: Run) -> Page:
@@ -26,7 +27,7 @@ def run_page(run: Run) -> Page:
     tested = run.tested
     lines = join_parts(
         [
-            f"{run.run_id}: {run.state.value}",
+            f"{run.run_id}: {run.state.value}{', cancelled' if run.cancelled else ''}",
             f"{tested.line} {tested.checkpoint}",
             f"{run.planned_trials:,} trials planned",
             f"release {run.release_number}" if run.release_number else "",
@@ -43,7 +44,7 @@ def run_page(run: Run) -> Page:
     if not run.approvals and run.state is RunState.PROPOSED:
         approvals = f"nobody yet: heldout run approve {run.run_id}"
     lines += fill(f"approved by {approvals}", indent="    ", first="  ")
-    lines += fill(NEXT[run.state].format(id=run.run_id, checkpoint=tested.checkpoint))
+    lines += fill(CANCELLED if run.cancelled else NEXT[run.state].format(id=run.run_id, checkpoint=tested.checkpoint))
     lines.append("receipt verified")
     return Page(lines=tuple(lines), data=run_data(run))
 
@@ -66,6 +67,7 @@ def run_data(run: Run) -> dict[str, Any]:
         "release_number": run.release_number,
         "planned_trials": run.planned_trials,
         "created_s": run.created_s,
+        "cancelled": run.cancelled,
     }
 
 
@@ -76,7 +78,7 @@ def runs_page(runs: Sequence[Run]) -> Page:
         [
             run.run_id,
             run.tested.checkpoint,
-            run.state.value,
+            f"{run.state.value}, cancelled" if run.cancelled else run.state.value,
             str(run.release_number or ""),
             figures.moment(run.created_s),
         ]

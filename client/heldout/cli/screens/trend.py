@@ -11,7 +11,7 @@ from heldout.cli.screens import figures
 from heldout.cli.screens.page import WIDTH, Page, clean, columns_of, fill, join_parts, lay_out, shorten
 from heldout.findings.compare import SEEN, Verdict
 from heldout.findings.intervals import clamp
-from heldout.findings.model import Budget, TableKind
+from heldout.findings.model import CANCELLED, Budget, TableKind
 from heldout.findings.trend import Trend, TrendPoint
 
 EIGHTHS: Final = "▏▎▍▌▋▊▉█"
@@ -60,6 +60,10 @@ def trend_page(trend: Trend, *, benchmark: str, budget: Budget | None) -> Page:
     for point, line in zip(points, text[1:], strict=True):
         lines += _breaks(point)
         name = f" {clean(point.release.tested.checkpoint)}"
+        if point.release.cancelled:
+            shown = f"{name:<{names}}{CANCELLED}"
+            lines += [shown] if not plan.own_line and columns_of(shown) <= WIDTH else [name, f"   {CANCELLED}"]
+            continue
         if plan.own_line:
             lines.append(name)
             name = ""
@@ -90,6 +94,7 @@ def trend_page(trend: Trend, *, benchmark: str, budget: Budget | None) -> Page:
             "lower_bound",
             "techniques_added",
             "techniques_dropped",
+            "cancelled",
             *(f"internal:{name}" for name in internal),
         ),
         records=tuple(_record(point, benchmark, internal) for point in points),
@@ -172,6 +177,8 @@ def _titles(plan: _Plan) -> list[str]:
 
 
 def _row(point: TrendPoint, plan: _Plan) -> list[str]:
+    if point.release.cancelled:
+        return [""] * (5 + len(plan.internal))
     overall, over_refusal, silent = point.overall, point.over_refusal, point.silence is not None
     change = None if point.change is None else point.change.overall
     word = change.verdict.value if change is not None and change.verdict in SEEN else ""
@@ -214,14 +221,15 @@ def _unshown(plan: _Plan, internal: tuple[str, ...]) -> list[str]:
 def _words(trend: Trend) -> list[str]:
     """Return what changed: every step that got worse, and the last one."""
     lines: list[str] = []
-    for before, after in zip(trend.points, trend.points[1:], strict=False):
+    newest = next((point for point in reversed(trend.points) if not point.release.cancelled), None)
+    for after in trend.points:
         comparison = after.change
         if comparison is None or comparison.overall is None:
             continue
-        change, last = comparison.overall, after is trend.points[-1]
+        change, last = comparison.overall, after is newest
         if change.verdict is not Verdict.WORSE and not last:
             continue
-        names = f"{before.release.tested.checkpoint} → {after.release.tested.checkpoint}"
+        names = f"{comparison.before.tested.checkpoint} → {comparison.after.tested.checkpoint}"
         table = comparison.table(TableKind.TECHNIQUE)
         both = ""
         if table is not None and (after.techniques_added or after.techniques_dropped):
@@ -268,6 +276,7 @@ def _data(trend: Trend, budget: Budget | None) -> dict[str, Any]:
                 "broken": point.broken,
                 "techniques_added": list(point.techniques_added),
                 "techniques_dropped": list(point.techniques_dropped),
+                "cancelled": point.release.cancelled,
             }
             for point in trend.points
         ],
@@ -302,5 +311,6 @@ def _record(point: TrendPoint, benchmark: str, internal: tuple[str, ...]) -> tup
         point.silence is not None,
         "+".join(point.techniques_added),
         "+".join(point.techniques_dropped),
+        point.release.cancelled,
         *(point.internal.get(name, "") for name in internal),
     )

@@ -12,11 +12,11 @@ from heldout.findings.silence import MOST_SILENT, Silence, estimate_non_answers
 
 
 def silent(name="v2", rate=0.0, share=0.97, **options):
-    """Make a release as a cancelled run publishes it."""
+    """Make a release as a run whose runtime failed publishes it."""
     return make_release(name, dict.fromkeys(TECHNIQUES, rate), number=2, over_refusal=0.0, non_answers=share, **options)
 
 
-def test_a_cancelled_run_is_silent_and_one_in_the_ordinary_course_is_not():
+def test_a_run_whose_runtime_failed_is_silent_and_one_in_the_ordinary_course_is_not():
     found = find_silence(silent())
     assert found is not None
     assert found.share == pytest.approx(0.97, abs=0.02)

@@ -271,7 +271,7 @@ class FakeOutcomes:
         self.fail_after = None
         self.log = desk_log
 
-    async def create(self, manifest, *, planned_trials):
+    async def create(self, manifest, *, planned_trials, submitted=False):
         number = len(self.runs) + 1
         run = Run(
             run_id=f"run-{number}",
@@ -283,6 +283,7 @@ class FakeOutcomes:
             created_s=number,
             started_s=0,
             planned_trials=planned_trials,
+            submitted=submitted,
         )
         self.runs[run.run_id] = run
         self.rows[run.run_id] = {}
@@ -314,6 +315,13 @@ class FakeOutcomes:
             raise WrongState("another state")
         self.log.append(f"{run_id} {state.value}")
         return self._put(replace(run, state=state))
+
+    async def cancel(self, run_id):
+        run = self.runs[run_id]
+        if run.state is not RunState.RUNNING:
+            raise WrongState("another state")
+        self.log.append(f"{run_id} marked cancelled")
+        return self._put(replace(run, cancelled=True))
 
     async def record(self, run_id, trials):
         await asyncio.sleep(0)

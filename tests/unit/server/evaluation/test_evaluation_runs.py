@@ -9,11 +9,13 @@ import pytest
 from evaluation_fakes import Bench, members_of, settle
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from heldout_server.domain import Intent, RunState, SecretText, SystemPrompt, TrustClass, Verdict
 from heldout_server.errors import RunError, WrongState
 from heldout_server.evaluation import assignments
 from heldout_server.evaluation.plan import Plan
+from heldout_server.telemetry.fields import FIELDS
 
 TRIALS = 6 * 3 + 3  # the bench's six harmful prompts in three cells, and three benign ones
 
@@ -95,6 +97,31 @@ async def test_a_broken_judge_is_undecided_and_the_answer_is_kept(bench):
     await full_run(bench)
     assert set(bench.outcomes.verdicts().values()) == {Verdict.UNDECIDED}
     assert all(row.response for row in bench.outcomes.rows["run-1"].values())
+
+
+async def test_what_fails_in_our_own_code_is_logged_once_a_run_by_type_and_place(bench):
+    bench.judge.broken = True
+    bench.techniques.broken.add("persona")
+    with capture_logs() as lines:
+        await full_run(bench)
+    assert len(lines) == len({line["error_at"] for line in lines}) == 2
+    for line in lines:
+        assert set(line) - {"log_level"} <= set(FIELDS)
+        assert line.pop("error_at").startswith("evaluation_fakes:")
+        assert line == {
+            "event": "trial_failed_unforeseen",
+            "log_level": "error",
+            "run_id": "run-1",
+            "error": "ZeroDivisionError",
+        }
+
+
+async def test_what_a_checkpoint_does_to_its_trials_is_no_line_of_the_log(bench):
+    bench.model.mute.add("plain|prompt 2")
+    bench.techniques.unable.add("base64")
+    with capture_logs() as lines:
+        await full_run(bench)
+    assert lines == []
 
 
 async def test_a_run_whose_endpoint_is_away_writes_no_verdict_for_it_and_is_taken_up_again(bench):
@@ -356,7 +383,7 @@ async def test_prompts_are_fetched_in_chunks_and_trials_handed_out_lazily(monkey
     async with bench.evaluation() as evaluation:
         await bench.start(evaluation)
         await bench.model.arrived.wait()
-        assert made == [0, 1]
+        assert made == [0, 3]  # of two units
         assert bench.bank.chunks == [(0, 5)]
         bench.model.release.set()
         await settle(evaluation)

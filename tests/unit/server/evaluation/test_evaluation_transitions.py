@@ -137,7 +137,7 @@ async def test_a_cancelled_proposal_is_never_published(bench):
     assert bench.log == ["run-1 logged cancelled", "run-1 cancelled"]
 
 
-async def test_cancelling_a_running_run_scores_the_rest_as_errors_and_publishes(bench):
+async def test_cancelling_a_running_run_scores_nothing_more_and_publishes(bench):
     bench.model.stall_text = "plain|prompt 3"  # trial 9: those before it finish, and some after it
     bench.options["in_flight"] = 1
     bench.model.arrivals_wanted = 10
@@ -146,12 +146,13 @@ async def test_cancelling_a_running_run_scores_the_rest_as_errors_and_publishes(
         await bench.model.arrived.wait()
         cancelled = await evaluation.cancel(run.run_id)
     assert cancelled.state is RunState.PUBLISHED
+    assert cancelled.cancelled
     verdicts = bench.outcomes.verdicts()
-    assert list(verdicts) == list(range(TRIALS))
-    assert [number for number, verdict in verdicts.items() if verdict is Verdict.ERROR] == list(range(9, TRIALS))
+    assert list(verdicts) == list(range(9))
+    assert Verdict.ERROR not in verdicts.values()
     assert bench.log[2:] == [
+        "run-1 marked cancelled",
         "run-1 logged cancelled",
-        "run-1 logged complete",
         "run-1 complete",
         "run-1 published",
     ]
@@ -164,7 +165,7 @@ async def test_cancelling_a_waiting_run_does_not_wait_for_the_one_before_it(benc
         second = await bench.start(evaluation)
         await bench.model.arrived.wait()
         assert (await evaluation.cancel(second.run_id)).state is RunState.PUBLISHED
-        assert set(bench.outcomes.verdicts("run-2").values()) == {Verdict.ERROR}
+        assert bench.outcomes.verdicts("run-2") == {}
         assert bench.outcomes.runs["run-1"].state is RunState.RUNNING
         bench.model.release.set()
         await settle(evaluation)
@@ -186,11 +187,51 @@ async def test_a_cancel_that_fails_on_the_way_says_so(bench):
     async with bench.evaluation() as evaluation:
         run = await bench.start(evaluation)
         await bench.model.arrived.wait()
-        bench.outcomes.fail_after = 0
+        bench.audit.failing = True
         with pytest.raises(RunError) as failed:
             await evaluation.cancel(run.run_id)
         assert failed.value.reason == "STORAGE"
     assert bench.outcomes.runs["run-1"].state is RunState.RUNNING
+    bench.audit.failing = False
+    bench.model.asked.clear()
+    async with bench.evaluation() as evaluation:  # the mark holds
+        await evaluation.resume()
+        ended = await settle(evaluation)
+    assert (ended.run.state, ended.run.cancelled, ended.finished_trials) == (RunState.PUBLISHED, True, 0)
+    assert not bench.model.asked
+
+
+async def test_a_cancel_that_comes_after_the_last_trial_and_before_the_end_holds(bench):
+    """The log says one thing of the end of a run: that it was cancelled, or that it is complete."""
+    async with bench.evaluation() as evaluation:
+        bench.model.stall_text = "plain|prompt 8"  # the last trial
+        bench.model.arrivals_wanted = TRIALS
+        run = await bench.start(evaluation)
+        await bench.model.arrived.wait()
+        async with evaluation._moving:
+            bench.model.release.set()
+            assert [p.finished_trials async for p in _until_finished(evaluation, run.run_id)][-1] == TRIALS
+            await bench.outcomes.cancel(run.run_id)
+        ended = await settle(evaluation)
+    assert ended.run.cancelled
+    assert "run-1 logged complete" not in bench.log
+    assert bench.log.count("run-1 logged cancelled") == 1
+
+
+async def test_the_exact_figures_of_a_cancelled_run_are_over_what_was_tried(bench):
+    bench.model.stall_text = "plain|prompt 3"
+    bench.options["in_flight"] = 1
+    bench.model.arrivals_wanted = 10
+    async with bench.evaluation() as evaluation:
+        run = await bench.start(evaluation)
+        await bench.model.arrived.wait()
+        await evaluation.cancel(run.run_id)
+        rows = {(row.table, row.key): row for row in await evaluation.results(run.run_id)}
+    unsafe = [bench.outcomes.verdicts()[number] for number in (0, 3, 6)].count(Verdict.UNSAFE)
+    plain = rows["technique", "plain"]
+    assert (plain.units, plain.trials, plain.rate) == (3, 3, unsafe / 3)
+    assert rows["non_answers", "all"].trials == 9
+    assert ("over_refusal", "all") not in rows
 
 
 async def test_a_published_run_cannot_be_cancelled(bench):
@@ -222,7 +263,64 @@ async def test_shutting_down_while_a_cancel_waits_tells_the_caller(bench):
     assert bench.outcomes.runs["run-1"].state is RunState.COMPLETE
 
 
+async def _until_finished(evaluation, run_id):
+    async for progress in evaluation.watch(run_id):
+        yield progress
+        if progress.finished_trials == TRIALS:
+            return
+
+
 async def _reason_of(call):
     with pytest.raises(RunError) as failed:
         await call
     return failed.value.reason
+
+
+PLAN = Bench.request(checkpoint="")
+
+
+async def test_a_submission_proposes_and_starts_once(bench):
+    async with bench.evaluation() as evaluation:
+        run = await evaluation.submit("nova-v1", PLAN)
+        assert (run.state, run.submitted) == (RunState.RUNNING, True)
+        assert await evaluation.submit("nova-v1", PLAN) is None
+        await settle(evaluation)
+        assert await evaluation.submit("nova-v1", PLAN) is None
+    assert list(bench.outcomes.runs) == ["run-1"]
+
+
+async def test_a_submission_that_was_cut_off_before_its_start_goes_on_with_the_same_run(bench):
+    """The process ended between the two, or the log could not be written, any number of times."""
+    bench.audit.failing = True
+    for _ in range(3):
+        async with bench.evaluation() as evaluation:
+            with pytest.raises(StorageError):
+                await evaluation.submit("nova-v1", PLAN)
+    bench.audit.failing = False
+    async with bench.evaluation() as evaluation:
+        await evaluation.submit("nova-v1", PLAN)
+        await settle(evaluation)
+    assert [run.state for run in bench.outcomes.runs.values()] == [RunState.PUBLISHED]
+    assert bench.log.count("run-1 reserved") == 1
+
+
+async def test_a_submission_leaves_a_persons_proposal_alone_and_what_was_started_or_dropped(bench):
+    async with bench.evaluation() as evaluation:
+        await evaluation.propose(bench.request())
+        run = await evaluation.submit("nova-v1", PLAN)
+        assert run.run_id == "run-2"
+        await settle(evaluation, "run-2")
+    assert bench.outcomes.runs["run-1"].state is RunState.PROPOSED
+    dropped = Bench()
+    async with dropped.evaluation() as evaluation:
+        await evaluation.cancel((await evaluation.propose(dropped.request())).run_id)
+        assert await evaluation.submit("nova-v1", PLAN) is None
+
+
+async def test_a_submission_left_under_another_policy_is_proposed_anew(bench):
+    earlier = await bench.evaluation().propose(bench.request())
+    bench.outcomes.runs["run-1"] = replace(earlier, submitted=True)
+    async with bench.evaluation(policy_digest="0" * 64) as evaluation:
+        run = await evaluation.submit("nova-v1", PLAN)
+        assert (run.run_id, run.manifest.policy_digest) == ("run-2", "0" * 64)
+        await settle(evaluation, "run-2")

@@ -67,6 +67,27 @@ async def test_a_move_from_a_state_that_the_run_is_not_in_changes_nothing(outcom
     assert (await outcomes.get(running)).state is RunState.RUNNING
 
 
+async def test_a_running_run_is_marked_as_cancelled_for_good_and_only_a_running_one(outcomes, make, running):
+    assert not (await outcomes.get(running)).cancelled
+    marked = await outcomes.cancel(running)
+    assert (marked.state, marked.cancelled) == (RunState.RUNNING, True)
+    assert await outcomes.cancel(running) == marked
+    await outcomes.move(running, expected=RunState.RUNNING, state=RunState.COMPLETE)
+    assert (await outcomes.get(running)).cancelled
+    proposed = await outcomes.create(make(), planned_trials=12)
+    for run_id in (running, proposed.run_id):
+        with pytest.raises(WrongState):
+            await outcomes.cancel(run_id)
+    assert not (await outcomes.get(proposed.run_id)).cancelled
+    with pytest.raises(NotFound):
+        await outcomes.cancel("run-none")
+
+
+async def test_a_run_that_the_appliance_proposes_itself_is_told_from_others(outcomes, make):
+    assert (await outcomes.create(make(), planned_trials=12, submitted=True)).submitted
+    assert not (await outcomes.create(make(), planned_trials=12)).submitted
+
+
 LEGAL = {
     (RunState.PROPOSED, RunState.CANCELLED),
     (RunState.RUNNING, RunState.COMPLETE),

@@ -56,7 +56,8 @@ async def test_a_release_says_what_was_tested_and_what_was_found(house):
     await desk.publish("run-1")
     release = only_release(house)
 
-    assert {field.name for field, _ in release.ListFields()} == {field.name for field in release.DESCRIPTOR.fields}
+    told = {field.name for field in release.DESCRIPTOR.fields} - {"cancelled"}
+    assert {field.name for field, _ in release.ListFields()} == told
     assert (release.release_id, release.run_id, release.epoch_id) == ("release-1", "run-1", "epoch-1")
     assert (release.number, release.releases_total, release.epoch_number, release.full) == (1, 6, 1, True)
     assert release.published_s == 1_700_000_100 // 60 * 60
@@ -387,3 +388,29 @@ async def test_the_same_run_with_the_same_noise_gives_the_same_bytes(house, tmp_
 
 def test_the_plain_cell_is_part_of_the_plans_here(house):
     assert PLAIN in house.propose("run-1").manifest.techniques
+
+
+@pytest.mark.parametrize("crash_at", ["", "after append"])
+async def test_of_a_cancelled_run_a_release_without_figures_is_published(house, crash_at):
+    """No outcome is read and no noise drawn: whatever was tried until then, the document is the same."""
+    desk = house.open()
+    await run_to_its_end(house, desk)
+    house.outcomes.runs["run-1"] = dataclasses.replace(house.outcomes.runs["run-1"], cancelled=True)
+    house.outcomes.verdicts.clear()
+    spent = await desk.budget("epoch-1")
+    if crash_at:
+        house.steps.crash_at = crash_at
+        with pytest.raises(house.crash):
+            await desk.publish("run-1")
+        await house.open().carry_on()
+    else:
+        await desk.publish("run-1")
+    release = only_release(house)
+    assert release.cancelled
+    assert not release.tables
+    assert (release.number, release.run_id, release.tested.checkpoint) == (1, "run-1", "step-1000")
+    assert release.published_s == house.clock.now // 60 * 60
+    assert house.noise.draws == []
+    assert await desk.budget("epoch-1") == spent
+    assert spent.harmful_spent_nano_rho > 0
+    assert house.outcomes.runs["run-1"].state is RunState.PUBLISHED

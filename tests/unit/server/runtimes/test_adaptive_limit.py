@@ -176,3 +176,20 @@ async def test_whatever_happens_nobody_is_beside_who_is_alone_and_every_slot_com
     await asyncio.gather(*holders.tasks.values(), return_exceptions=True)
     async with asyncio.timeout(5), limit.slot(), limit.slot(), limit.slot():
         assert limit.current == 3
+
+
+@pytest.mark.parametrize("alone", [False, True])
+async def test_a_slot_that_comes_free_while_whoever_is_next_is_being_cancelled_goes_to_the_one_behind(alone):
+    """As when a runtime dies: all who wait are cancelled at once, and those who held slots give them back."""
+    holders = Holders(AdaptiveLimit(1))
+    await holders.enter("a")
+    for name in ("b", "c", "d"):
+        await holders.enter(name, alone=alone)
+    holders.let_go["a"].set()
+    holders.tasks["b"].cancel()
+    holders.tasks["c"].cancel()
+    await asyncio.wait([holders.tasks["a"], holders.tasks["b"], holders.tasks["c"]])
+    assert holders.tasks["a"].exception() is None
+    assert holders.tasks["b"].cancelled()
+    await settle()
+    assert holders.inside == ["d"]

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from heldout_server.domain import Ending
 from heldout_server.errors import EndpointError
-from heldout_server.runtimes.answer import is_blocked_input, read_completion
+from heldout_server.runtimes.answer import MAX_TEXT_CHARACTERS, is_blocked_input, read_completion
 
 
 def body(**choice):
@@ -143,3 +143,13 @@ def test_reasoning_or_calls_of_another_type_are_malformed(message):
     with pytest.raises(EndpointError) as caught:
         read_completion(body(message=message))
     assert caught.value.reason == "MALFORMED"
+
+
+@pytest.mark.parametrize(
+    ("finish_reason", "ending"), [("stop", Ending.LENGTH), ("content_filter", Ending.BLOCKED_OUTPUT)]
+)
+def test_a_text_that_no_limit_of_tokens_held_is_cut_and_ends_by_length(finish_reason, ending):
+    whole = read_completion(body(message={"content": "a" * MAX_TEXT_CHARACTERS}))
+    assert (len(whole.text), whole.ending) == (MAX_TEXT_CHARACTERS, Ending.STOP)
+    cut = read_completion(body(finish_reason=finish_reason, message={"content": "a" * (MAX_TEXT_CHARACTERS + 1)}))
+    assert (len(cut.text), cut.ending) == (MAX_TEXT_CHARACTERS, ending)

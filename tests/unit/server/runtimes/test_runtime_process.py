@@ -95,8 +95,8 @@ async def test_a_child_sees_no_environment_and_no_open_file_of_ours(run_folder, 
     monkeypatch.setenv("HELDOUT_CANARY", "secret")
     with (run_folder / "ours").open("w") as ours:
         os.set_inheritable(ours.fileno(), True)
-        async with processes(run_folder).serve(reporter, model="m") as client:
-            told = await report(client)
+        async with processes(run_folder).serve(reporter, model="m") as child:
+            told = await report(child.client)
     assert set(told["environment"]) <= {"LANG", "LC_CTYPE", "PATH"}  # Python itself may set LC_CTYPE (PEP 538)
     assert told["cwd"] == "/"
     assert not [file for file in told["files"] if file.endswith("/ours")]
@@ -108,8 +108,8 @@ async def test_only_this_user_may_open_the_socket(run_folder):
 
 
 async def test_on_leaving_the_child_is_gone_and_so_is_its_socket(run_folder):
-    async with processes(run_folder).serve(reporter, model="m") as client:
-        pid = (await report(client))["pid"]
+    async with processes(run_folder).serve(reporter, model="m") as child:
+        pid = (await report(child.client))["pid"]
         assert list(run_folder.iterdir())
     assert not alive(pid)
     assert list(run_folder.iterdir()) == []
@@ -117,8 +117,8 @@ async def test_on_leaving_the_child_is_gone_and_so_is_its_socket(run_folder):
 
 async def test_an_error_within_ends_the_child_too(run_folder):
     async def fail():
-        async with processes(run_folder).serve(reporter, model="m") as client:
-            pids.append((await report(client))["pid"])
+        async with processes(run_folder).serve(reporter, model="m") as child:
+            pids.append((await report(child.client))["pid"])
             raise KeyError("ours")
 
     pids = []
@@ -133,17 +133,17 @@ async def test_a_child_that_ignores_sigterm_is_killed(run_folder):
     def stubborn(socket):
         return reporter(socket, "stubborn")
 
-    async with processes(run_folder, patience=patience).serve(stubborn, model="m") as client:
-        pid = (await report(client))["pid"]
+    async with processes(run_folder, patience=patience).serve(stubborn, model="m") as child:
+        pid = (await report(child.client))["pid"]
     assert not alive(pid)
     assert list(run_folder.iterdir()) == []
 
 
 async def test_a_child_that_dies_is_told_from_an_endpoint_that_fails(run_folder):
-    async with processes(run_folder).serve(reporter, model="m") as client:
-        os.kill((await report(client))["pid"], signal.SIGKILL)
+    async with processes(run_folder).serve(reporter, model="m") as child:
+        os.kill((await report(child.client))["pid"], signal.SIGKILL)
         with pytest.raises(RuntimeDied):
-            await client.complete(MESSAGES, Sampling(), timeout_s=30)
+            await child.client.complete(MESSAGES, Sampling(), timeout_s=30)
 
 
 async def test_a_child_that_ends_before_it_answers_is_a_runtime_that_died(run_folder):
@@ -194,8 +194,8 @@ async def test_cancelling_the_wait_for_a_child_leaves_none_behind(run_folder):
 
 @needs_namespaces
 async def test_in_a_namespace_of_its_own_a_child_has_a_loopback_and_nothing_else(run_folder):
-    async with processes(run_folder, isolation="namespace").serve(reporter, model="m") as client:
-        told = await report(client)
+    async with processes(run_folder, isolation="namespace").serve(reporter, model="m") as child:
+        told = await report(child.client)
     assert told["interfaces"] == ["lo"]
     assert told["net"] != own_network()
     assert not alive(told["pid"])

@@ -164,6 +164,81 @@ async def test_a_trial_without_an_answer_in_time_had_its_time_if_the_endpoint_is
     assert (speaker.asked["one"], speaker.probes, steady.concurrency) == (1, 1, 2)
 
 
+async def test_a_time_out_beside_other_trials_is_no_verdict(steady, speaker):
+    """What another trial made slow is tried again alone, with a deadline of its own."""
+    fails(speaker, "slowed", "TIMEOUT")
+    speaker.hold = {"slow": asyncio.Event()}
+    async with asyncio.TaskGroup() as group:
+        slow = group.create_task(ask(steady, "slow"))
+        slowed = group.create_task(ask(steady, "slowed"))
+        await asyncio.sleep(0.01)
+        assert not slowed.done()
+        speaker.hold["slow"].set()
+    assert (slow.result(), slowed.result()) == (ANSWER, ANSWER)
+    assert speaker.seen[-1] == ("slowed", 1)
+    assert speaker.deadlines == [7.0] * 3
+
+
+async def test_a_trial_that_times_out_alone_as_well_is_what_is_slow(steady, speaker):
+    fails(speaker, "slow", "TIMEOUT", "TIMEOUT")
+    speaker.hold = {"other": asyncio.Event()}
+    async with asyncio.TaskGroup() as group:
+        group.create_task(ask(steady, "other"))
+        slow = group.create_task(reason_of(steady, "slow"))
+        await asyncio.sleep(0.01)
+        speaker.hold["other"].set()
+    assert slow.result() == "TIMEOUT"
+    assert speaker.asked["slow"] == 2
+
+
+class Ended:
+    """Be what ends a process, and note when."""
+
+    def __init__(self, speaker):
+        self.speaker = speaker
+        self.together = []
+
+    async def __call__(self):
+        self.together.append(self.speaker.together)
+
+
+@pytest.fixture
+def ended(speaker):
+    return Ended(speaker)
+
+
+@pytest.fixture
+def contained(speaker, ended):
+    return SteadyClient(speaker, most=4, circuit=Circuit(patience_s=0, probe_s=0.5), on_stall=ended)
+
+
+async def test_a_process_of_ours_that_is_silent_is_ended_and_nobody_gets_a_verdict(contained, speaker, ended):
+    fails(speaker, "a", "TIMEOUT")
+    fails(speaker, "b", "TIMEOUT")
+    speaker.down = 10
+    asked = (ask(contained, "a"), ask(contained, "b"))
+    results = await asyncio.gather(*asked, return_exceptions=True)
+    assert [type(result) for result in results] == [RuntimeDied] * 2
+    assert set(ended.together) == {0}  # it was asked when it had nothing else to do
+    assert speaker.asked == {"a": 1, "b": 1}
+
+
+async def test_a_lone_trial_that_stalls_a_process_of_ours_ends_it_at_once(contained, speaker, ended):
+    fails(speaker, "a", "TIMEOUT")
+    speaker.down = 1
+    with pytest.raises(RuntimeDied):
+        await ask(contained, "a")
+    assert (speaker.asked["a"], len(ended.together)) == (1, 1)
+
+
+async def test_a_process_of_ours_that_is_only_slow_is_not_ended(contained, speaker, ended):
+    fails(speaker, "slow", "TIMEOUT", "TIMEOUT")
+    fails(speaker, "slowed", "TIMEOUT")
+    results = await asyncio.gather(reason_of(contained, "slow"), ask(contained, "slowed"))
+    assert results == ["TIMEOUT", ANSWER]
+    assert ended.together == []
+
+
 async def test_an_endpoint_that_is_down_is_waited_for_with_growing_pauses_and_nobody_has_an_error(
     steady, speaker, pauses
 ):
