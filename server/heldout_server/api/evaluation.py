@@ -9,23 +9,18 @@ from heldout_proto.v1 import evaluation_pb2 as pb
 from heldout_proto.v1 import evaluation_pb2_grpc, findings_pb2
 from heldout_server.api.edge import Call
 from heldout_server.api.paging import next_token, page_size
-from heldout_server.domain import Run, RunState, TrustClass
+from heldout_server.domain import Run, RunState
 from heldout_server.ports.evaluation import Evaluations, PlanRequest
 from heldout_server.ports.outcomes import Outcomes
+from heldout_server.tested_system import describe_tested_system
 
 MINUTE_S: Final = 60
-MILLI: Final = 1000
 STATES: Final = {
     RunState.PROPOSED: pb.RUN_STATE_PROPOSED,
     RunState.RUNNING: pb.RUN_STATE_RUNNING,
     RunState.COMPLETE: pb.RUN_STATE_COMPLETE,
     RunState.PUBLISHED: pb.RUN_STATE_PUBLISHED,
     RunState.CANCELLED: pb.RUN_STATE_CANCELLED,
-}
-TRUST: Final = {
-    TrustClass.CONTAINED: findings_pb2.TRUST_CLASS_CONTAINED,
-    TrustClass.ATTESTED: findings_pb2.TRUST_CLASS_ATTESTED,
-    TrustClass.EXPOSED: findings_pb2.TRUST_CLASS_EXPOSED,
 }
 TABLES: Final = {
     "technique": findings_pb2.TABLE_KIND_TECHNIQUE,
@@ -119,35 +114,13 @@ class EvaluationServicer(evaluation_pb2_grpc.EvaluationServiceServicer):
 
 
 def _run(run: Run) -> pb.Run:
-    manifest, sampling = run.manifest, run.manifest.sampling
+    manifest = run.manifest
     return pb.Run(
         run_id=run.run_id,
         state=STATES[run.state],
         manifest_digest=run.digest,
         epoch_id=manifest.epoch_id,
-        tested=findings_pb2.TestedSystem(
-            checkpoint=manifest.checkpoint,
-            line=manifest.line,
-            checkpoint_digest=manifest.checkpoint_digest,
-            runtime=manifest.runtime,
-            trust=TRUST[manifest.trust],
-            temperature_milli=round(sampling.temperature * MILLI),
-            top_p_milli=round(sampling.top_p * MILLI),
-            max_tokens=sampling.max_tokens,
-            attempts=manifest.attempts,
-            engine_version=manifest.engine_version,
-            dialect=manifest.dialect,
-            top_k=sampling.top_k,
-            min_p_milli=round(sampling.min_p * MILLI),
-            repetition_penalty_milli=round(sampling.repetition_penalty * MILLI),
-            reasoning_off=sampling.reasoning == "off",
-            precision=manifest.precision,
-            chat_template_digest=manifest.chat_template_digest,
-            system_profile=manifest.system_profile,
-            system_digest=manifest.system_digest,
-            filters=manifest.filters,
-            burnt_prompts=manifest.burnt_prompts,
-        ),
+        tested=describe_tested_system(manifest),
         techniques=manifest.techniques,
         stacks=[pb.Stack(techniques=stack) for stack in manifest.stacks],
         judge=manifest.judge,

@@ -122,7 +122,6 @@ class Evaluation:
             clock=clock,
             in_flight=in_flight,
             system=system or SystemPrompt(),
-            publishing=asyncio.Lock(),
             moving=self._moving,
         )
         self._queue: asyncio.Queue[Job] = asyncio.Queue()
@@ -203,7 +202,7 @@ class Evaluation:
 
         Raises:
             NotFound: there is no such run.
-            WrongState: it is not proposed, an approval is missing, policy or judge changed since it was proposed, or
+            WrongState: it is not proposed, an approval is missing, what it names changed since it was proposed, or
                 the checkpoint says nothing at all.
             IntegrityError: the checkpoint is not what was staged.
             BudgetExhausted: the ledger or the epoch has no release left.
@@ -236,7 +235,7 @@ class Evaluation:
         report = await examine(runtime, checkpoint, run.manifest, self._system.text)
         await self._audit.append(preflight_event(run, report))
         if report.findings:
-            _log.warning("preflight", run_id=run.run_id, findings=[finding.value for finding in report.findings])
+            _log.warning("preflight", run_id=run.run_id, findings=tuple(finding.value for finding in report.findings))
         if not report.answered:
             raise WrongState(f"{run.run_id}: the checkpoint says nothing", reason="NOTHING_ANSWERED")
 

@@ -60,7 +60,6 @@ class Pipeline:
     Attributes:
         in_flight: trials tried at the same time, at least 1.
         system: what is said before every prompt.
-        publishing: held while the desk publishes, so that two runs never do at once.
         moving: held by whoever looks at a run's state and then acts on it: start, cancel, and the end of a run.
     """
 
@@ -75,7 +74,6 @@ class Pipeline:
     clock: Clock
     in_flight: int
     system: SystemPrompt
-    publishing: asyncio.Lock
     moving: asyncio.Lock
 
     async def execute(self, run: Run, tally: Tally, stop: asyncio.Event) -> None:
@@ -101,8 +99,7 @@ class Pipeline:
 
     async def publish(self, run_id: str) -> None:
         """Hand a complete run to the release desk."""
-        async with self.publishing:
-            await self.desk.publish(run_id)
+        await self.desk.publish(run_id)
 
     async def _try_plan(self, run: Run, tally: Tally, stop: asyncio.Event) -> None:
         # (1) membership

@@ -102,20 +102,34 @@ class Proposals:
         )
 
     def check_start(self, run: Run) -> None:
-        """Refuse to start a run that is not approved, or whose judge or policy is not in force any more.
+        """Refuse to start a run that is not approved, or of which something is not in force any more.
 
-        Each role in the policy needs an identity of its own that approved this digest.
+        Each role in the policy needs an identity of its own that approved this digest. What a started run would stop
+        at is refused here, before it spends a release.
 
         Raises:
-            WrongState: an approval is missing, the manifest is out of date (propose anew), or prompts would be exposed.
+            WrongState: an approval is missing, the manifest is out of date (propose anew), nothing serves the
+                checkpoint, or prompts would be exposed.
         """
         given = Counter(str(role) for identity in set(run.approvals) if (role := self.role_of(identity)) is not None)
         missing = Counter(str(role) for role in self.approving_roles) - given
         if missing:
             raise WrongState(f"{run.run_id}: no approval yet by {', '.join(sorted(missing))}", reason="NOT_APPROVED")
-        if (run.manifest.policy_digest, run.manifest.judge_digest) != (self.policy_digest, self.judge.digest):
-            raise WrongState(f"{run.run_id}: policy or judge changed since it was proposed", reason="OUTDATED")
-        self._check_exposure(exposed=run.manifest.trust is TrustClass.EXPOSED, allowed=run.manifest.allow_exposed)
+        manifest, runtime = run.manifest, self.runtimes.get(run.manifest.runtime)
+        if runtime is None:
+            raise WrongState(f"{run.run_id} asks for an engine that is not here", reason="NO_RUNTIME")
+        in_force = (
+            (self.policy_digest, manifest.policy_digest),
+            (self.judge.digest, manifest.judge_digest),
+            (self.system.digest, manifest.system_digest),
+            (runtime.trust, manifest.trust),
+            (runtime.version, manifest.engine_version),
+            (runtime.dialect, manifest.dialect),
+            (runtime.filters, manifest.filters),
+        )
+        if any(now != proposed for now, proposed in in_force):
+            raise WrongState(f"{run.run_id}: what it names changed since it was proposed", reason="OUTDATED")
+        self._check_exposure(exposed=manifest.trust is TrustClass.EXPOSED, allowed=manifest.allow_exposed)
 
     def _check_exposure(self, *, exposed: bool, allowed: bool) -> None:
         if exposed and self.guarded and not allowed:

@@ -12,12 +12,12 @@ from typing import Final
 from heldout_policy.mechanism import TableKind, TablePlan, is_full, to_grid
 from heldout_policy.release_policy import ReleasePolicy
 from heldout_proto.v1 import findings_pb2
-from heldout_server.domain import Manifest, Run, TrustClass
+from heldout_server.domain import Run
 from heldout_server.ports.environment import Noise
 from heldout_server.ports.release import BudgetState
+from heldout_server.tested_system import describe_tested_system
 
 MINUTE_S: Final = 60
-MILLI: Final = 1000
 
 _KINDS: Final = {
     TableKind.TECHNIQUE: findings_pb2.TABLE_KIND_TECHNIQUE,
@@ -27,11 +27,6 @@ _KINDS: Final = {
     TableKind.OVER_REFUSAL: findings_pb2.TABLE_KIND_OVER_REFUSAL,
 }
 _TABLES: Final = {number: kind for kind, number in _KINDS.items()}
-_TRUST: Final = {
-    TrustClass.CONTAINED: findings_pb2.TRUST_CLASS_CONTAINED,
-    TrustClass.ATTESTED: findings_pb2.TRUST_CLASS_ATTESTED,
-    TrustClass.EXPOSED: findings_pb2.TRUST_CLASS_EXPOSED,
-}
 
 
 def draft_release(
@@ -61,7 +56,7 @@ def draft_release(
         run_id=run.run_id,
         epoch_id=manifest.epoch_id,
         epoch_number=epoch_number,
-        tested=_tested(manifest),
+        tested=describe_tested_system(manifest),
         manifest_digest=run.digest,
         policy_digest=manifest.policy_digest,
         judge=manifest.judge,
@@ -120,33 +115,6 @@ def budget_document(state: BudgetState, *, policy_digest: str) -> bytes:
         budget_nano_rho=state.budget_nano_rho,
         policy_digest=policy_digest,
     ).SerializeToString(deterministic=True)
-
-
-def _tested(manifest: Manifest) -> findings_pb2.TestedSystem:
-    sampling = manifest.sampling
-    return findings_pb2.TestedSystem(
-        checkpoint=manifest.checkpoint,
-        line=manifest.line,
-        checkpoint_digest=manifest.checkpoint_digest,
-        runtime=manifest.runtime,
-        trust=_TRUST[manifest.trust],
-        temperature_milli=round(sampling.temperature * MILLI),
-        top_p_milli=round(sampling.top_p * MILLI),
-        max_tokens=sampling.max_tokens,
-        attempts=manifest.attempts,
-        engine_version=manifest.engine_version,
-        dialect=manifest.dialect,
-        top_k=sampling.top_k,
-        min_p_milli=round(sampling.min_p * MILLI),
-        repetition_penalty_milli=round(sampling.repetition_penalty * MILLI),
-        reasoning_off=sampling.reasoning == "off",
-        precision=manifest.precision,
-        chat_template_digest=manifest.chat_template_digest,
-        system_profile=manifest.system_profile,
-        system_digest=manifest.system_digest,
-        filters=manifest.filters,
-        burnt_prompts=manifest.burnt_prompts,
-    )
 
 
 def _table(plan: TablePlan) -> findings_pb2.Table:

@@ -54,6 +54,7 @@ FIELDS: Final[Mapping[str, type]] = {
     "policy_digest": str,
     "manifest_digest": str,
     "checkpoint_digest": str,
+    "findings": tuple,  # codes of a preflight with harmless questions of ours: nothing of the bank is in them
     "isolation": str,
     "signal": str,
     # metrics
@@ -62,6 +63,7 @@ FIELDS: Final[Mapping[str, type]] = {
     "count": int,
 }
 
+DROPPED: Final = "dropped_fields"
 MAX_CHARACTERS: Final = 256
 _NAME: Final = re.compile(r"[A-Za-z0-9_/<\[][A-Za-z0-9._:/@+<>\[\]-]*")
 _FIELD_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,39}")
@@ -71,13 +73,19 @@ def is_declared(key: str, value: object) -> bool:
     """Return whether a field may stand in a log line as it is."""
     declared = FIELDS.get(key)
     if declared is str:
-        # StrEnum members are strings too; SecretText is not one.
-        return isinstance(value, str) and len(value) <= MAX_CHARACTERS and _NAME.fullmatch(value) is not None
+        return _is_name(value)
     if declared is int:
         return isinstance(value, int) and not isinstance(value, bool)
     if declared is float:
         return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if declared is tuple and key != DROPPED:  # which is the processor's own to say
+        return isinstance(value, tuple) and all(_is_name(one) for one in value)
     return False
+
+
+def _is_name(value: object) -> bool:
+    # StrEnum members are strings too; SecretText is not one.
+    return isinstance(value, str) and len(value) <= MAX_CHARACTERS and _NAME.fullmatch(value) is not None
 
 
 def dropped_name(key: object) -> str:

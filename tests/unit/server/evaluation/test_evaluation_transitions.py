@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from evaluation_fakes import Bench, settle
 
-from heldout_server.domain import CheckpointState, RunState, Verdict
+from heldout_server.domain import CheckpointState, RunState, SecretText, SystemPrompt, Verdict
 from heldout_server.errors import BudgetExhausted, InvalidRequest, NotFound, RunError, StorageError, WrongState
 
 BOTH = ("bank_tester", "run_tester")
@@ -92,12 +92,23 @@ async def test_an_approval_of_another_digest_does_not_count(bench):
         await bench.evaluation().approve(run.run_id, identity="spiffe://x/run", digest="0" * 64)
 
 
-@pytest.mark.parametrize("changed", ["policy", "judge"])
-async def test_a_run_does_not_start_under_another_policy_or_judge(bench, changed):
+@pytest.mark.parametrize("changed", ["policy", "judge", "system prompt", "engine version", "filters"])
+async def test_a_run_does_not_start_once_something_that_it_names_has_changed(bench, changed):
+    """Or it would spend a release and then stop at what is not as approved."""
     run = await bench.evaluation().propose(bench.request())
-    if changed == "judge":
-        bench.judge.digest = "0" * 64
-    evaluation = bench.evaluation(**({"policy_digest": "0" * 64} if changed == "policy" else {}))
+    options = {}
+    match changed:
+        case "policy":
+            options["policy_digest"] = "0" * 64
+        case "judge":
+            bench.judge.digest = "0" * 64
+        case "system prompt":
+            options["system"] = SystemPrompt(profile="other", text=SecretText("Be brief."), digest="1" * 64)
+        case "engine version":
+            bench.runtime.version = "9.9"
+        case "filters":
+            bench.runtime.filters = ("guard",)
+    evaluation = bench.evaluation(**options)
     with pytest.raises(WrongState) as refused:
         await evaluation.start(run.run_id)
     assert refused.value.reason == "OUTDATED"
