@@ -32,25 +32,30 @@ def register(app: typer.Typer) -> None:
     app.add_typer(audit, name="audit")
 
 
-@audit.command("tail", epilog="Example: heldout audit tail --log vault -n 50")
+@audit.command("tail", epilog="Examples: heldout audit tail · offline, on an export: heldout audit tail export/")
 def show_tail(
     context: typer.Context,
+    folder: Annotated[Path | None, typer.Argument(help="An exported folder of logs; else the live ones.")] = None,
     log: Log = "window",
     number: Annotated[int, typer.Option("-n", min=1, max=MOST_TAIL, help="How many entries.")] = 20,
     as_json: Json = False,
 ) -> None:
-    """Show the last entries of a log."""
+    """Show the last entries of a log, of an export once it is verified."""
     from heldout.cli.screens.audit import tail_page  # noqa: PLC0415 - help must be fast
     from heldout.verification.entry import parse_entry  # noqa: PLC0415 - likewise
 
     _check_log(log)
     session = session_of(context)
-    with session.client() as client:
-        head = client.audit.head(log).head
-        start = max(0, head.size - number)
-        leaves = [leaf for page in client.audit.entries(log, start=start, stop=head.size) for leaf in page]
-    entries = [parse_entry(leaf, index=index) for index, leaf in enumerate(leaves, start=start)]
-    session.show(tail_page(entries, origin=head.origin, size=head.size), as_json=as_json)
+    if folder is None:
+        with session.client() as client:
+            head = client.audit.head(log).head
+            start = max(0, head.size - number)
+            leaves = [leaf for page in client.audit.entries(log, start=start, stop=head.size) for leaf in page]
+        origin, size = head.origin, head.size
+    else:
+        origin, size, leaves = _exported_tail(folder / log, session.profile().vkeys[log], number=number)
+    entries = [parse_entry(leaf, index=index) for index, leaf in enumerate(leaves, start=size - len(leaves))]
+    session.show(tail_page(entries, origin=origin, size=size), as_json=as_json)
 
 
 @audit.command("show", epilog="Example: heldout audit show 12803 --log vault")
@@ -157,6 +162,17 @@ def _export(client: Client, half: str, head: SignedHead, folder: Path) -> bytes:
             report(done)
     export.finish(head.note)
     return last
+
+
+def _exported_tail(folder: Path, vkey: str, *, number: int) -> tuple[str, int, list[bytes]]:
+    """Return origin and size of an exported log, and its last leaves, once all of it is verified."""
+    from collections import deque  # noqa: PLC0415 - help must be fast
+
+    from heldout.verification import verify_export  # noqa: PLC0415 - likewise
+    from heldout.verification.export import read_entries  # noqa: PLC0415 - likewise
+
+    report = verify_export(folder, vkey)
+    return report.origin, report.size, list(deque(read_entries(folder, size=report.size), maxlen=number))
 
 
 def _read_heads(files: Sequence[Path], profile: Profile) -> dict[str, list[str]]:

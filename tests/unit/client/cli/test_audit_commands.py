@@ -141,3 +141,15 @@ def test_single_entries_and_the_policy(audited):
 def test_an_entry_whose_proof_is_wrong(audited):
     audited.appliance.answers["GetInclusionProof"] = audit_pb2.GetInclusionProofResponse(hashes=[b"x" * 32])
     assert "does not verify" in audited("audit", "show", "0", "--log", "vault", code=1)
+
+
+def test_the_tail_of_an_export_is_shown_once_it_verifies(audited, tmp_path):
+    folder = tmp_path / "export"
+    audited("audit", "export", str(folder))
+    assert "release-v1-1" in audited("audit", "tail", str(folder), "--log", "vault", "-n", "5")
+    assert len(audited.json("audit", "tail", str(folder), "-n", "2")) == 2
+    bundle = next(path for path in sorted((folder / "vault").rglob("entries/**/*")) if path.is_file())
+    content = bytearray(bundle.read_bytes())
+    content[-2] ^= 1
+    bundle.write_bytes(bytes(content))
+    assert "does not verify" in audited("audit", "tail", str(folder), "--log", "vault", code=1)
