@@ -91,6 +91,12 @@ def test_unclassified_fields_are_found_at_any_depth():
     assert unclassified_fields(findings_pb2.ListReleasesResponse.DESCRIPTOR) == ()
 
 
+def test_a_type_that_holds_itself_is_walked_once():
+    found = unclassified_fields(descriptor_pb2.DescriptorProto.DESCRIPTOR)
+    assert "google.protobuf.DescriptorProto.name" in found
+    assert len(found) == len(set(found))
+
+
 def test_every_field_of_the_findings_and_the_audit_has_a_class():
     for file in (findings_pb2.DESCRIPTOR, audit_pb2.DESCRIPTOR):
         for service in file.services_by_name.values():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import sys
 import time
 
 import pytest
@@ -15,8 +16,9 @@ from heldout_server.techniques import TechniqueLibrary
 from heldout_server.techniques.registry import MAX_HEAD_LINES, MAX_TAIL_LINES
 from heldout_server.techniques.technique import Encoding
 
-MOST_S = 0.1
-"""It is about 0.02; a machine that does other things too may take longer."""
+MOST_S = 0.1 if sys.gettrace() is None else 0.4
+"""Seconds of processor time, not of the clock, which other work would lengthen. It is about 0.02, and a tracer that
+measures coverage takes several times that."""
 
 LIBRARY = TechniqueLibrary.standard()
 DECODERS = [one.technique_id for one in LIBRARY.techniques() if isinstance(one, Encoding)]
@@ -34,9 +36,9 @@ def quickest_s(work):
     """Return the shortest of a few times, stopping at the first that is short enough."""
     best = float("inf")
     for _ in range(5):
-        began = time.perf_counter()
+        began = time.process_time()
         work()
-        best = min(best, time.perf_counter() - began)
+        best = min(best, time.process_time() - began)
         if best < MOST_S:
             break
     return best
