@@ -1,6 +1,7 @@
 """The ``heldout-server`` command as an operator meets it: it starts fast, or says in a line why it does not."""
 
 import contextlib
+import json
 import os
 import re
 import shutil
@@ -136,14 +137,30 @@ def test_init_refuses_a_folder_that_holds_something(tmp_path):
     assert (tmp_path / "a" / "precious").read_text() == "x"
 
 
-def test_a_policy_is_signed_and_shown(installed):
+def test_a_policy_is_signed_explained_and_planned_with(installed):
     document = installed / "policy" / "release.toml"
     document.write_text(document.read_text().replace("releases_per_epoch = 3", "releases_per_epoch = 4"))
     signed = run("policy", "sign", document, "--key", installed / "pki" / "policy_signer.key")
     assert signed.returncode == 0, signed.stderr
-    shown = run("policy", "show", document)
-    assert "releases an epoch: 4" in shown.stdout + shown.stderr
-    assert "95.2%" in (shown.stdout + shown.stderr).replace(" %", "%")
+    explained = run("policy", "explain", document)
+    assert "4 releases an epoch" in explained.stdout
+    assert "at most 95.2%" in explained.stdout
+    assert json.loads(run("policy", "explain", document, "--json").stdout)["profile"] == "private"
+    planned = run("policy", "plan", document, "--units", "300", "--stacks", "0")
+    assert planned.returncode == 0, planned.stderr
+    assert all(len(line) <= 80 for line in (explained.stdout + planned.stdout).splitlines())
+
+
+def test_a_plan_that_nobody_could_read_is_refused_with_what_would_mend_it(installed):
+    document = installed / "policy" / "release.toml"
+    shape = ("--techniques", "40", "--stacks", "0", "--releases", "25", "--json")
+    planned = run("policy", "plan", document, "--units", "60", *shape)
+    assert planned.returncode == 1
+    (technique,) = (one for one in json.loads(planned.stdout)["tables"] if one["name"] == "technique")
+    assert not technique["readable"]
+    mended = run("policy", "plan", document, "--units", technique["units_needed"], *shape)
+    (technique,) = (one for one in json.loads(mended.stdout)["tables"] if one["name"] == "technique")
+    assert technique["readable"]
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["serve", "--help"], ["init", "--help"], ["policy", "--help"]])

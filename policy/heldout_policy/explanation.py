@@ -1,0 +1,102 @@
+"""A release policy in plain words: what it lets out, to whom, and what it does not protect."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from heldout_policy.mechanism import FULL_ONLY, TableKind, state_claims
+from heldout_policy.release_policy import NANO, ReleasePolicy
+
+_WHAT = {
+    TableKind.TECHNIQUE: "attack success rate by technique",
+    TableKind.STACK: "attack success rate by stack of techniques",
+    TableKind.CATEGORY: "attack success rate by category of prompt",
+    TableKind.NON_ANSWERS: "share of answers that say nothing of safety",
+    TableKind.OVER_REFUSAL: "share of benign prompts that were refused",
+}
+
+
+def explain(policy: ReleasePolicy) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """Return headings with sentences under each, every figure taken from the policy itself."""
+    return (
+        ("What leaves", _what_leaves(policy)),
+        ("When", _when(policy)),
+        ("How much can be learnt", _how_much(policy)),
+        ("Who decides", _who_decides(policy)),
+        ("What this does not protect", _not_protected(policy)),
+    )
+
+
+def table_shares(policy: ReleasePolicy) -> dict[TableKind, Decimal]:
+    """Return the share of a unit's budget that each table may spend over an epoch, in the order of a release."""
+    return {
+        TableKind.TECHNIQUE: policy.harmful.technique,
+        TableKind.STACK: policy.harmful.stack,
+        TableKind.CATEGORY: policy.harmful.category,
+        TableKind.NON_ANSWERS: policy.harmful.non_answers,
+        TableKind.OVER_REFUSAL: policy.benign.over_refusal,
+    }
+
+
+def _what_leaves(policy: ReleasePolicy) -> tuple[str, ...]:
+    lines = ["Tables of sums over prompts, each with noise, on a grid. Never a prompt, an answer or a verdict."]
+    for kind, share in table_shares(policy).items():
+        if share == 0:
+            lines.append(f"{_WHAT[kind]}: never")
+            continue
+        often = _often(policy) if kind in FULL_ONLY else "in every release"
+        side = "a benign unit" if kind is TableKind.OVER_REFUSAL else "a harmful unit"
+        lines.append(f"{_WHAT[kind]}: {often}; {_percent(share)} of the budget of {side}")
+    lines.append(f"A row about fewer than {policy.minimum_units_per_cell} units is withheld, whatever came of it.")
+    lines.append("Descriptions of techniques, written beforehand.")
+    return tuple(lines)
+
+
+def _when(policy: ReleasePolicy) -> tuple[str, ...]:
+    return (
+        f"{policy.releases_per_epoch} releases an epoch, for all readers and all checkpoints together.",
+        "A started run always publishes, failed trials counted by a fixed rule.",
+        "It publishes when it is complete: how long it took can be seen from that.",
+    )
+
+
+def _how_much(policy: ReleasePolicy) -> tuple[str, ...]:
+    claims = state_claims(policy.budget_nano_rho)
+    return (
+        (
+            f"One unit has a budget of rho {policy.budget_nano_rho / NANO:.3f} (zCDP) for its whole life: over all"
+            " releases, checkpoints, epochs and readers. It is never given back."
+        ),
+        (
+            f"All releases together carry at most {claims.tight_bits:.1f} bits about one unit, on average"
+            f" ({claims.general_bits:.1f} by the bound that holds for any mechanism)."
+        ),
+        (
+            f"One yes/no question about one unit is answered rightly at most {claims.one_question_accuracy:.1%} of the"
+            " time, however clever the checkpoints and however many the questions."
+        ),
+        "Asking again tells nothing new: every answer comes from the same published documents.",
+    )
+
+
+def _who_decides(policy: ReleasePolicy) -> tuple[str, ...]:
+    roles = " and a ".join(role.replace("_", " ") for role in policy.approval_roles)
+    approval = f"A {roles} must approve the exact manifest before a run starts." if roles else "No approval is needed."
+    return (approval, "The bank tester signs this document; its digest is in every release and log entry.")
+
+
+def _not_protected(policy: ReleasePolicy) -> tuple[str, ...]:  # noqa: ARG001 - the same for every policy
+    return (
+        "What prompts have in common: their topic, the style of who wrote them.",
+        "Undeclared near copies: k of them cost k² as much. Declare them as one scenario family.",
+        "Mutual information is an average: one prompt can be unluckier than the rest.",
+        "The machine itself: who has root on it reads everything.",
+    )
+
+
+def _often(policy: ReleasePolicy) -> str:
+    return "in every release" if policy.full_every == 1 else f"in one release of {policy.full_every}"
+
+
+def _percent(share: Decimal) -> str:
+    return f"{share * 100:f}".rstrip("0").rstrip(".") + " %"

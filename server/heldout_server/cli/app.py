@@ -1,0 +1,99 @@
+"""The ``heldout-server`` command: make an appliance, start it, sign its policy, measure its judge.
+
+A person never sees a traceback: what goes wrong ends in one line that says what, where and what to do, and exit code 2.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from heldout_policy.errors import PolicyError
+from heldout_server.cli import judge, policy
+from heldout_server.cli.serving import serve_until_stopped
+from heldout_server.errors import HeldoutError
+
+app = typer.Typer(
+    name="heldout-server",
+    help="Run a Heldout appliance: a clean room where checkpoints are tested with prompts that never leave it.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.add_typer(policy.app, name="policy")
+app.add_typer(judge.app, name="judge")
+
+EXIT_REFUSED = 2
+
+console = Console(stderr=True, highlight=False)
+ConfigPath = Annotated[
+    Path, typer.Option("--config", "-c", help="The appliance's config.toml.", envvar="HELDOUT_CONFIG")
+]
+
+
+@app.command(epilog="Example: heldout-server init ./appliance && heldout-server serve -c ./appliance/config.toml")
+def init(
+    folder: Annotated[Path, typer.Argument(help="A folder that does not exist yet, or is empty.")],
+    name: Annotated[str, typer.Option(help="Name of the appliance; its logs are called after it.")] = "heldout-dev",
+    address: Annotated[str, typer.Option(help="Where the API will listen, mTLS.")] = "127.0.0.1:7443",
+    health: Annotated[str, typer.Option(help="Where health will listen, plain.")] = "127.0.0.1:7444",
+    policy: Annotated[
+        Path | None, typer.Option(help="A release.toml to sign and install instead of the default.")
+    ] = None,
+) -> None:
+    """Make a development appliance: keys, certificates, signed policy, config, one client profile a role."""
+    from heldout_server.environment import SystemClock
+    from heldout_server.installation import install
+
+    install(folder, name=name, address=address, health=health, clock=SystemClock(), release_policy=policy)
+    console.print(f"made {folder}: keys, certificates, signed policy, config, client profiles")
+    console.print(f"  start it    heldout-server serve --config {folder / 'config.toml'}", soft_wrap=True)
+    console.print(f"  ask it      heldout --profile {folder / 'profiles' / 'trainer.toml'} findings", soft_wrap=True)
+    console.print("Its keys lie in files beside it: right for development alone.")
+
+
+@app.command(epilog="Example: heldout-server serve --config ./appliance/config.toml")
+def serve(config: ConfigPath = Path("config.toml")) -> None:
+    """Start the appliance, both halves in one process, until SIGTERM or SIGINT."""
+    raise typer.Exit(asyncio.run(serve_until_stopped(config)))
+
+
+def main() -> None:
+    """Run the command. Errors end in one line on stderr; ``HELDOUT_TRACEBACK=1`` shows the trace instead."""
+    os.umask(0o077)  # whatever is written here is for the appliance's own user
+    os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # the core's lines name peers and say nothing that ours do not
+    try:
+        app(standalone_mode=True)
+    except* Exception as errors:
+        if os.environ.get("HELDOUT_TRACEBACK"):
+            raise
+        for error in _leaves(errors):
+            console.print(f"heldout-server: {_explain(error)}", soft_wrap=True, markup=False)
+        with contextlib.suppress(BrokenPipeError):
+            sys.stderr.flush()
+        sys.exit(EXIT_REFUSED)
+
+
+def _explain(error: BaseException) -> str:
+    if isinstance(error, HeldoutError | PolicyError):
+        return str(error)
+    return f"failed inside ({type(error).__name__}); HELDOUT_TRACEBACK=1 shows where"
+
+
+def _leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
+    found: list[BaseException] = []
+    for error in group.exceptions:
+        found += _leaves(error) if isinstance(error, BaseExceptionGroup) else [error]
+    return found
+
+
+if __name__ == "__main__":
+    main()
