@@ -1,0 +1,121 @@
+"""Atoms: what could be told apart by subtracting released sums from each other.
+
+Every released row is a sum over a set of units. Whoever adds and subtracts released sums can reach every *atom*: a
+group of units that belong to exactly the same released sets, over all releases and epochs. An atom of one unit would
+be that unit's own figure. So no atom may be smaller than the policy's minimum: beside the noise that is hygiene, and
+where there is no noise it is the whole protection (design section 10).
+
+The rules, all of them here:
+
+1.  Sides are apart: sums over harmful and over benign prompts never hold the same figure of a unit.
+2.  An atom is a class of units with the same memberships in all released sets of their side. Complements are in it: what
+    is left of an epoch when its released categories are taken away is an atom too. A unit in no released set is in none.
+3.  Sets are offered in the order of a release's rows. One that would leave an atom smaller than the minimum is withheld,
+    and with it every row that sums over it.
+4.  A set that was released before is always allowed again.
+
+Memberships alone decide. No outcome enters, so that withholding says nothing of one.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from heldout_policy.mechanism import Side
+
+
+@dataclass(frozen=True, slots=True, order=True, kw_only=True)
+class SetName:
+    """Name a set of units that rows sum over.
+
+    Attributes:
+        epoch_id: the epoch that froze it.
+        side: whose prompts are summed.
+        category: the category, or empty for all units of the side.
+    """
+
+    epoch_id: str
+    side: Side
+    category: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Atom:
+    """Say how many units are in exactly these released sets: at least one set, in the order of release."""
+
+    sets: tuple[SetName, ...]
+    units: int
+
+
+@dataclass(frozen=True, slots=True)
+class Released:
+    """Hold every set that was ever released, with its units, in the order of release.
+
+    A value: :meth:`admit` returns another.
+    """
+
+    sets: Mapping[SetName, frozenset[str]] = field(default_factory=dict)
+
+    def atoms(self, side: Side) -> tuple[Atom, ...]:
+        """Return the atoms of a side, in the order of their sets."""
+        names = [name for name in self.sets if name.side is side]
+        counted = Counter(self._signatures(names).values())
+        return tuple(
+            Atom(sets=tuple(name for place, name in enumerate(names) if signature >> place & 1), units=units)
+            for signature, units in sorted(counted.items())
+        )
+
+    def smallest(self, side: Side) -> int:
+        """Return the units of the smallest atom of a side, or 0 where nothing was released."""
+        names = [name for name in self.sets if name.side is side]
+        return min(Counter(self._signatures(names).values()).values(), default=0)
+
+    def admit(self, offered: Mapping[SetName, frozenset[str]], *, minimum: int) -> tuple[Released, frozenset[SetName]]:
+        """Decide which of the sets that a release would sum over may be, by the rules of this module.
+
+        Args:
+            offered: sets in the order of the release's rows.
+            minimum: units that every atom must have, at least 1.
+
+        Returns:
+            What is released from then on, and the names of the sets that are withheld.
+        """
+        released, withheld = self, set[SetName]()
+        for name, units in offered.items():
+            if released.sets.get(name) == units:
+                continue
+            tried = Released({**released.sets, name: units})
+            if not units or tried.smallest(name.side) < minimum:
+                withheld.add(name)
+            else:
+                released = tried
+        return released, frozenset(withheld)
+
+    def _signatures(self, names: Sequence[SetName]) -> dict[str, int]:
+        """Return for each unit in some set a number whose bit i says whether it is in set i."""
+        signatures: dict[str, int] = {}
+        for place, name in enumerate(names):
+            for unit in self.sets[name]:
+                signatures[unit] = signatures.get(unit, 0) | 1 << place
+        return signatures
+
+
+def offered_sets(epoch_id: str, *, harmful: Mapping[str, str], benign: Iterable[str]) -> dict[SetName, frozenset[str]]:
+    """Return the sets that the rows of an epoch's releases sum over, in the order of the tables.
+
+    Args:
+        epoch_id: the epoch.
+        harmful: the category of every harmful unit, from :func:`heldout_policy.mechanism.unit_categories`.
+        benign: the benign units.
+    """
+    by_category: dict[str, set[str]] = {}
+    for unit, category in harmful.items():
+        by_category.setdefault(category, set()).add(unit)
+    sets = {SetName(epoch_id=epoch_id, side=Side.HARMFUL): frozenset(harmful)}
+    for category in sorted(by_category):
+        name = SetName(epoch_id=epoch_id, side=Side.HARMFUL, category=category)
+        sets[name] = frozenset(by_category[category])
+    sets[SetName(epoch_id=epoch_id, side=Side.BENIGN)] = frozenset(benign)
+    return {name: units for name, units in sets.items() if units}

@@ -1,0 +1,112 @@
+"""Atoms: no group of units smaller than the minimum can be reached by subtracting released sums."""
+
+from __future__ import annotations
+
+from itertools import product
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from heldout_policy.atoms import Atom, Released, SetName, offered_sets
+from heldout_policy.mechanism import Side
+
+MINIMUM = 3
+
+
+def units(*numbers: int) -> frozenset[str]:
+    return frozenset(f"u{number}" for number in numbers)
+
+
+def name(epoch: str = "e1", category: str = "", side: Side = Side.HARMFUL) -> SetName:
+    return SetName(epoch_id=epoch, side=side, category=category)
+
+
+def epoch(epoch_id: str, categories: dict[str, range]) -> dict[SetName, frozenset[str]]:
+    harmful = {f"u{number}": category for category, numbers in categories.items() for number in numbers}
+    return offered_sets(epoch_id, harmful=harmful, benign=())
+
+
+def test_a_small_category_takes_another_with_it():
+    """Otherwise the whole minus the other categories would be the small one's own figure."""
+    offered = epoch("e1", {"a": range(4), "b": range(4, 8), "c": range(8, 10)})
+    released, withheld = Released().admit(offered, minimum=MINIMUM)
+
+    assert withheld == {name(category="b"), name(category="c")}
+    assert released.atoms(Side.HARMFUL) == (
+        Atom(sets=(name(),), units=6),
+        Atom(sets=(name(), name(category="a")), units=4),
+    )
+
+
+def test_categories_that_are_large_enough_are_all_released():
+    offered = epoch("e1", {"a": range(3), "b": range(3, 6)})
+    released, withheld = Released().admit(offered, minimum=MINIMUM)
+    assert not withheld
+    assert released.smallest(Side.HARMFUL) == 3
+
+
+def test_an_epoch_that_gains_one_unit_is_withheld():
+    """Epoch two minus epoch one would be that unit."""
+    released, _ = Released().admit({name("e1"): units(*range(10))}, minimum=MINIMUM)
+    released, withheld = released.admit({name("e2"): units(*range(11))}, minimum=MINIMUM)
+    assert withheld == {name("e2")}
+    assert released.smallest(Side.HARMFUL) == 10
+
+
+def test_an_epoch_that_loses_one_unit_is_withheld():
+    released, _ = Released().admit({name("e1"): units(*range(10))}, minimum=MINIMUM)
+    _, withheld = released.admit({name("e2"): units(*range(9))}, minimum=MINIMUM)
+    assert withheld == {name("e2")}
+
+
+def test_an_epoch_that_changes_in_blocks_is_released():
+    released, _ = Released().admit({name("e1"): units(*range(10))}, minimum=MINIMUM)
+    released, withheld = released.admit({name("e2"): units(*range(3, 13))}, minimum=MINIMUM)
+    assert not withheld
+    assert [atom.units for atom in released.atoms(Side.HARMFUL)] == [3, 3, 7]
+
+
+def test_a_set_released_before_is_released_again():
+    offered = {name("e1"): units(*range(5))}
+    released, _ = Released().admit(offered, minimum=MINIMUM)
+    again, withheld = released.admit(offered, minimum=MINIMUM)
+    assert not withheld
+    assert again == released
+
+
+def test_sides_are_apart():
+    """A pair has a harmful and a benign figure, and neither is part of the other's sums."""
+    released, _ = Released().admit({name("e1"): units(*range(5))}, minimum=MINIMUM)
+    released, withheld = released.admit({name("e1", side=Side.BENIGN): units(*range(4, 8))}, minimum=MINIMUM)
+    assert not withheld
+    assert released.smallest(Side.BENIGN) == 4
+
+
+def test_nothing_released_has_no_atom():
+    assert Released().atoms(Side.HARMFUL) == ()
+    assert Released().smallest(Side.BENIGN) == 0
+
+
+def test_a_set_of_nobody_is_withheld():
+    _, withheld = Released().admit({name("e1"): frozenset()}, minimum=MINIMUM)
+    assert withheld == {name("e1")}
+
+
+memberships = st.lists(st.sets(st.integers(0, 11), max_size=12), max_size=4)
+
+
+@given(memberships, st.integers(1, 5))
+def test_no_sum_or_difference_of_released_sets_is_smaller_than_the_minimum(chosen, minimum):
+    """Checked by brute force: every intersection of released sets and complements, that lies in some released set."""
+    offered = {name(f"e{place}"): units(*numbers) for place, numbers in enumerate(chosen)}
+    released, withheld = Released().admit(offered, minimum=minimum)
+    sets = list(released.sets.values())
+    everyone = frozenset().union(*sets)
+
+    assert set(released.sets) | withheld == set(offered)
+    for inside in product((True, False), repeat=len(sets)):
+        if any(inside):
+            group = everyone
+            for taken, one in zip(inside, sets, strict=True):
+                group = group & one if taken else group - one
+            assert not group or len(group) >= minimum
