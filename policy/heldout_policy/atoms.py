@@ -8,10 +8,11 @@ where there is no noise it is the whole protection (design section 10).
 The rules, all of them here:
 
 1.  Sides are apart: sums over harmful and over benign prompts never hold the same figure of a unit.
-2.  An atom is a class of units with the same memberships in all released sets of their side. Complements are in it: what
-    is left of an epoch when its released categories are taken away is an atom too. A unit in no released set is in none.
-3.  Sets are offered in the order of a release's rows. One that would leave an atom smaller than the minimum is withheld,
-    and with it every row that sums over it.
+2.  An atom is a class of units with the same memberships in all released sets of their side. Complements are in it:
+    what is left of an epoch when its released categories are taken away is an atom too. A unit in no released set is
+    in none.
+3.  Sets are offered in the order of a release's rows. One that would leave an atom smaller than the minimum is
+    withheld, and with it every row that sums over it.
 4.  A set that was released before is always allowed again.
 
 Memberships alone decide. No outcome enters, so that withholding says nothing of one.

@@ -133,6 +133,44 @@ class Tested:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AtomSet:
+    """Name a set of units that released rows sum over.
+
+    Attributes:
+        benign: sums over benign prompts; otherwise over harmful ones.
+        category: the category, or empty for all units of the epoch.
+        units: how many it holds.
+    """
+
+    epoch_id: str
+    benign: bool
+    category: str
+    units: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Atom:
+    """Say how many units are in exactly these sets: 0-based places in the certificate, ascending."""
+
+    sets: tuple[int, ...]
+    units: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AtomCertificate:
+    """Hold what a release says of the groups of units that all releases so far tell apart.
+
+    Attributes:
+        minimum: units that every atom must have, by the policy in force.
+        sets: everything that was ever summed over, in the order of release.
+    """
+
+    minimum: int
+    sets: tuple[AtomSet, ...]
+    atoms: tuple[Atom, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Release:
     """Hold one publication about one checkpoint.
 
@@ -142,6 +180,7 @@ class Release:
         published_s: Unix seconds, a whole minute.
         full: whether it holds the tables by stack and by category as well.
         cancelled: its run was ended early, so nothing is published of it: there are no tables.
+        atoms: shows that no small group of units can be reached by subtracting released sums.
     """
 
     release_id: str
@@ -159,6 +198,7 @@ class Release:
     full: bool
     tables: tuple[Table, ...]
     cancelled: bool = False
+    atoms: AtomCertificate = AtomCertificate(minimum=0, sets=(), atoms=())
 
     def table(self, kind: TableKind) -> Table | None:
         """Return the table of a kind, or None if this release has none."""
