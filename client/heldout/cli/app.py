@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from heldout.cli import audit, bank, findings, runs
+from heldout.cli import audit, bank, findings, runs, weights
 from heldout.cli.session import Session, UsageProblem, connect
 from heldout.errors import (
     BankFileError,
@@ -41,6 +41,7 @@ app = typer.Typer(
     epilog="Example: heldout --profile trainer.toml trend nova-lite",
 )
 findings.register(app)
+weights.register(app)
 bank.register(app)
 runs.register(app)
 audit.register(app)

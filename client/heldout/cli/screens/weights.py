@@ -1,0 +1,56 @@
+"""Which releases are about a folder's weights."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from heldout.cli.screens import figures
+from heldout.cli.screens.page import Page, join_parts, lay_out
+from heldout.findings.model import Release, TableKind
+
+
+def weights_page(folder: str, *, digest: str, about: Sequence[Release], of: int) -> Page:
+    """Show the releases that name a digest.
+
+    Args:
+        folder: the folder's name.
+        digest: hex SHA-256 of its files.
+        about: the releases that name it.
+        of: how many releases were looked through.
+    """
+    lines = [*join_parts([folder, f"digest {figures.short(digest)}"])]
+    if about:
+        rows = [
+            [f"release {release.number}", release.release_id, release.tested.checkpoint, _tables(release)]
+            for release in about
+        ]
+        lines += lay_out(rows, "<<<<", indent=" ", flexible=1)
+        lines += join_parts([f"{len(about)} of {of} releases are about exactly these files", "receipts verified"])
+    else:
+        lines += join_parts([f"none of {of} releases is about exactly these files", "receipts verified"])
+    return Page(
+        lines=tuple(lines),
+        data={
+            "folder": folder,
+            "digest": digest,
+            "releases": [
+                {
+                    "release_id": release.release_id,
+                    "number": release.number,
+                    "epoch_id": release.epoch_id,
+                    "checkpoint": release.tested.checkpoint,
+                    "manifest_digest": release.manifest_digest,
+                    "tables": [str(table.kind) for table in release.tables],
+                    "cancelled": release.cancelled,
+                }
+                for release in about
+            ],
+            "receipt": "verified",
+        },
+    )
+
+
+def _tables(release: Release) -> str:
+    if release.cancelled:
+        return "cancelled: no figures"
+    return "full" if release.table(TableKind.STACK) else "light"
