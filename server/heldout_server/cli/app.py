@@ -17,6 +17,7 @@ from rich.console import Console
 
 from heldout_policy.errors import PolicyError
 from heldout_server.cli import judge, policy
+from heldout_server.cli.attack import attack
 from heldout_server.cli.serving import serve_until_stopped
 from heldout_server.errors import HeldoutError
 
@@ -28,6 +29,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+app.command(
+    epilog="Examples: heldout-server attack --list; heldout-server attack --only refusals-told-apart; "
+    "heldout-server attack --profiles staging/profiles --json."
+)(attack)
 app.add_typer(policy.app, name="policy")
 app.add_typer(judge.app, name="judge")
 
