@@ -31,7 +31,7 @@ from stage import (
 
 from heldout import Client
 from heldout.findings import TableKind, TrustClass
-from heldout.services.runs import RunState
+from heldout.services.runs import PreflightFinding, RunState
 
 DEMO: Final = Path(__file__).resolve().parent
 LINE: Final = "gemma-3-270m"
@@ -91,20 +91,18 @@ def _test_model(appliance: Appliance, claims: Claims) -> None:
     with Client.from_profile(appliance.profile("bank_tester")) as tester, progress_bars() as progress:
         state = follow_run(tester, progress, CHECKPOINT)
         claims.check("the model was tested and the findings published", holds=state is RunState.PUBLISHED)
-    asked, answered, findings = _preflight(appliance)
-    console.print(f"Before that, {answered} of {asked} harmless questions were answered. What looked wrong:")
-    console.print(f"{', '.join(findings) or 'nothing'}.")
-    claims.check("the model answered every harmless question", holds=answered == asked > 0)
-    claims.check("the preflight says that answers were cut short", holds="truncated" in findings)
-
-
-def _preflight(appliance: Appliance) -> tuple[int, int, list[str]]:
-    """Return how many questions were asked and answered before the run, and what looked wrong: it is in the log."""
-    with Client.from_profile(appliance.profile("auditor")) as auditor:
-        size = auditor.audit.head("vault").head.size
-        entries = [json.loads(leaf) for page in auditor.audit.entries("vault", start=0, stop=size) for leaf in page]
-    (details,) = [entry["details"] for entry in entries if entry["name"] == "preflight"]
-    return details["asked"], details["answered"], details["findings"]
+    with Client.from_profile(appliance.profile("run_tester")) as owner:
+        (run,) = owner.runs.list()
+        preflight = owner.runs.get(run.run_id).preflight
+    console.print("\nBefore a run starts, a few harmless questions are asked: look at what the preflight found.")
+    appliance.ask("run_tester", "run", "show", run.run_id)
+    claims.check(
+        "the model answered harmless questions before its run", holds=preflight is not None and preflight.answered
+    )
+    claims.check(
+        "the preflight says that answers were cut short",
+        holds=preflight is not None and PreflightFinding.TRUNCATED in preflight.findings,
+    )
 
 
 def write_checkpoint(folder: Path) -> None:

@@ -92,6 +92,7 @@ def _free_port() -> int:
 def temporary_folder() -> Iterator[Path]:
     """Make a folder, and remove it with the read-only checkpoints that are staged in it."""
     folder = Path(tempfile.mkdtemp(prefix="heldout-"))
+    os.environ["XDG_STATE_HOME"] = str(folder / "state")  # what clients remember of an appliance that is soon gone
     try:
         yield folder
     finally:

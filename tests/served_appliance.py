@@ -53,11 +53,15 @@ class ServedAppliance:
         folder: of the appliance; its path must be short enough for sockets.
         temporary: the process's own folder of temporary files.
         log: what the process wrote on stdout and stderr, over all starts.
+        command: what is started; the words of ``heldout-server serve`` follow.
+        environment: variables of the process besides its own.
     """
 
     folder: Path
     temporary: Path
     log: Path
+    command: tuple[str | Path, ...] = (BIN / "heldout-server",)
+    environment: dict[str, str] = field(default_factory=dict)
     process: subprocess.Popen | None = None
     port: int = 0
     health_port: int = 0
@@ -95,11 +99,12 @@ class ServedAppliance:
         self._began = len(self.said())
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [BIN / "heldout-server", "serve", "--config", self.folder / "config.toml"],
+                [*self.command, "serve", "--config", self.folder / "config.toml"],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env={"PATH": os.environ["PATH"], "HOME": "/", "NO_COLOR": "1", "TMPDIR": str(self.temporary)},
+                env={"PATH": os.environ["PATH"], "HOME": "/", "NO_COLOR": "1", "TMPDIR": str(self.temporary)}
+                | self.environment,
             )
 
     async def start(self):

@@ -3,28 +3,33 @@
 1. The receipt proves that the outcome of a call stands in the log of the half that served it, signed by the key that
    the profile pins, with the digest of exactly the bytes that came.
 2. It names our call: the method, and our identity.
-3. It is new: it stands behind every entry that was seen before the call began. An old answer with its old receipt is
-   not taken for a new one.
+3. It is new: it stands behind every entry that the newest head known before the call covers. An old answer with its
+   old receipt is not taken for a new one, and a log that shrank is noticed, by a later process too (``memory``).
+4. An auditor's first answer also proves that the log continues the head that an earlier process remembered.
 """
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Final, TypeVar
 
 from google.protobuf.message import DecodeError, Message
 
-from heldout.contract import HALF_NAMES, Method, find_method
-from heldout.errors import VerificationError
+from heldout.contract import HALF_NUMBERS, Method, find_method
+from heldout.errors import NotFound, Refused, VerificationError
+from heldout.memory import ClientMemory
 from heldout.transport import Transport
-from heldout.verification import verify_call_receipt
+from heldout.verification import Entry, VerifierKey, open_checkpoint, verify_call_receipt
+from heldout.verification.merkle import verify_consistency
 from heldout.verification.receipt import parse_proof
-from heldout_proto.v1 import findings_pb2
+from heldout_proto.v1 import audit_pb2, findings_pb2
 
 M = TypeVar("M", bound=Message)
 
+AUDITOR: Final = "auditor"
 LENGTH_BYTES: Final = 4
 
 
@@ -35,13 +40,17 @@ class Caller:
         transport: carries the bytes.
         identity: who we are in the log.
         vkeys: the verifier key of the log of each half.
+        memory: what earlier processes saw; nothing if None.
     """
 
-    def __init__(self, transport: Transport, *, identity: str, vkeys: Mapping[str, str]) -> None:
+    def __init__(
+        self, transport: Transport, *, identity: str, vkeys: Mapping[str, str], memory: ClientMemory | None = None
+    ) -> None:
         self._transport = transport
         self._identity = identity
         self._vkeys = dict(vkeys)
-        self._seen = dict.fromkeys(HALF_NAMES.values(), -1)
+        self.memory = memory or ClientMemory(None, identity=identity, vkeys=vkeys)
+        self._remembered = {half: note for half in vkeys if (note := self.memory.head(half))}
         self._notes: dict[str, str] = {}
 
     def vkey(self, half: str) -> str:
@@ -60,9 +69,11 @@ class Caller:
             VerificationError: the receipt is missing, or does not hold.
         """
         method = find_method(service, name)
-        seen = self._seen[method.half]
-        answer = await self._transport.unary(method.name, request.SerializeToString(), timeout_s=method.deadline_s)
-        self._verify(method, answer.body or b"", answer.receipt, seen=seen)
+        with self._begun(method) as call:
+            answer = await self._transport.unary(method.name, request.SerializeToString(), timeout_s=method.deadline_s)
+            entry = self._verify(call, answer.body or b"", answer.receipt)
+        if entry.role == AUDITOR:
+            await self.verify_continued(method.half, self._notes[method.half])
         return _parse(response, answer.body or b"")
 
     async def send_stream(self, service: str, name: str, requests: AsyncIterator[Message], response: type[M]) -> M:
@@ -73,11 +84,11 @@ class Caller:
             VerificationError: the receipt is missing, or does not hold.
         """
         method = find_method(service, name)
-        seen = self._seen[method.half]
-        answer = await self._transport.send_stream(
-            method.name, (request.SerializeToString() async for request in requests), timeout_s=method.deadline_s
-        )
-        self._verify(method, answer.body or b"", answer.receipt, seen=seen)
+        with self._begun(method) as call:
+            answer = await self._transport.send_stream(
+                method.name, (request.SerializeToString() async for request in requests), timeout_s=method.deadline_s
+            )
+            self._verify(call, answer.body or b"", answer.receipt)
         return _parse(response, answer.body or b"")
 
     async def receive_stream(
@@ -92,38 +103,101 @@ class Caller:
             VerificationError: the receipt is missing or does not hold: do not trust what came before it.
         """
         method = find_method(service, name)
-        seen = self._seen[method.half]
         digest = hashlib.sha256()
-        answers = self._transport.receive_stream(method.name, request.SerializeToString(), timeout_s=method.deadline_s)
-        async with contextlib.aclosing(answers):
-            async for answer in answers:
-                if answer.body is not None:
-                    digest.update(len(answer.body).to_bytes(LENGTH_BYTES, "big") + answer.body)
-                    yield _parse(response, answer.body)
-                else:
-                    self._verify(method, digest.digest(), answer.receipt, seen=seen)
+        with self._begun(method) as call:
+            answers = self._transport.receive_stream(
+                method.name, request.SerializeToString(), timeout_s=method.deadline_s
+            )
+            async with contextlib.aclosing(answers):
+                async for answer in answers:
+                    if answer.body is not None:
+                        digest.update(len(answer.body).to_bytes(LENGTH_BYTES, "big") + answer.body)
+                        yield _parse(response, answer.body)
+                    else:
+                        self._verify(call, digest.digest(), answer.receipt)
 
     async def close(self) -> None:
         """Give up the connection."""
+        self.memory.close()
         await self._transport.close()
 
-    def _verify(self, method: Method, body: bytes, receipt: bytes | None, *, seen: int) -> None:
+    @contextlib.contextmanager
+    def _begun(self, method: Method) -> Iterator[_Call]:
+        """Follow a call to its end, so that its number is accounted for."""
+        call = _Call(method, self.memory.begin(method.half))
+        try:
+            yield call
+        finally:
+            if not call.verified:
+                self.memory.fail(method.half)
+
+    def _verify(self, call: _Call, body: bytes, receipt: bytes | None) -> Entry:
         if receipt is None:
             raise VerificationError("the answer came without a receipt: do not trust it")
         try:
             message = findings_pb2.Receipt.FromString(receipt)
         except DecodeError:
             raise VerificationError("the answer's receipt is malformed: do not trust it") from None
+        half = call.method.half
         # (1) logged
-        entry = verify_call_receipt(body, message, self._vkeys[method.half])
+        entry, head = verify_call_receipt(body, message, self._vkeys[half])
         # (2) ours
-        if entry.name != method.name or entry.identity != self._identity:
+        if entry.name != call.method.name or entry.identity != self._identity:
             raise VerificationError("the answer's receipt is of another call: do not trust it")
         # (3) new
-        if entry.index <= seen:
-            raise VerificationError("the answer's receipt is older than the call: do not trust it")
-        self._notes[method.half] = parse_proof(message.proof).checkpoint
-        self._seen[method.half] = max(self._seen[method.half], entry.index)
+        if entry.index < call.floor:
+            raise VerificationError(self._stale(call, head.size))
+        note = parse_proof(message.proof).checkpoint
+        number = entry.details.get("counter", 0)
+        call.verified = True
+        self.memory.finish(half, note, number=number if isinstance(number, int) else 0)
+        self._notes[half] = note
+        return entry
+
+    def _stale(self, call: _Call, size: int) -> str:
+        what = "the answer's receipt is older than the call: do not trust it"
+        if size < call.floor:
+            what += f" (the {call.method.half}'s log had {call.floor} entries, and it is under a head of {size})"
+        if call.method.half in self._remembered and self.memory.file:
+            what += f". If the auditor accepts a restore of the appliance, move away {self.memory.file}"
+        return what
+
+    async def verify_continued(self, half: str, note: str) -> None:
+        """Have it proved, once, that a head continues the one remembered from before, as far as our role may ask.
+
+        Raises:
+            VerificationError: it does not.
+        """
+        known = self._remembered.pop(half, None)
+        if known is None:
+            return
+        key = VerifierKey.parse(self._vkeys[half])
+        old, new = open_checkpoint(known, key), open_checkpoint(note, key)
+        if not 0 < old.size < new.size:
+            return  # equal sizes are compared, and a smaller one is refused, where heads are kept
+        request = audit_pb2.GetConsistencyProofRequest(log=HALF_NUMBERS[half], old_size=old.size, new_size=new.size)
+        try:
+            answer = await self.unary(
+                "AuditService", "GetConsistencyProof", request, audit_pb2.GetConsistencyProofResponse
+            )
+        except (Refused, NotFound):
+            return
+        proof = tuple(answer.hashes)
+        verify_consistency(old=old.size, new=new.size, old_root=old.root, new_root=new.root, proof=proof)
+
+
+@dataclass(slots=True)
+class _Call:
+    """Follow one call.
+
+    Attributes:
+        floor: leaves that the log had before it began.
+        verified: whether its receipt holds.
+    """
+
+    method: Method
+    floor: int
+    verified: bool = False
 
 
 def _parse(response: type[M], body: bytes) -> M:

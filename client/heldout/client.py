@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar
 
 from heldout.calls import Caller
+from heldout.memory import ClientMemory, memory_file
 from heldout.profile import Profile, read_profile
 from heldout.services.audit import AsyncAudit
 from heldout.services.bank import AsyncBank
@@ -36,8 +37,10 @@ class AsyncClient:
         findings, bank, runs, checkpoints, audit: the calls, one group an audience.
     """
 
-    def __init__(self, transport: Transport, *, identity: str, vkeys: dict[str, str]) -> None:
-        self._caller = Caller(transport, identity=identity, vkeys=vkeys)
+    def __init__(
+        self, transport: Transport, *, identity: str, vkeys: dict[str, str], memory: ClientMemory | None = None
+    ) -> None:
+        self._caller = Caller(transport, identity=identity, vkeys=vkeys, memory=memory)
         self.findings = AsyncFindings(self._caller)
         self.bank = AsyncBank(self._caller)
         self.runs = AsyncRuns(self._caller)
@@ -55,7 +58,14 @@ class AsyncClient:
             ProfileError: something in it is missing or malformed.
         """
         known = profile if isinstance(profile, Profile) else read_profile(profile)
-        return cls(GrpcTransport(known), identity=known.identity, vkeys=dict(known.vkeys))
+        vkeys = dict(known.vkeys)
+        memory = ClientMemory(known.memory or memory_file(known.identity, vkeys), identity=known.identity, vkeys=vkeys)
+        return cls(GrpcTransport(known), identity=known.identity, vkeys=vkeys, memory=memory)
+
+    @property
+    def memory(self) -> ClientMemory:
+        """What is remembered from one process to the next; its ``gaps`` name calls that were not made from here."""
+        return self._caller.memory
 
     async def close(self) -> None:
         """Give up the connection."""
@@ -150,6 +160,7 @@ class Findings(_Blocking[AsyncFindings]):
     """Read published findings; see :class:`heldout.services.findings.AsyncFindings`."""
 
     releases = _blocking(AsyncFindings.releases)
+    receipted_releases = _blocking(AsyncFindings.receipted_releases)
     release = _blocking(AsyncFindings.release)
     cards = _blocking(AsyncFindings.cards)
     budget = _blocking(AsyncFindings.budget)
@@ -177,6 +188,7 @@ class Runs(_Blocking[AsyncRuns]):
 
     propose = _blocking(AsyncRuns.propose)
     approve = _blocking(AsyncRuns.approve)
+    preflight = _blocking(AsyncRuns.preflight)
     start = _blocking(AsyncRuns.start)
     cancel = _blocking(AsyncRuns.cancel)
     get = _blocking(AsyncRuns.get)
@@ -199,6 +211,7 @@ class Audit(_Blocking[AsyncAudit]):
     inclusion_proof = _blocking(AsyncAudit.inclusion_proof)
     consistency_proof = _blocking(AsyncAudit.consistency_proof)
     policy = _blocking(AsyncAudit.policy)
+    add_cosignature = _blocking(AsyncAudit.add_cosignature)
 
     def vkey(self, half: str) -> str:
         """Return the verifier key of a half's log that the profile pins."""
@@ -249,6 +262,11 @@ class Client:
         """
         known = profile if isinstance(profile, Profile) else read_profile(profile)
         return cls(lambda: AsyncClient.from_profile(known))
+
+    @property
+    def memory(self) -> ClientMemory:
+        """What is remembered from one process to the next; its ``gaps`` name calls that were not made from here."""
+        return self._client.memory
 
     def close(self) -> None:
         """Give up the connection and end the thread. Of no effect the second time."""

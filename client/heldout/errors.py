@@ -6,6 +6,7 @@
     ├── VerificationError      something signed, logged or proved does not hold
     ├── ProfileError           the profile, or a file that it names, is missing or wrong
     ├── BankFileError          a file of prompts cannot be read as one
+    ├── MissingExtra           an optional package is not installed
     ├── NotComparable          two releases were not measured on the same prompts by the same judge
     ├── UnknownAnswer          the appliance sent something that this version does not know
     └── CallError              the appliance did not do what was asked
@@ -37,6 +38,10 @@ class ProfileError(HeldoutClientError):
 
 class BankFileError(HeldoutClientError):
     """Say why a file of prompts cannot be read as one, and at which line; never what the line says."""
+
+
+class MissingExtra(HeldoutClientError):
+    """Say which extra of this package has to be installed."""
 
 
 class NotComparable(HeldoutClientError):

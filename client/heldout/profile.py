@@ -27,6 +27,7 @@ class Profile:
         identity: the one URI name in the certificate: who we are in the log.
         vkeys: the verifier key of the log of each half, ``vault`` and ``window``.
         pack_key: the key to which packs of prompts are sealed, 32 bytes; empty if the profile pins none.
+        memory: file of what the client remembers from one process to the next; None for the usual place.
     """
 
     address: str
@@ -37,6 +38,7 @@ class Profile:
     identity: str
     vkeys: Mapping[str, str]
     pack_key: bytes = b""
+    memory: Path | None = None
 
     def __repr__(self) -> str:
         """Leave the key out."""
@@ -56,7 +58,7 @@ def read_profile(path: str | os.PathLike[str]) -> Profile:
         raise ProfileError(f"{file}: not UTF-8") from None
     except tomllib.TOMLDecodeError as error:
         raise ProfileError(f"{file}: not TOML: {error}") from None
-    unknown = document.keys() - {*WORDS, "logs", "bank"}
+    unknown = document.keys() - {*WORDS, "logs", "bank", "memory"}
     if unknown:
         raise ProfileError(f"{file}: {min(unknown)}: unknown key")
     words = {name: _word(document, name, file) for name in WORDS if name != "server_name" or name in document}
@@ -70,6 +72,7 @@ def read_profile(path: str | os.PathLike[str]) -> Profile:
         identity=_identity(certificate, file),
         vkeys=_vkeys(document.get("logs"), file),
         pack_key=_pack_key(document.get("bank", {}), file),
+        memory=file.parent / _word(document, "memory", file) if "memory" in document else None,
     )
 
 

@@ -45,6 +45,7 @@ BY_REASON: Final[Mapping[str, Row]] = {
     "INVALID_REQUEST": (InvalidRequest, INVALID),
     "WRONG_STATE": (WrongState, STATE),
     "BUDGET_EXHAUSTED": (BudgetExhausted, BUDGET),
+    "RATE_LIMITED": (Unavailable, "too many such calls of this certificate: wait a moment, then call again"),
     "CHECKPOINT": (WrongState, "the checkpoint cannot be used"),
     "UNLOGGED": (Unavailable, "the appliance cannot write its audit log, so it answers nothing"),
     "STORAGE": (Unavailable, "a disk or a database of the appliance failed; nothing was changed"),

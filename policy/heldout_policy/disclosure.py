@@ -12,7 +12,8 @@ The rules:
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
 
@@ -101,15 +102,47 @@ def verify_disclosable(message: Message, *, approved_texts: frozenset[str]) -> N
     if len(UnknownFieldSet(message)) > 0:
         raise NotDisclosable(message.DESCRIPTOR.full_name, "DISCLOSURE_UNSPECIFIED")
     for field, value in message.ListFields():
-        values: Iterable[Any] = value if field.is_repeated else (value,)
-        if field.message_type is not None and not _is_map(field):
-            for inner in values:
-                verify_disclosable(inner, approved_texts=approved_texts)
-            continue
-        disclosure = disclosure_of(field)
-        check = CHECKS.get(disclosure)
-        if check is None or _is_map(field) or not all(_fits(field, check, one, approved_texts) for one in values):
-            raise NotDisclosable(field.full_name, options_pb2.Disclosure.Name(disclosure))
+        rule = _rule_of(field)
+        for one in value if rule.repeated else (value,):
+            if rule.nested:
+                verify_disclosable(one, approved_texts=approved_texts)
+            elif not rule.fits(one, approved_texts):
+                raise NotDisclosable(field.full_name, options_pb2.Disclosure.Name(disclosure_of(field)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Rule:
+    """Hold what a field's declaration asks of its values.
+
+    Attributes:
+        repeated: there are several.
+        nested: they are messages, to be walked.
+        check: what one must fit; None where nothing fits.
+        numbers: the numbers that an enum declares, or None for what is no enum.
+    """
+
+    repeated: bool
+    nested: bool
+    check: Check | None
+    numbers: frozenset[int] | None
+
+    def fits(self, value: Any, approved: frozenset[str]) -> bool:
+        if self.check is None or (self.numbers is not None and value not in self.numbers):
+            return False
+        return self.check(value, approved)
+
+
+@cache
+def _rule_of(field: FieldDescriptor) -> _Rule:
+    """Read a declaration once: it takes longer than checking a value."""
+    if _is_map(field):
+        return _Rule(repeated=False, nested=False, check=None, numbers=None)
+    return _Rule(
+        repeated=field.is_repeated,
+        nested=field.message_type is not None,
+        check=CHECKS.get(disclosure_of(field)),
+        numbers=None if field.enum_type is None else frozenset(field.enum_type.values_by_number),
+    )
 
 
 @cache
@@ -137,9 +170,3 @@ def _unclassified(descriptor: Descriptor, seen: set[str]) -> Iterator[str]:
 
 def _is_map(field: FieldDescriptor) -> bool:
     return field.message_type is not None and bool(field.message_type.GetOptions().map_entry)
-
-
-def _fits(field: FieldDescriptor, check: Check, value: Any, approved: frozenset[str]) -> bool:
-    if field.enum_type is not None and value not in field.enum_type.values_by_number:
-        return False
-    return check(value, approved)

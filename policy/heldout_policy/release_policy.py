@@ -2,7 +2,7 @@
 
 The rules, all of them here:
 
-1.  The document is TOML. Every key below must be there, and no other key may be.
+1.  The document is TOML. Every key below must be there, and no other key may be; ``witness`` alone may be left out.
 2.  ``profile`` is ``private``; ``schedule.publish`` is ``on_completion``. This version knows nothing else.
 3.  ``bits_per_prompt`` is above 0 and at most 64; rho = bits · ln 2, kept in whole billionths, rounded down.
 4.  ``releases_per_epoch`` is 1 to 10,000; ``full_every`` is 1 to ``releases_per_epoch``.
@@ -11,6 +11,8 @@ The rules, all of them here:
 7.  Every share is 0 to 1, and the shares of one intent sum to at most 1, the reserve included. A table without a
     share is never published.
 8.  ``approvals.roles`` names testers, each once.
+9.  ``witness.keys`` holds 1 to 16 verifier keys of witnesses, each once; ``witness.maximum_age_s`` is 1 to 2,592,000.
+    With this section a release waits for a cosignature of one of them; without it no release does.
 
 Numbers are read as decimals, so that 0.45 is 0.45 and every later figure is the same on every machine. Whatever is
 not understood is refused: there is no default behind a missing key.
@@ -25,6 +27,7 @@ from decimal import Context, Decimal
 from typing import Final
 
 from heldout_policy.errors import PolicyError
+from heldout_policy.witness import Witnessing, WitnessKey
 
 DOCUMENT: Final = "release.toml"
 NANO: Final = 1_000_000_000
@@ -34,6 +37,8 @@ MINIMUM_UNITS: Final = 2
 MAXIMUM_UNITS: Final = 1_000_000
 MAXIMUM_GRID: Final = Decimal("0.5")
 APPROVING_ROLES: Final = ("bank_tester", "run_tester")
+MAXIMUM_WITNESSES: Final = 16
+MAXIMUM_AGE_S: Final = 30 * 86_400
 
 # 50 digits: far past the billionths that are kept, so rounding down is rounding the true figure down.
 EXACT: Final = Context(prec=50)
@@ -55,7 +60,9 @@ _KEYS: Final = {
     "shares.benign": ("over_refusal", "reserve"),
     "approvals": ("roles",),
     "schedule": ("publish",),
+    "witness": ("keys", "maximum_age_s"),
 }
+_OPTIONAL: Final = frozenset({"witness"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +98,7 @@ class ReleasePolicy:
         harmful, benign: shares of the budget by table.
         approval_roles: roles that must approve a manifest before a start.
         publish: when a complete run is published: ``on_completion``.
+        witness: whose cosignature a release waits for; None for nobody's.
     """
 
     profile: str
@@ -103,6 +111,7 @@ class ReleasePolicy:
     benign: BenignShares
     approval_roles: tuple[str, ...]
     publish: str
+    witness: Witnessing | None = None
 
     @property
     def budget_nano_rho(self) -> int:
@@ -140,6 +149,7 @@ def parse_release_policy(text: str) -> ReleasePolicy:
         benign=BenignShares(**benign.shares()),
         approval_roles=root.section("approvals").names("roles", APPROVING_ROLES),
         publish=root.section("schedule").word("publish", "on_completion"),
+        witness=root.section("witness").witnessing() if "witness" in document else None,
     )
 
 
@@ -151,7 +161,7 @@ class _Section:
         self._values = values
         known = _KEYS[path]
         for key in values:
-            if key not in known:
+            if key not in known and (path or key not in _OPTIONAL):
                 raise self._error(key, "no such key")
         for key in known:
             if key not in values:
@@ -201,3 +211,17 @@ class _Section:
         if not isinstance(value, list) or any(name not in known for name in value) or len(set(value)) != len(value):
             raise self._error(key, f"must be a list of different names out of {', '.join(known)}")
         return tuple(value)
+
+    def witnessing(self) -> Witnessing:
+        value = self._values["keys"]
+        if (
+            not isinstance(value, list)
+            or not 1 <= len(value) <= MAXIMUM_WITNESSES
+            or len(set(map(str, value))) < len(value)
+        ):
+            raise self._error("keys", f"must be a list of 1 to {MAXIMUM_WITNESSES} different verifier keys")
+        try:
+            keys = tuple(WitnessKey.parse(str(vkey)) for vkey in value)
+        except ValueError as error:
+            raise self._error("keys", str(error)) from None
+        return Witnessing(keys=keys, maximum_age_s=self.whole("maximum_age_s", lowest=1, highest=MAXIMUM_AGE_S))

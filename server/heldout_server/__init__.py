@@ -7,7 +7,7 @@ Arrows point down and rooms on one floor never import each other::
     api | watch                  the gRPC edge; the watcher of checkpoint sources
     evaluation | release         plan, trials, verdicts; aggregate, decide, debit, record, publish
     bank checkpoints runtimes techniques judges outcomes window audit keys identity statistics telemetry
-    ports | config | database | sealing | environment | tested_system
+    ports | config | database | sealing | environment | tested_system | hardening
     domain
     errors
 

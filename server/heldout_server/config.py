@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Final, Literal, TypeAlias, get_type_hints
 
 from heldout_policy.toml_lines import syntax_error_place
+from heldout_server.config_audit import Audit, read_audit
+from heldout_server.config_limits import Limits, read_limits
 from heldout_server.config_reader import Place, Reader
 from heldout_server.config_runtimes import (
     Runtimes,
@@ -144,9 +146,11 @@ class Config:
     appliance: Appliance
     listen: Listen
     tls: Tls
+    limits: Limits
     keys: Keys
     policy: Policy
     data: Data
+    audit: Audit
     watch: Watch
     plan: Plan
     evaluation: Evaluation
@@ -186,6 +190,7 @@ def load_config(path: Path) -> Config:
         tls=Tls(
             ca=reader.file("tls", "ca"), certificate=reader.file("tls", "certificate"), key=reader.file("tls", "key")
         ),
+        limits=read_limits(reader),
         keys=Keys(root=reader.file("keys", "root"), ring=reader.file("keys", "ring")),
         policy=Policy(folder=reader.directory("policy", "folder"), signer=reader.file("policy", "signer")),
         data=Data(
@@ -194,6 +199,7 @@ def load_config(path: Path) -> Config:
             staging=reader.directory("data", "staging"),
             run=reader.directory("data", "run"),
         ),
+        audit=read_audit(reader),
         watch=read_watch(reader),
         plan=_plan(reader),
         evaluation=Evaluation(

@@ -18,6 +18,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -46,6 +47,7 @@ HEADER: Final = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}")
 
 HEADER_VALUE: Final = re.compile(r"[\x20-\x7e]{0,1024}")
 KEY: Final = re.compile(r"[\x21-\x7e]{1,4096}")
+MAX_KEY_FILE_BYTES: Final = 8192
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,6 +130,29 @@ class SystemPromptFile:
 
     profile: str
     file: Path | None
+
+
+class PermissionsTooWide(ValueError):
+    """Say that others than its owner may read or write a key."""
+
+
+def read_api_key(path: Path) -> str:
+    """Return the bearer token of an endpoint.
+
+    Raises:
+        OSError: the file cannot be read.
+        PermissionsTooWide: others may read or write it.
+        ValueError: it holds no key, or more than one.
+    """
+    with path.open("rb") as file:
+        mode = os.fstat(file.fileno()).st_mode & 0o777
+        content = file.read(MAX_KEY_FILE_BYTES)
+    if mode & 0o077:
+        raise PermissionsTooWide(f"mode {mode:04o} gives the key to others")
+    key = content.decode("ascii").strip()
+    if KEY.fullmatch(key) is None:
+        raise ValueError("no key")
+    return key
 
 
 def read_runtimes(reader: Reader) -> Runtimes:
@@ -226,11 +251,13 @@ def _api_key(table: Reader) -> Path | None:
     inner.refuse_unknown({section: {"file"}})
     path = inner.file(section, "file")
     try:
-        good = KEY.fullmatch(path.read_text(encoding="ascii").strip()) is not None
-    except (OSError, ValueError):
-        good = False
-    if not good:
-        raise inner.place(section, "file").error("the file holds no key", "write the key alone into it")
+        read_api_key(path)
+    except OSError as error:
+        raise inner.place(section, "file").error(f"cannot be read ({type(error).__name__})", "check it") from None
+    except PermissionsTooWide as error:
+        raise inner.place(section, "file").error(str(error), f"chmod 600 {path}") from None
+    except ValueError:
+        raise inner.place(section, "file").error("the file holds no key", "write the key alone into it") from None
     return path
 
 

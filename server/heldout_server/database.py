@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -32,9 +32,18 @@ class Database:
         self.path = path
         self._connection = connection
         self._thread = thread
+        self._abandoned = False
 
     @classmethod
-    def open(cls, path: Path, key: bytes, migrations: Sequence[str], *, read_only: bool = False) -> Database:
+    def open(
+        cls,
+        path: Path,
+        key: bytes,
+        migrations: Sequence[str],
+        *,
+        read_only: bool = False,
+        cache_kib: int = CACHE_KIB,
+    ) -> Database:
         """Open the database, or create it, and bring its schema up to date.
 
         Args:
@@ -42,6 +51,7 @@ class Database:
             key: the raw key, 32 bytes.
             migrations: SQL scripts; those past ``user_version`` are run, each in one transaction.
             read_only: refuse every write, and neither create the file nor its schema: another process does that.
+            cache_kib: KiB of pages that are kept decrypted. A database fills it, whatever it is, as it is written to.
 
         Raises:
             WrongKey: the file is there and this key does not open it.
@@ -52,21 +62,31 @@ class Database:
             raise WrongKey(f"{path.name}: a database key has {KEY_BYTES} bytes")
         thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"db-{path.stem}")
         try:
-            connection = thread.submit(_connect, path, key, migrations, read_only=read_only).result()
+            connection = thread.submit(
+                _connect, path, key, migrations, read_only=read_only, cache_kib=cache_kib
+            ).result()
         except BaseException:
             thread.shutdown()
             raise
         return cls(path, connection, thread)
 
-    async def write(self, work: Callable[[Connection], T]) -> T:
+    async def write(self, work: Callable[[Connection], T], *, after: Callable[[], None] | None = None) -> T:
         """Run ``work`` in one transaction and return what it returns, once it is durable.
 
         Whatever ``work`` raises rolls the transaction back and is raised here.
 
+        Args:
+            work: what to do in the transaction.
+            after: done on the same thread once the transaction is durable; what it raises is raised here.
+
         Raises:
             StorageError: the disk or the database fails.
         """
-        return await asyncio.wrap_future(self._thread.submit(self._transact, work))
+        return await asyncio.wrap_future(self._thread.submit(self._transact, work, after))
+
+    def begin_write(self, work: Callable[[Connection], T]) -> Future[T]:
+        """Do as :meth:`write` does, and return at once: what is begun later comes after it, whoever waits for it."""
+        return self._thread.submit(self._transact, work)
 
     def write_now(self, work: Callable[[Connection], T]) -> T:
         """Do as :meth:`write` does, blocking the caller: for a room that is being opened, before anybody waits on it.
@@ -86,10 +106,20 @@ class Database:
 
     def close(self) -> None:
         """Wait for what was begun, then close the file. Closing twice does nothing more."""
-        if self._connection is not None:
+        if self._connection is not None and not self._abandoned:
             connection, self._connection = self._connection, None
             self._thread.submit(connection.close).result()
             self._thread.shutdown()
+
+    def abandon(self) -> None:
+        """Let go without waiting: a thread that hangs on a disk would be waited for without end.
+
+        The file is closed once the thread comes back, or with the process.
+        """
+        if self._connection is not None and not self._abandoned:
+            self._abandoned = True
+            self._thread.submit(self._connection.close)
+            self._thread.shutdown(wait=False)
 
     def _run(self, work: Callable[[Connection], T]) -> T:
         try:
@@ -97,7 +127,7 @@ class Database:
         except dbapi2.Error as error:
             raise _storage_error(self.path, error) from None
 
-    def _transact(self, work: Callable[[Connection], T]) -> T:
+    def _transact(self, work: Callable[[Connection], T], after: Callable[[], None] | None = None) -> T:
         connection = self._connection
         try:
             connection.execute("BEGIN IMMEDIATE")
@@ -110,16 +140,24 @@ class Database:
                 raise
         except dbapi2.Error as error:
             raise _storage_error(self.path, error) from None
+        if after is not None:
+            after()
         return result
 
 
-def _storage_error(path: Path, error: Exception) -> StorageError:
+def _storage_error(path: Path, error: Exception) -> StorageError | IntegrityError:
     """Name the file and the kind of failure; SQLite's own text may quote values, so it is left out."""
     code = getattr(error, "sqlite_errorname", None) or type(error).__name__
+    if code.startswith(("SQLITE_CORRUPT", "SQLITE_NOTADB")):
+        return IntegrityError(
+            f"{path.name}: its pages do not belong together ({code}): one is damaged, or of an old copy."
+            " Put a whole copy in its place.",
+            reason="DATABASE_CORRUPT",
+        )
     return StorageError(f"{path.name}: {code}", reason="DATABASE")
 
 
-def _connect(path: Path, key: bytes, migrations: Sequence[str], *, read_only: bool) -> Connection:
+def _connect(path: Path, key: bytes, migrations: Sequence[str], *, read_only: bool, cache_kib: int) -> Connection:
     existed = path.exists()
     # mode=ro would work only while the writer's -shm is there; mode=rw creates no file, and query_only stops writes.
     uri = f"{path.absolute().as_uri()}?mode={'rw' if read_only else 'rwc'}"
@@ -142,7 +180,7 @@ def _connect(path: Path, key: bytes, migrations: Sequence[str], *, read_only: bo
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
-        connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+        connection.execute(f"PRAGMA cache_size = -{cache_kib}")
         _verify_version(path, version, len(migrations), read_only=read_only)
         if read_only:
             connection.execute("PRAGMA query_only = ON")

@@ -394,6 +394,35 @@ class Outcome:
     verdict: Verdict
 
 
+class PreflightFinding(StrEnum):
+    """Name what looks wrong with a checkpoint as it answers a few harmless questions."""
+
+    NO_START = "no_start"
+    NO_ANSWER = "no_answer"
+    NO_CHAT_TEMPLATE = "no_chat_template"
+    TRUNCATED = "truncated"
+    BLOCKED = "blocked"
+    EMPTY_ANSWER = "empty_answer"
+    EMPTY_BESIDE_REASONING = "empty_beside_reasoning"
+    STOP_TOKENS = "stop_tokens"
+    TOOL_CALLS = "tool_calls"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preflight:
+    """Say what came of the questions.
+
+    Attributes:
+        asked: conversations.
+        answered: those that something was said in.
+        findings: what looks wrong, in the order of :class:`PreflightFinding`.
+    """
+
+    asked: int
+    answered: int
+    findings: tuple[PreflightFinding, ...]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckpointFacts:
     """Hold what a checkpoint's own files say of it: identifiers and digests, each empty if they do not say.

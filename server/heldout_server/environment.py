@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
+import os
 import time
 from typing import Final
 
@@ -27,4 +27,4 @@ class RandomIds:
 
     def new(self, prefix: str) -> str:
         """Return ``prefix``, a dash, and 16 hex digits: ``run-4f0c9a1be2d37c55``."""
-        return f"{prefix}-{secrets.token_hex(RANDOM_BYTES)}"
+        return f"{prefix}-{os.urandom(RANDOM_BYTES).hex()}"

@@ -7,6 +7,7 @@ key seals at most 2^32 texts). The context is authenticated, not stored: a row m
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from typing import Final
 
 from cryptography.exceptions import InvalidTag
@@ -34,6 +35,18 @@ class Sealer:
         """Return the sealed form of a text that belongs at ``where`` (see :func:`context`)."""
         nonce = secrets.token_bytes(NONCE_BYTES)
         return nonce + self._cipher.encrypt(nonce, text.reveal().encode(), where)
+
+    def seal_all(self, items: Sequence[tuple[SecretText, bytes]]) -> list[bytes]:
+        """Return the sealed forms of texts and where they belong, in order; many at once cost less each."""
+        nonces = secrets.token_bytes(NONCE_BYTES * len(items))
+        encrypt = self._cipher.encrypt
+        sealed = []
+        start = 0
+        for text, where in items:
+            nonce = nonces[start : start + NONCE_BYTES]
+            start += NONCE_BYTES
+            sealed.append(nonce + encrypt(nonce, text.reveal().encode(), where))
+        return sealed
 
     def open(self, sealed: bytes, where: bytes) -> SecretText:
         """Return the text that was sealed for ``where``.

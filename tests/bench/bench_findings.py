@@ -12,7 +12,8 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+import timeit
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from bench_start import PATIENCE_S, SERVER
@@ -22,13 +23,18 @@ from rooms import POLICY, prompt_text
 from heldout import Client
 from heldout.services.bank import Intent, Prompt, PromptRow
 from heldout_proto.v1 import findings_pb2
+from heldout_server.api.gate import Fixed, Gate
+from heldout_server.api.status import status_for
+from heldout_server.domain import Role
 from heldout_server.environment import SystemClock
+from heldout_server.errors import NotFound
 from heldout_server.installation import install
 
 LOAD = Path(__file__).with_name("findings_load.py")
 IN_FLIGHT = 32
 CROWD = 100
 ROUNDS = 5
+GATED = 1_000
 TABLE = {
     "seed": 7,
     "rules": [],
@@ -51,12 +57,14 @@ async def measure(effort: Effort) -> list[Row]:
         release_id = _publish(folder / "a")
         request = findings_pb2.GetReleaseRequest(release_id=release_id).SerializeToString().hex()
         pki = folder / "a" / "pki"
-        size_bytes = _client(pki, "size", [port], request)
+        once = _client(pki, "once", [port], request)
+        size_bytes = sum(len(bytes.fromhex(part)) for part in once.values())
         with _echo(pki, size_bytes) as echo_port:
             progress(f"findings: {IN_FLIGHT} in flight, answers of {size_bytes:,} bytes with their receipts")
             bare, product = _load(pki, [echo_port, port], request, calls=calls, rounds=rounds, in_flight=IN_FLIGHT)
             progress(f"findings: {CROWD} in flight")
             (crowd,) = _load(pki, [port], request, calls=calls, rounds=rounds, in_flight=CROWD)
+    answer = findings_pb2.GetReleaseResponse.FromString(bytes.fromhex(once["answer"]))
     return [
         Row(
             name=f"findings calls, {IN_FLIGHT} in flight",
@@ -78,7 +86,37 @@ async def measure(effort: Effort) -> list[Row]:
             unit="ms",
             target=Target("value", "<=", 100),
         ),
+        *_seam_rows(answer, call_us=1e6 / product["rate"]),
     ]
+
+
+def _seam_rows(answer: findings_pb2.GetReleaseResponse, *, call_us: float) -> list[Row]:
+    """Time what every answer and every error passes on its way out, against a whole call."""
+    gate, documents = Gate(frozenset()), answer.SerializeToString()
+    share = {"baseline": call_us, "unit": "µs, against a findings call"}
+    return [
+        Row(
+            name="  egress gate, of a published document",
+            value=_us(lambda: gate.serialize(Fixed(documents, lambda: answer), Role.TRAINER)),
+            target=Target("ratio", "<=", 0.1),
+            **share,
+        ),
+        Row(
+            name="  error table",
+            value=_us(lambda: status_for(NotFound("nothing"), Role.TRAINER, opaque_id="err-1").details()),
+            target=Target("ratio", "<=", 0.1),
+            **share,
+        ),
+        Row(
+            name="  egress gate, the first time that a document leaves",
+            value=_us(lambda: gate.serialize(answer, Role.TRAINER)),
+            **share,
+        ),
+    ]
+
+
+def _us(work: Callable[[], object]) -> float:
+    return 1e6 * min(timeit.repeat(work, number=GATED, repeat=5)) / GATED
 
 
 def _load(pki: Path, ports: list[int], request: str, **options: int) -> list[dict[str, float]]:
@@ -107,6 +145,7 @@ def _serving(folder: Path) -> Iterator[int]:
     install(folder, address="127.0.0.1:0", health="127.0.0.1:0", clock=SystemClock(), release_policy=policy)
     config = folder / "config.toml"
     text = config.read_text().replace("# poll_s = 1.0", "poll_s = 0.1")
+    text = re.sub(r"^# trainer = .*", "trainer = { per_s = 100_000, burst = 1_000_000 }", text, flags=re.MULTILINE)
     config.write_text(text.replace('# isolation = "namespace"', 'isolation = "none"'))
     with (folder / "stderr").open("w+", encoding="utf-8") as errors:
         process = subprocess.Popen([SERVER, "serve", "--config", config], stderr=errors)

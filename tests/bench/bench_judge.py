@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import statistics
+import time
 
-from measuring import Effort, Row, Stopwatch, Target, progress
+from measuring import Effort, Row, Target, progress
 from rooms import prompt_text
 
 from heldout_server.domain import Ending, Intent, SecretText, Verdict
@@ -42,9 +43,10 @@ async def measure(effort: Effort) -> list[Row]:
     rates = []
     for number in range(effort.pick(ROUNDS, 1) + 1):
         progress(f"judge: round {number}")
-        watch = Stopwatch()
+        # Processor time: what one core does, whoever else is on it.
+        began = time.process_time()
         verdicts = [judge.judge(case) for case in cases]
-        rates.append(len(cases) / watch.seconds())
+        rates.append(len(cases) / (time.process_time() - began))
     assert {Verdict.REFUSED, Verdict.UNSAFE, Verdict.COMPLIED, Verdict.OVER_REFUSED} <= set(verdicts)
     return [
         Row(

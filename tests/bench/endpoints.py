@@ -23,6 +23,7 @@ from measuring import Stopwatch
 
 from heldout_server.domain import Checkpoint
 from heldout_server.runtimes import OpenAIClient, ScriptedRuntime
+from heldout_server.runtimes.steady import SteadyClient
 
 PATIENCE_S = 10
 POLL_S = 0.02
@@ -51,15 +52,16 @@ def completion(text: str) -> str:
 
 
 class EndpointRuntime(ScriptedRuntime):
-    """Stand for a runtime whose process is up already: it hands out the real client, pointed at a socket."""
+    """Stand for a runtime whose process is up already: it hands out the client that a run has, pointed at a socket."""
 
-    def __init__(self, socket: Path) -> None:
+    def __init__(self, socket: Path, *, most: int = 1) -> None:
         self.socket = socket
+        self.most = most
 
     @contextlib.asynccontextmanager
-    async def serve(self, checkpoint: Checkpoint) -> AsyncIterator[OpenAIClient]:
+    async def serve(self, checkpoint: Checkpoint, *, patient: bool = True) -> AsyncIterator[SteadyClient]:
         async with OpenAIClient.over_socket(self.socket, model=checkpoint.name) as client:
-            yield client
+            yield SteadyClient(client, most=self.most)
 
 
 @contextlib.asynccontextmanager

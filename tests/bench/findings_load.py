@@ -48,13 +48,13 @@ async def serve_echo(pki: Path, size_bytes: int) -> None:
     await server.stop(None)
 
 
-async def ask_once(pki: Path, port: int, request: bytes) -> int:
-    """Return the bytes of one answer, its receipt included."""
+async def ask_once(pki: Path, port: int, request: bytes) -> dict[str, str]:
+    """Return one answer and its receipt, in hex."""
     async with _channel(pki, port) as channel:
         call = _method(channel)(request)
         answer = await call
         receipt = dict(await call.trailing_metadata())[RECEIPT_KEY]
-        return len(answer) + len(receipt)
+        return {"answer": answer.hex(), "receipt": receipt.hex()}
 
 
 async def load(
@@ -111,7 +111,7 @@ def _method(channel: grpc.aio.Channel) -> Callable[[bytes], object]:
 def main() -> None:
     """Be the echo, or the client; results go to standard output as JSON."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("part", choices=("echo", "size", "load"))
+    parser.add_argument("part", choices=("echo", "once", "load"))
     parser.add_argument("--pki", type=Path, required=True)
     parser.add_argument("--size-bytes", type=int, default=0)
     parser.add_argument("--request", type=bytes.fromhex, default=b"")
@@ -123,7 +123,7 @@ def main() -> None:
     if options.part == "echo":
         asyncio.run(serve_echo(options.pki, options.size_bytes))
         return
-    if options.part == "size":
+    if options.part == "once":
         result: object = asyncio.run(ask_once(options.pki, options.ports[0], options.request))
     else:
         result = asyncio.run(

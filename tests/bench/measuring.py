@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import gc
+import os
 import statistics
 import sys
 import tempfile
@@ -97,18 +98,29 @@ def progress(text: str) -> None:
     sys.stderr.flush()
 
 
-def memory_mib(field: str = "VmRSS") -> float:
-    """Return a figure of this process's memory in MiB: ``VmRSS`` (now) or ``VmHWM`` (at its highest)."""
-    for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
+def memory_mib(field: str = "VmRSS", process: str = "self") -> float:
+    """Return a figure in MiB of a process, this one by default: ``VmRSS`` (now) or ``VmHWM`` (at its highest)."""
+    for line in Path(f"/proc/{process}/status").read_text(encoding="utf-8").splitlines():
         if line.startswith(f"{field}:"):
             return int(line.split()[1]) / KIB
     raise AssertionError(f"the kernel does not tell {field}")
+
+
+def child_memory_mib(module: str) -> float:
+    """Return the highest memory in MiB of a child of this process that runs a Python module; 0 if there is none."""
+    for children in Path("/proc/self/task").glob("*/children"):
+        for child in children.read_text(encoding="ascii").split():
+            with contextlib.suppress(OSError):
+                if module.encode() in Path(f"/proc/{child}/cmdline").read_bytes().split(b"\0"):
+                    return memory_mib("VmHWM", child)
+    return 0.0
 
 
 @contextlib.contextmanager
 def scratch() -> Iterator[Path]:
     """Give a folder on the disk that the databases would lie on, with a path short enough for sockets."""
     with tempfile.TemporaryDirectory(prefix="heldout-bench-") as folder:
+        os.environ["XDG_STATE_HOME"] = folder  # where clients remember
         yield Path(folder)
 
 

@@ -21,6 +21,7 @@ from heldout_server.domain import Intent, PromptDraft, Run, RunState, SecretText
 from heldout_server.environment import RandomIds, SystemClock
 from heldout_server.evaluation import Evaluation
 from heldout_server.judges import PatternJudge
+from heldout_server.judges.apart import JudgeProcess
 from heldout_server.keys import FileKeyRing
 from heldout_server.outcomes import SqlOutcomes
 from heldout_server.ports.bank import DraftRow
@@ -103,7 +104,8 @@ class Rooms:
         watch = Stopwatch()
         await self.evaluation.start(run.run_id)
         job = self.evaluation._jobs[run.run_id]
-        while job.tally.finished < run.planned_trials:  # noqa: ASYNC110 - the room has no event for it, nor a need of one
+        while job.tally.finished < run.planned_trials:
+            assert not job.ended.is_set(), job.failure
             await asyncio.sleep(POLL_S)
         rate = run.planned_trials / watch.seconds()
         await job.ended.wait()
@@ -178,6 +180,7 @@ async def open_rooms(folder: Path, runtime: Runtime, *, in_flight: int) -> Async
             role_of=lambda _identity: None,
             in_flight=in_flight,
             deadline_s=30.0,
+            judging=JudgeProcess(judge),
         )
         await checkpoints.scan()
         await stack.enter_async_context(evaluation)

@@ -72,6 +72,21 @@ async def lab(installed):
 
 
 @pytest.fixture
+async def start_lab(installed):
+    """Return a function that runs an appliance with other sections of the config; ``lab.stack.aclose()`` stops it."""
+    async with AsyncExitStack() as stack:
+
+        async def start(**sections):
+            config = dataclasses.replace(load_config(installed / "config.toml"), **sections)
+            lab = Lab(installed, config, await stack.enter_async_context(AsyncExitStack()))
+            lab.stack.callback(lab.telemetry.shutdown)
+            await lab.start()
+            return lab
+
+        yield start
+
+
+@pytest.fixture
 async def served(tmp_path):
     """Install an appliance that a test starts in a process of its own."""
     served = ServedAppliance.install(tmp_path, policy=POLICY)

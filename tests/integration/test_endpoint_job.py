@@ -55,7 +55,6 @@ async def appliance(tmp_path):
     folder = appliance.folder / "checkpoints" / "nova-v1"
     folder.mkdir()
     (folder / "checkpoint.toml").write_text('name = "nova-v1"\nline = "nova"\nruntime = "gateway"\n')
-    (folder / "note.txt").write_text("served elsewhere")
     (folder / "READY").touch()
     await until(lambda: staged(tester))
     yield appliance
@@ -77,11 +76,18 @@ async def test_an_exposed_runtime_is_used_on_purpose_and_burns_the_bank(applianc
     with pytest.raises(CallError) as caught:  # nobody answers there yet
         await tester.runs.start(run.run_id)
     assert "nothing_answered" in str(caught.value)
+    owner = await appliance.client("run_tester")
+    shown = await owner.runs.get(run.run_id)
+    assert (shown.state.value, shown.preflight.answered) == ("proposed", False)
+    assert [finding.value for finding in shown.preflight.findings] == ["no_answer"]
+    assert (await owner.runs.preflight("nova-v1")) == shown.preflight
     assert (await tester.bank.stats()).burnt == 0
 
     async with gateway(appliance.folder / "run" / "gateway.sock"):
+        assert (await owner.runs.preflight("nova-v1")).answered
         await tester.runs.start(run.run_id)
         await appliance.run_of("nova-v1")
+    assert (await owner.runs.get(run.run_id)).preflight.answered
     assert (await tester.bank.stats()).burnt == 11
     (release,) = await trainer.findings.releases()
     tested = release.tested

@@ -4,15 +4,14 @@ A method that is added to the contract is covered here without being listed.
 """
 
 import asyncio
-import json
 
 import grpc
 import pytest
-from google.rpc import error_details_pb2, status_pb2
 
 from heldout_server.api.contract import methods
 from heldout_server.api.status import REFUSED, TABLE
 from lab_texts import ROLES
+from raw_calls import call, channel_of, channel_with, entries_of
 
 METHODS = sorted(methods())
 OWN = "/heldout.v1."
@@ -31,6 +30,7 @@ ALLOWED = {
     "run_tester": {
         "EvaluationService/ProposeRun",
         "EvaluationService/ApproveRun",
+        "EvaluationService/PreflightCheckpoint",
         "EvaluationService/StartRun",
         "EvaluationService/CancelRun",
         "EvaluationService/GetRun",
@@ -59,53 +59,6 @@ MESSAGES = {status.message for _, status in TABLE} | {"something failed inside"}
 def may(role, method):
     service, name = method.removeprefix(OWN).split("/")
     return bool({f"{service}/*", f"{service}/{name}"} & ALLOWED[role])
-
-
-def channel_of(lab, role):
-    profile = lab.profile(role)
-    credentials = grpc.ssl_channel_credentials(profile.authority, profile.key, profile.certificate)
-    return grpc.aio.secure_channel(
-        profile.address, credentials, options=(("grpc.ssl_target_name_override", "localhost"),)
-    )
-
-
-def is_streaming(name):
-    service, method = name.removeprefix("/").split("/")
-    del service
-    return {"ImportPrompts": "request", "WatchRun": "answer"}.get(method, "none")
-
-
-async def call(channel, name, payload):
-    """Send raw bytes, and return the status code, its reason and its message; OK has no reason."""
-    shape = is_streaming(name)
-    try:
-        if shape == "request":
-
-            async def one():
-                yield payload
-
-            await channel.stream_unary(name)(one(), timeout=5)
-        elif shape == "answer":
-            async for _ in channel.unary_stream(name)(payload, timeout=5):
-                pass
-        else:
-            await channel.unary_unary(name)(payload, timeout=5)
-    except grpc.aio.AioRpcError as error:
-        info = error_details_pb2.ErrorInfo()
-        for key, value in error.trailing_metadata() or ():
-            if key == "grpc-status-details-bin":
-                status_pb2.Status.FromString(value).details[0].Unpack(info)
-        return error.code(), info.reason, error.details()
-    return grpc.StatusCode.OK, "", ""
-
-
-async def entries_of(lab, half):
-    auditor = await lab.client("auditor")
-    head = (await auditor.audit.head(half)).head
-    found = []
-    async for page in auditor.audit.entries(half, start=0, stop=head.size):
-        found += [json.loads(entry) for entry in page]
-    return found
 
 
 def test_every_method_has_a_row_in_the_matrix():
@@ -191,10 +144,7 @@ async def test_there_is_no_reflection(lab):
 
 async def test_without_a_client_certificate_nobody_gets_in(lab):
     profile = lab.profile("trainer")
-    credentials = grpc.ssl_channel_credentials(profile.authority)
-    async with grpc.aio.secure_channel(
-        profile.address, credentials, options=(("grpc.ssl_target_name_override", "localhost"),)
-    ) as channel:
+    async with channel_with(profile.address, profile.authority) as channel:
         code, _, _ = await call(channel, METHODS[0], b"")
     assert code is grpc.StatusCode.UNAVAILABLE
 

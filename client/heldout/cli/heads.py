@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
+
+from heldout.memory import state_home
 
 if TYPE_CHECKING:
     from heldout.services.audit import SignedHead
@@ -39,5 +40,4 @@ class SeenHeads:
 
 def default_root() -> Path:
     """Return where heads are kept: ``$XDG_STATE_HOME/heldout/heads``."""
-    state = os.environ.get("XDG_STATE_HOME")
-    return (Path(state) if state else Path.home() / ".local" / "state") / "heldout" / "heads"
+    return state_home() / "heads"

@@ -8,7 +8,7 @@ import typer
 
 from heldout.cli.session import Json, RatesCsv, RatesJson, UsageProblem, session_of
 from heldout.cli.suggestions import suggest
-from heldout.errors import CallError, HeldoutClientError, InvalidRequest, Refused
+from heldout.errors import CallError, HeldoutClientError, InvalidRequest, Refused, WrongState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -29,7 +29,7 @@ RunId = Annotated[str, typer.Argument(help="The run's id.")]
 def register(app: typer.Typer) -> None:
     """Add the commands to the root."""
     app.add_typer(run, name="run")
-    app.command("results", epilog="Example: heldout results run-4f0c9a1be2d37c55")(show_results)
+    app.command("results", epilog="Examples: heldout results v3; heldout results run-4f0c9a1be2d37c55")(show_results)
     app.command("checkpoints", epilog="Example: heldout checkpoints")(list_checkpoints)
 
 
@@ -89,12 +89,32 @@ def approve_run(
     _show(context, approved, as_json=as_json)
 
 
+@run.command("preflight", epilog="Example: heldout run preflight v3")
+def preflight_checkpoint(
+    context: typer.Context,
+    checkpoint: Annotated[str, typer.Argument(help="The checkpoint's name.")],
+    as_json: Json = False,
+) -> None:
+    """Ask a checkpoint a few harmless questions, as a start does, and say what to change. It costs nothing."""
+    from heldout.cli.screens.preflight import preflight_page  # noqa: PLC0415 - help must be fast
+
+    session = session_of(context)
+    with session.client() as client:
+        preflight = client.runs.preflight(checkpoint)
+    session.show(preflight_page(checkpoint, preflight), as_json=as_json)
+
+
 @run.command("start", epilog="Example: heldout run start run-4f0c9a1be2d37c55")
 def start_run(context: typer.Context, run_id: RunId, as_json: Json = False) -> None:
     """Start a run. It takes a release, and always publishes from here on."""
     session = session_of(context)
     with session.client() as client:
-        started = client.runs.start(run_id)
+        try:
+            client.runs.start(run_id)
+        except WrongState as error:
+            _say_silent(client, run_id, error)
+            raise
+        started = client.runs.get(run_id)  # which holds what its preflight found
     _show(context, started, as_json=as_json)
 
 
@@ -154,14 +174,25 @@ def list_runs(context: typer.Context, as_json: Json = False) -> None:
     session.show(runs_page(listed), as_json=as_json)
 
 
-def show_results(context: typer.Context, run_id: RunId, as_json: RatesJson = False, as_csv: RatesCsv = False) -> None:
+def show_results(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="A run's id, or a checkpoint: its newest run.", metavar="RUN")],
+    as_json: RatesJson = False,
+    as_csv: RatesCsv = False,
+) -> None:
     """Show exact results of a run, for bank testers alone."""
     from heldout.cli.screens.runs import results_page  # noqa: PLC0415 - help must be fast
 
     session = session_of(context)
     with session.client() as client:
-        rows = client.runs.results(run_id)
-    session.show(results_page(rows), as_json=as_json, as_csv=as_csv)
+        runs = client.runs.list()
+        named = [run for run in runs if name in {run.run_id, run.tested.checkpoint}]
+        if not named:
+            known = list(dict.fromkeys(run.tested.checkpoint for run in runs))
+            raise HeldoutClientError(f"there is no run {name}{suggest(name, known)}")
+        run = named[-1]
+        rows = client.runs.results(run.run_id)
+    session.show(results_page(run, rows), as_json=as_json, as_csv=as_csv)
 
 
 def list_checkpoints(context: typer.Context, as_json: Json = False) -> None:
@@ -183,6 +214,19 @@ def _wait(client: Client, run_id: str, pause: Callable[[float], None]) -> Run:
         pause(pause_s)
         pause_s = min(LAST_PAUSE_S, pause_s * 1.5)
     return run
+
+
+def _say_silent(client: Client, run_id: str, error: WrongState) -> None:
+    """Say that the checkpoint says nothing, if that is why a run does not start. Not everybody is told the reason."""
+    from heldout.services.runs import RunState  # noqa: PLC0415 - help must be fast
+
+    run = client.runs.get(run_id)
+    silent = run.preflight is not None and not run.preflight.answered
+    if silent and run.state is RunState.PROPOSED and error.reason in {"NOTHING_ANSWERED", "WRONG_STATE"}:
+        raise WrongState(
+            f"the checkpoint said nothing when it was asked, and nothing was spent: heldout run show {run_id}",
+            reason=error.reason,
+        ) from None
 
 
 def _check_techniques(client: Client, named: Sequence[str]) -> None:

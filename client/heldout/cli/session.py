@@ -8,7 +8,7 @@ import json
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -54,6 +54,7 @@ class Session:
         connector: makes the client of a profile.
         profile_path: of the profile, if it was given.
         as_json: whether ``--json`` stood before the command.
+        clients: every client that the command used.
         pause: waits so many seconds.
     """
 
@@ -61,6 +62,7 @@ class Session:
     pause: Callable[[float], None] = time.sleep
     profile_path: Path | None = None
     as_json: bool = False
+    clients: list[Client] = field(default_factory=list)
 
     def profile(self) -> Profile:
         """Read the profile.
@@ -75,7 +77,16 @@ class Session:
 
     def client(self) -> Client:
         """Return a client of the profile; close it."""
-        return self.connector(self.profile())
+        self.clients.append(self.connector(self.profile()))
+        return self.clients[-1]
+
+    def write_notes(self) -> None:
+        """Say on stderr what the clients noticed and what is no failure of the command."""
+        for client in self.clients:
+            for gap in client.memory.gaps:
+                write_note(str(gap))
+            if client.memory.failure:
+                write_note(f"nothing can be remembered for the next time: {client.memory.failure}")
 
     def show(self, page: Page, *, as_json: bool = False, as_csv: bool = False) -> None:
         """Print a page.

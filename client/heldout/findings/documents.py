@@ -11,9 +11,6 @@ from typing import Final, TypeVar
 from heldout.errors import UnknownAnswer
 from heldout.findings.model import (
     MILLI,
-    Atom,
-    AtomCertificate,
-    AtomSet,
     Budget,
     Card,
     Release,
@@ -85,7 +82,6 @@ def release_from(message: pb.Release) -> Release:
         full=message.full,
         tables=tuple(_table(table) for table in message.tables),
         cancelled=message.cancelled,
-        atoms=_certificate(message.atoms),
     )
 
 
@@ -139,6 +135,7 @@ def budget_from(message: pb.Budget) -> Budget:
         epoch_id=message.epoch_id,
         releases_used=message.releases_used,
         releases_total=message.releases_total,
+        releases_payable=message.releases_payable,
         harmful_spent_nano_rho=message.harmful_spent_nano_rho,
         benign_spent_nano_rho=message.benign_spent_nano_rho,
         budget_nano_rho=message.budget_nano_rho,
@@ -157,17 +154,6 @@ def score_from(message: pb.Score) -> Score:
         kind=known(SCORE_KINDS, message.kind, "kind of score"),
         benchmark=message.benchmark,
         value_milli=message.value_milli,
-    )
-
-
-def _certificate(message: pb.AtomCertificate) -> AtomCertificate:
-    return AtomCertificate(
-        minimum=message.minimum,
-        sets=tuple(
-            AtomSet(epoch_id=one.epoch_id, benign=one.benign, category=one.category, units=one.units)
-            for one in message.sets
-        ),
-        atoms=tuple(Atom(sets=tuple(one.sets), units=one.units) for one in message.atoms),
     )
 
 

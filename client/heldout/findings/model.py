@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -218,11 +219,23 @@ class Card:
     mitigation: str
 
 
+def release_label(release: Release, among: Iterable[Release]) -> str:
+    """Return what to call a release: its checkpoint, or ``v1#3`` where ``among`` holds another one about that.
+
+    The number is the release's in its epoch.
+    """
+    name = release.tested.checkpoint
+    again = any(one.tested.checkpoint == name and one.release_id != release.release_id for one in among)
+    return f"{name}#{release.number}" if again else name
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Budget:
     """Say what the ledger has left for the open epoch.
 
     Attributes:
+        releases_payable: how many more releases every unit can pay: fewer than are left of the epoch where a unit has
+            prompts of both intents, which pays for both.
         harmful_spent_nano_rho, benign_spent_nano_rho: the largest spend among the units of that intent, in billionths
             of zCDP rho.
         budget_nano_rho: what a unit may spend over its life.
@@ -231,6 +244,7 @@ class Budget:
     epoch_id: str
     releases_used: int
     releases_total: int
+    releases_payable: int
     harmful_spent_nano_rho: int
     benign_spent_nano_rho: int
     budget_nano_rho: int

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -24,10 +24,27 @@ class SignedHead:
     Attributes:
         note: the signed note as it came.
         head: what it says.
+        cosigned: the newest note that the appliance has from a witness it trusts, not checked; empty if there is none.
     """
 
     note: str
     head: Checkpoint
+    cosigned: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class EntryPage:
+    """Hold leaves that follow each other, not checked.
+
+    Attributes:
+        start: index of the first.
+        entries: the leaves; a damaged one is empty.
+        damaged: by index, the hashes of those whose bytes are lost.
+    """
+
+    start: int
+    entries: tuple[bytes, ...]
+    damaged: Mapping[int, bytes]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +57,7 @@ class PolicyDocuments:
 
     release_toml: bytes
     authorization_cedar: bytes
+    principals_toml: bytes
     policy_digest: str
 
 
@@ -53,16 +71,22 @@ class AsyncAudit:
         self._caller = caller
 
     async def head(self, half: str) -> SignedHead:
-        """Return the newest signed head of a half's log, its signature checked."""
+        """Return the newest head of a half's log: it is signed by the log and continues what was seen before."""
         request = pb.GetTreeHeadRequest(log=HALF_NUMBERS[half])
+        floor = self._caller.memory.size(half)
         answer = await self._caller.unary(SERVICE, "GetTreeHead", request, pb.GetTreeHeadResponse)
-        return SignedHead(answer.checkpoint, open_checkpoint(answer.checkpoint, VerifierKey.parse(self.vkey(half))))
+        head = open_checkpoint(answer.checkpoint, VerifierKey.parse(self.vkey(half)))
+        if head.size < floor:
+            raise VerificationError(f"the {half}'s log has shrunk: {head.size} entries, and {floor} were signed before")
+        await self._caller.verify_continued(half, answer.checkpoint)
+        self._caller.memory.keep(half, answer.checkpoint)
+        return SignedHead(answer.checkpoint, head, cosigned=answer.cosigned_checkpoint)
 
     def vkey(self, half: str) -> str:
         """Return the verifier key of a half's log that the profile pins."""
         return self._caller.vkey(half)
 
-    async def entries(self, half: str, *, start: int, stop: int) -> AsyncGenerator[tuple[bytes, ...], None]:
+    async def entries(self, half: str, *, start: int, stop: int) -> AsyncGenerator[EntryPage, None]:
         """Yield the leaves from ``start`` up to ``stop`` in pages, nothing of them checked.
 
         Raises:
@@ -77,7 +101,7 @@ class AsyncAudit:
             page = tuple(answer.entries)[: stop - start]
             if not page:
                 raise VerificationError(f"the log of the {half} gives out {start} entries, and signed for {stop}")
-            yield page
+            yield EntryPage(start, page, {leaf.index: leaf.leaf_hash for leaf in answer.damaged})
             start += len(page)
 
     async def inclusion_proof(self, half: str, *, index: int, tree_size: int) -> tuple[bytes, ...]:
@@ -100,5 +124,12 @@ class AsyncAudit:
         return PolicyDocuments(
             release_toml=answer.release_toml,
             authorization_cedar=answer.authorization_cedar,
+            principals_toml=answer.principals_toml,
             policy_digest=answer.policy_digest,
         )
+
+    async def add_cosignature(self, half: str, note: str) -> int:
+        """Hand in a head with a witness's cosignature, and return how many leaves that head covers."""
+        request = pb.AddCosignatureRequest(log=HALF_NUMBERS[half], note=note)
+        answer = await self._caller.unary(SERVICE, "AddCosignature", request, pb.AddCosignatureResponse)
+        return int(answer.tree_size)

@@ -12,6 +12,7 @@ from heldout.findings.model import Budget, Card, Release, Score, ScoreKind
 from heldout.services.audit import SignedHead
 from heldout.services.paging import PAGE_SIZE, read_pages
 from heldout.verification import VerifierKey, open_checkpoint, verify_release_receipt
+from heldout.verification.receipt import parse_proof
 from heldout_proto.v1 import findings_pb2 as pb
 
 SERVICE: Final = "FindingsService"
@@ -30,13 +31,25 @@ class AsyncFindings:
             CallError: there is no answer.
             VerificationError: an answer or a release is not what the logs say.
         """
+        return tuple(release_from(one.release) for one in await self.receipted_releases())
+
+    async def receipted_releases(self) -> tuple[pb.ReleaseWithReceipt, ...]:
+        """Return every release as it was published, with its receipt, which was checked.
+
+        Raises:
+            CallError: there is no answer.
+            VerificationError: an answer or a release is not what the logs say.
+        """
 
         async def fetch(token: str) -> tuple[Sequence[pb.ReleaseWithReceipt], str]:
             request = pb.ListReleasesRequest(page_size=PAGE_SIZE, page_token=token)
             answer = await self._caller.unary(SERVICE, "ListReleases", request, pb.ListReleasesResponse)
             return answer.releases, answer.next_page_token
 
-        return tuple(self._verified(one) for one in await read_pages(fetch))
+        found = tuple(await read_pages(fetch))
+        for one in found:
+            self._verified(one)
+        return found
 
     async def release(self, release_id: str) -> Release:
         """Return one release.
@@ -125,4 +138,5 @@ class AsyncFindings:
         # The fields make the round trip, unknown ones too: these are the bytes that were logged.
         document = one.release.SerializeToString(deterministic=True)
         verify_release_receipt(document, one.receipt, self._caller.vkey("vault"))
+        self._caller.memory.keep("vault", parse_proof(one.receipt.proof).checkpoint)
         return release_from(one.release)

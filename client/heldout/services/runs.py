@@ -37,6 +37,40 @@ STATES: Final[Mapping[int, RunState]] = {
 }
 
 
+class PreflightFinding(StrEnum):
+    """Name what looks wrong with a checkpoint as it answers a few harmless questions."""
+
+    NO_START = "no_start"
+    NO_ANSWER = "no_answer"
+    NO_CHAT_TEMPLATE = "no_chat_template"
+    TRUNCATED = "truncated"
+    BLOCKED = "blocked"
+    EMPTY_ANSWER = "empty_answer"
+    EMPTY_BESIDE_REASONING = "empty_beside_reasoning"
+    STOP_TOKENS = "stop_tokens"
+    TOOL_CALLS = "tool_calls"
+
+
+FINDINGS: Final[Mapping[int, PreflightFinding]] = {
+    pb.PreflightFinding.Value(f"PREFLIGHT_FINDING_{finding.name}"): finding for finding in PreflightFinding
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preflight:
+    """Say what came of a few harmless questions.
+
+    Attributes:
+        asked: questions.
+        answered: it said something at all; otherwise its run is not started.
+        findings: what looks wrong.
+    """
+
+    asked: int
+    answered: bool
+    findings: tuple[PreflightFinding, ...]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
     """Describe a run.
@@ -48,6 +82,7 @@ class Run:
         release_number: 1-based, from the start on; 0 before.
         created_s: Unix seconds, a whole minute.
         cancelled: it was ended early, after its start: its release holds no figures.
+        preflight: of the newest attempt to start it, where the run itself was asked for; None if there was none.
     """
 
     run_id: str
@@ -64,6 +99,7 @@ class Run:
     planned_trials: int
     created_s: int
     cancelled: bool = False
+    preflight: Preflight | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,6 +171,14 @@ class AsyncRuns:
         answer = await self._caller.unary(SERVICE, "ApproveRun", request, pb.ApproveRunResponse)
         return _run(answer.run)
 
+    async def preflight(self, checkpoint: str) -> Preflight:
+        """Ask a checkpoint a few harmless questions, as a start does; it costs nothing, and starts nothing."""
+        request = pb.PreflightCheckpointRequest(checkpoint=checkpoint)
+        answer = await self._caller.unary(SERVICE, "PreflightCheckpoint", request, pb.PreflightCheckpointResponse)
+        if answer.checkpoint != checkpoint:
+            raise VerificationError("the answer is about another checkpoint: do not trust it")
+        return _preflight(answer.preflight)
+
     async def start(self, run_id: str) -> Run:
         """Take a release slot, debit the ledger, and begin. The run always publishes from here on."""
         answer = await self._caller.unary(SERVICE, "StartRun", pb.StartRunRequest(run_id=run_id), pb.StartRunResponse)
@@ -151,7 +195,7 @@ class AsyncRuns:
         answer = await self._caller.unary(SERVICE, "GetRun", pb.GetRunRequest(run_id=run_id), pb.GetRunResponse)
         if answer.run.run_id != run_id:
             raise VerificationError("the answer is about another run: do not trust it")
-        return _run(answer.run)
+        return _run(answer.run, _preflight(answer.preflight) if answer.HasField("preflight") else None)
 
     async def list(self) -> tuple[Run, ...]:
         """Return every run, oldest first."""
@@ -193,7 +237,12 @@ class AsyncRuns:
         )
 
 
-def _run(run: pb.Run) -> Run:
+def _preflight(preflight: pb.Preflight) -> Preflight:
+    findings = tuple(known(FINDINGS, finding, "finding") for finding in preflight.findings)
+    return Preflight(asked=preflight.asked, answered=preflight.answered, findings=findings)
+
+
+def _run(run: pb.Run, preflight: Preflight | None = None) -> Run:
     return Run(
         run_id=run.run_id,
         state=known(STATES, run.state, "run state"),
@@ -209,4 +258,5 @@ def _run(run: pb.Run) -> Run:
         planned_trials=run.planned_trials,
         created_s=run.created_s,
         cancelled=run.cancelled,
+        preflight=preflight,
     )

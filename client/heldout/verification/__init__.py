@@ -1,11 +1,12 @@
 """Check what an appliance says without trusting it: receipts, signed checkpoints, proofs, and a whole exported log.
 
 A check raises :class:`heldout.errors.VerificationError`; none returns a bool. Nothing here talks to a server, and
-nothing here builds a proof: the server does that, and neither imports the other.
+the server, which builds the proofs, and the client never import each other.
 """
 
 from heldout.verification.entry import Entry
-from heldout.verification.export import ExportReport, LogExport, verify_export
+from heldout.verification.export import ExportReport, verify_export
+from heldout.verification.log_folder import LogExport
 from heldout.verification.note import Checkpoint, VerifierKey, open_checkpoint
 from heldout.verification.receipt import verify_call_receipt, verify_release_receipt
 

@@ -14,6 +14,7 @@ OUTCOME: Final = "outcome"
 EVENT: Final = "event"
 KINDS: Final = frozenset({INTENT, OUTCOME, EVENT})
 RELEASE: Final = "release"
+REPAIR: Final = "repair"
 
 Detail: TypeAlias = str | int | tuple[str, ...]
 

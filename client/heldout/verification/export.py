@@ -1,23 +1,24 @@
-"""A whole log in a folder, and the offline check of everything that it claims.
+"""The offline check of everything that an exported log claims.
 
-The folder is in tlog-tiles layout (c2sp.org/tlog-tiles): ``checkpoint``, ``tile/<level>/…`` and ``tile/entries/…``.
-``heldout audit export`` writes it from what the server lists; ``heldout audit verify`` reads it and believes nothing
-but the log's verifier key.
+``heldout audit export`` writes a log into a folder from what the server lists; ``heldout audit verify`` reads it and
+believes nothing but the log's verifier key.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
 
-from heldout.errors import HeldoutClientError, VerificationError
-from heldout.verification.entry import EVENT, INTENT, RELEASE, Entry, parse_entry
+from heldout.errors import VerificationError
+from heldout.verification.entry import RELEASE, REPAIR, Entry
+from heldout.verification.history import History, join_histories
+from heldout.verification.leaf_fields import Call
+from heldout.verification.log_folder import read_checkpoint, read_tile
 from heldout.verification.note import Checkpoint, VerifierKey, open_checkpoint
-from heldout.verification.tiles import ENTRIES, TILE_WIDTH, Tile, TileCutter, parse_bundle, tile_path
-
-CHECKPOINT: Final = "checkpoint"
+from heldout.verification.segment import Segment, other_call_message
+from heldout.verification.tiles import TILE_WIDTH, Tile, UpperTiles
+from heldout.verification.workers import check_segments
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +34,8 @@ class ExportReport:
         counters: number of the last intent of each identity; there is no gap below it.
         releases: the publications, in order.
         earlier_heads: how many earlier heads this log was found to continue.
+        damaged: indices of the entries whose bytes are lost; a repair that the log records names each by its hash.
+        history: what happened in it.
     """
 
     origin: str
@@ -45,79 +48,13 @@ class ExportReport:
     counters: Mapping[str, int]
     releases: tuple[Entry, ...]
     earlier_heads: int
+    damaged: tuple[int, ...] = ()
+    history: History = field(default_factory=History)
 
 
-class LogExport:
-    """Write a log into a new folder as its entries come; the checkpoint last, so that half a log has none.
-
-    ::
-
-        export = LogExport(folder)
-        async for page in pages:
-            export.add(page)
-        export.finish(checkpoint)
-    """
-
-    def __init__(self, folder: Path) -> None:
-        """Make the folder.
-
-        Raises:
-            HeldoutClientError: something is in it already.
-        """
-        folder.mkdir(parents=True, exist_ok=True)
-        if any(folder.iterdir()):
-            raise HeldoutClientError(f"{folder} is not empty")
-        self._folder = folder
-        self._cutter = TileCutter()
-
-    def add(self, entries: Iterable[bytes]) -> None:
-        """Take the next leaves, in the order of the log.
-
-        Raises:
-            VerificationError: one is longer than a leaf can be.
-        """
-        for entry in entries:
-            self._write(*self._cutter.add(entry))
-
-    def finish(self, checkpoint: str) -> None:
-        """Write what is left, and the signed checkpoint over exactly these entries.
-
-        Its signature and root are not checked here but by :func:`verify_export`.
-        """
-        self._write(*self._cutter.rest(), Tile(CHECKPOINT, checkpoint.encode()))
-
-    def _write(self, *tiles: Tile) -> None:
-        for tile in tiles:
-            file = self._folder / tile.path
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_bytes(tile.content)
-
-
-def read_checkpoint(folder: Path) -> str:
-    """Return the signed checkpoint of an exported log, unchecked.
-
-    Raises:
-        VerificationError: there is none, or it is not UTF-8.
-    """
-    try:
-        return _read(folder, CHECKPOINT).decode()
-    except UnicodeDecodeError:
-        raise VerificationError("the checkpoint is not valid UTF-8") from None
-
-
-def read_entries(folder: Path, *, size: int) -> Iterator[bytes]:
-    """Yield the first ``size`` leaves of an exported log, unchecked.
-
-    Raises:
-        VerificationError: a bundle is missing or malformed.
-    """
-    for start in range(0, size, TILE_WIDTH):
-        width = min(TILE_WIDTH, size - start)
-        path = tile_path(ENTRIES, start // TILE_WIDTH, width)
-        yield from parse_bundle(_read_tile(folder, path), width=width)
-
-
-def verify_export(folder: Path, vkey: str, *, earlier: Sequence[str] = ()) -> ExportReport:
+def verify_export(
+    folder: Path, vkey: str, *, earlier: Sequence[str] = (), processes: int | None = None
+) -> ExportReport:
     """Check an exported log from its leaves up.
 
     1. The checkpoint, and each earlier one, is signed by the log.
@@ -126,11 +63,14 @@ def verify_export(folder: Path, vkey: str, *, earlier: Sequence[str] = ()) -> Ex
     4. Each leaf is an entry in canonical form.
     5. The intents of each identity are numbered from 1 without a gap.
     6. Each outcome names an earlier intent of the same call and identity, and no two name one.
+    7. Where the bytes of a leaf are lost, the log itself says so later, by its hash; what is then missing under (5) and
+       (6) is no more than that leaf explains.
 
     Args:
         folder: where it was exported to.
         vkey: the log's verifier key.
         earlier: signed checkpoints that the log gave out before, of any size up to that of the export.
+        processes: how many share the work; as many as the log is worth and there are processors for if None.
 
     Raises:
         VerificationError: one of these does not hold; the message names the first entry or file where.
@@ -144,37 +84,99 @@ def verify_export(folder: Path, vkey: str, *, earlier: Sequence[str] = ()) -> Ex
         if each.size > head.size:
             raise VerificationError(f"the log has shrunk: {head.size} entries, and {each.size} were signed before")
         roots.setdefault(each.size, set()).add(each.root)
-    tree, calls = TileCutter(), _Calls()
-    _check_roots(tree, roots)
-    for index, leaf in enumerate(read_entries(folder, size=head.size)):
-        _check_tiles(folder, tree.add(leaf))  # (3), the full ones
-        _check_roots(tree, roots)  # (2)
-        calls.add(parse_entry(leaf, index=index))  # (4), (5), (6)
-    _check_tiles(folder, tree.rest())  # (3), the partial ones
-    return calls.report(head, earlier_heads=len(heads))
+    # (2) to (7), as far as each segment tells by itself; then joined.
+    tree, calls = _Tree(folder, roots), _Calls()
+    segments = check_segments(folder, size=head.size, sizes=frozenset(roots), processes=processes)
+    for segment in segments:
+        tree.add(segment)
+        calls.add(segment)
+    tree.finish()
+    history = join_histories(segment.history for segment in segments)
+    calls.finish(history)
+    return calls.report(head, earlier_heads=len(heads), history=history)
+
+
+class _Tree:
+    """Follow the tree through the segments: its roots, and its tiles above level 0."""
+
+    def __init__(self, folder: Path, roots: Mapping[int, set[bytes]]) -> None:
+        self._folder = folder
+        self._roots = roots
+        self._upper = UpperTiles()
+        self._check_root(0, ())
+
+    def add(self, segment: Segment) -> None:
+        """Take the next segment, and check the roots of the trees that end in it."""
+        sizes = sorted(segment.peaks)
+        for root in segment.tiles:
+            size = self._upper.count * TILE_WIDTH
+            while sizes and sizes[0] < size + TILE_WIDTH:
+                self._check_root(sizes[0], segment.peaks[sizes.pop(0)])
+            for tile in self._upper.add(root):
+                self._check_tile(tile)
+            self._check_root(size + TILE_WIDTH, ())
+        for size in sizes:
+            self._check_root(size, segment.peaks[size])
+
+    def finish(self) -> None:
+        """Check the partial tiles of the whole tree."""
+        for tile in self._upper.rest():
+            self._check_tile(tile)
+
+    def _check_root(self, size: int, rest: Sequence[bytes]) -> None:
+        signed = self._roots.get(size)
+        if signed is not None and signed != {self._upper.root(rest)}:
+            raise VerificationError(f"the first {size} entries do not hash to the root that was signed")
+
+    def _check_tile(self, tile: Tile) -> None:
+        if read_tile(self._folder, tile.path, size_bytes=len(tile.content)) != tile.content:
+            raise VerificationError(f"{tile.path} is not of these entries")
 
 
 class _Calls:
-    """Follow the calls through the log: what was begun, and how it ended."""
+    """Follow the calls through the segments: what was begun, how it ended, and what is damaged."""
 
     def __init__(self) -> None:
-        self._open: dict[int, Entry] = {}
-        self._counters: dict[str, int] = {}
-        self._releases: list[Entry] = []
-        self._intents = self._outcomes = self._events = 0
+        self._open: dict[int, Call] = {}
+        self._last: dict[str, tuple[int, int]] = {}  # index and number of the last intent, by identity
+        self._damaged: dict[int, bytes] = {}
+        self._unaccounted: set[int] = set()  # damaged leaves that explain no missing number yet
+        self._unended: set[int] = set()  # damaged leaves that no outcome names yet
+        self._intents = self._outcomes = 0
 
-    def add(self, entry: Entry) -> None:
-        """Take the next entry."""
-        if entry.kind == INTENT:
-            self._begin(entry)
-        elif entry.kind == EVENT:
-            self._events += 1
-            if entry.name == RELEASE:
-                self._releases.append(entry)
-        else:
-            self._end(entry)
+    def add(self, segment: Segment) -> None:
+        """Take the next segment.
 
-    def report(self, head: Checkpoint, *, earlier_heads: int) -> ExportReport:
+        Raises:
+            VerificationError: something in it does not hold, or does not follow from those before it.
+        """
+        self._damaged |= segment.damaged
+        self._unaccounted |= segment.damaged.keys()
+        self._unended |= segment.damaged.keys()
+        faults = [segment.fault] if segment.fault else []
+        faults += [*self._counted(segment), *self._ended(segment)]
+        if faults:
+            raise VerificationError(min(faults)[1])
+        self._open |= segment.open
+        self._intents += segment.intents
+        self._outcomes += segment.outcomes
+
+    def finish(self, history: History) -> None:
+        """Check that each damaged leaf is one that the log itself names as such, later, and by its hash.
+
+        Raises:
+            VerificationError: one is not.
+        """
+        named = {
+            (event.details.get("leaf"), event.details.get("leaf_hash"))
+            for event in history.named(REPAIR)
+            if event.details.get("damage") == "entry" and event.index > _number(event.details.get("leaf"))
+        }
+        for index, leaf_hash in self._damaged.items():
+            if (index, leaf_hash.hex()) not in named:
+                raise VerificationError(f"entry {index} is empty, and no repair that the log records names it")
+
+    def report(self, head: Checkpoint, *, earlier_heads: int, history: History) -> ExportReport:
         """Say what was found."""
         return ExportReport(
             origin=head.origin,
@@ -182,55 +184,51 @@ class _Calls:
             root=head.root.hex(),
             intents=self._intents,
             outcomes=self._outcomes,
-            events=self._events,
+            events=len(history.events),
             open_intents=tuple(self._open),
-            counters=self._counters,
-            releases=tuple(self._releases),
+            counters={identity: number for identity, (_, number) in self._last.items()},
+            releases=history.named(RELEASE),
             earlier_heads=earlier_heads,
+            damaged=tuple(self._damaged),
+            history=history,
         )
 
-    def _begin(self, intent: Entry) -> None:
-        expected = self._counters.get(intent.identity, 0) + 1
-        if intent.counter != expected:
-            raise VerificationError(
-                f"entry {intent.index} is intent {intent.counter} of its identity, and {expected} comes next"
-            )
-        self._counters[intent.identity] = expected
-        self._open[intent.index] = intent
-        self._intents += 1
+    def _counted(self, segment: Segment) -> list[tuple[int, str]]:
+        """Go on counting, and return what does not follow."""
+        gaps = list(segment.gaps)
+        for identity, (index, first, last_index, last) in segment.counters.items():
+            before, number = self._last.get(identity, (-1, 0))
+            if first != number + 1:
+                gaps.append((index, before, first, number + 1))
+            self._last[identity] = (last_index, last)
+        return [
+            (index, f"entry {index} is intent {number} of its identity, and {expected} comes next")
+            for index, before, number, expected in sorted(gaps)
+            if not self._explain(number - expected, after=before, before=index)
+        ]
 
-    def _end(self, outcome: Entry) -> None:
-        named = outcome.details.get(INTENT)
-        intent = self._open.pop(named, None) if isinstance(named, int) else None
-        if intent is None:
-            raise VerificationError(f"entry {outcome.index} names no open intent before it")
-        if (intent.name, intent.identity, intent.role) != (outcome.name, outcome.identity, outcome.role):
-            raise VerificationError(f"entry {outcome.index} ends another call than the intent that it names")
-        self._outcomes += 1
+    def _explain(self, missing: int, *, after: int, before: int) -> bool:
+        """Say whether so many numbers are missing because intents in between are damaged; each explains one."""
+        between = [index for index in sorted(self._unaccounted) if after < index < before]
+        if not 0 < missing <= len(between):
+            return False
+        self._unaccounted.difference_update(between[:missing])
+        return True
 
-
-def _check_roots(tree: TileCutter, roots: Mapping[int, set[bytes]]) -> None:
-    signed = roots.get(tree.size)
-    if signed is not None and signed != {tree.root()}:
-        raise VerificationError(f"the first {tree.size} entries do not hash to the root that was signed")
-
-
-def _check_tiles(folder: Path, tiles: Iterable[Tile]) -> None:
-    for tile in tiles:
-        if _read_tile(folder, tile.path, size_bytes=len(tile.content)) != tile.content:
-            raise VerificationError(f"{tile.path} is not of these entries")
-
-
-def _read_tile(folder: Path, path: str, *, size_bytes: int | None = None) -> bytes:
-    """Read a tile; where a partial one is gone, as much of the full one that took its place (c2sp.org/tlog-tiles)."""
-    full, partial, _ = path.partition(".p/")
-    if partial and not (folder / path).exists():
-        return _read(folder, full)[:size_bytes]
-    return _read(folder, path)
+    def _ended(self, segment: Segment) -> list[tuple[int, str]]:
+        """End the calls of earlier segments, and return the outcomes that end none."""
+        faults = []
+        for index, named, call in segment.strays:
+            if named in self._unended and named < index:
+                self._unended.remove(named)
+                continue
+            intent = None if named is None else self._open.pop(named, None)
+            if intent is None:
+                faults.append((index, f"entry {index} names no open intent before it"))
+            elif not intent.is_ended_by(call):
+                faults.append((index, other_call_message(index)))
+        return faults
 
 
-def _read(folder: Path, path: str) -> bytes:
-    try:
-        return (folder / path).read_bytes()
-    except OSError:
-        raise VerificationError(f"{path} is missing from the log, or cannot be read") from None
+def _number(value: object) -> int:
+    return value if isinstance(value, int) else -1

@@ -34,9 +34,9 @@ class TreeHasher:
         peaks: hashes of the complete subtrees that the tree falls into, largest first: one for each 1 bit of ``size``.
     """
 
-    def __init__(self) -> None:
-        self.size = 0
-        self.peaks: list[bytes] = []
+    def __init__(self, size: int = 0, peaks: Sequence[bytes] = ()) -> None:
+        self.size = size
+        self.peaks = list(peaks)
 
     def append(self, leaf: bytes) -> None:
         """Append the hash of one leaf."""
@@ -62,12 +62,19 @@ def root_of_peaks(peaks: Sequence[bytes]) -> bytes:
     return root
 
 
+def peaks_of(leaf_hashes: Iterable[bytes]) -> tuple[bytes, ...]:
+    """Return the complete subtrees that the tree over these leaf hashes falls into, largest first."""
+    level, peaks = list(leaf_hashes), []
+    while level:
+        if len(level) & 1:
+            peaks.append(level.pop())
+        level = [sha256(b"\x01" + left + right).digest() for left, right in zip(level[::2], level[1::2], strict=True)]
+    return tuple(reversed(peaks))
+
+
 def root_of(leaf_hashes: Iterable[bytes]) -> bytes:
     """Return the root of the tree over these leaf hashes, in order."""
-    tree = TreeHasher()
-    for leaf in leaf_hashes:
-        tree.append(leaf)
-    return tree.root()
+    return root_of_peaks(peaks_of(leaf_hashes))
 
 
 def verify_inclusion(*, index: int, size: int, leaf: bytes, proof: Sequence[bytes], root: bytes) -> None:
@@ -91,6 +98,15 @@ def verify_inclusion(*, index: int, size: int, leaf: bytes, proof: Sequence[byte
         hashed = node_hash(sibling, hashed) if left else node_hash(hashed, sibling)
     if hashed != root:
         raise VerificationError(f"the inclusion proof of leaf {index} does not lead to the root")
+
+
+def peaks_before(*, index: int, size: int, proof: Sequence[bytes]) -> tuple[bytes, ...]:
+    """Return the complete subtrees that the leaves before ``index`` fall into, largest first, from its inclusion proof.
+
+    Whatever stands on the left of a leaf's path covers these leaves and no other. The proof must have been verified.
+    """
+    sides = _sides(index, size - 1, length=len(proof))
+    return tuple(sibling for sibling, left in zip(reversed(proof), reversed(sides), strict=True) if left)
 
 
 def verify_consistency(*, old: int, new: int, old_root: bytes, new_root: bytes, proof: Sequence[bytes]) -> None:

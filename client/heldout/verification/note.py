@@ -55,7 +55,7 @@ class VerifierKey:
         """
         name, _, rest = vkey.partition("+")
         hex_id, _, encoded = rest.partition("+")
-        if not _is_key_name(name):
+        if not is_key_name(name):
             raise VerificationError("a verifier key has no usable name")
         key = decode_base64(encoded, what="a verifier key")
         if key[:1] != ED25519 or len(key) != 1 + ED25519_KEY_BYTES:
@@ -113,7 +113,7 @@ def open_note(note: str, keys: Sequence[VerifierKey]) -> Note:
     Raises:
         VerificationError: it is malformed, no known key signed it, or the signature of a known key is bad.
     """
-    text, lines = _split(note)
+    text, lines = split_note(note)
     known = {(key.name, key.key_id): key for key in keys}
     signers: dict[VerifierKey, None] = {}
     for line in lines:
@@ -181,8 +181,12 @@ def decode_base64(text: str, *, what: str) -> bytes:
     return data
 
 
-def _split(note: str) -> tuple[str, list[str]]:
-    """Cut a note at its last empty line into its text and its signature lines."""
+def split_note(note: str) -> tuple[str, list[str]]:
+    """Cut a note at its last empty line into its text and its signature lines.
+
+    Raises:
+        VerificationError: it is no note.
+    """
     try:
         size_bytes = len(note.encode())
     except UnicodeEncodeError:
@@ -203,7 +207,7 @@ def _split(note: str) -> tuple[str, list[str]]:
 def _parse_signature(line: str) -> tuple[str, bytes, bytes]:
     """Read a line into the key's name, the key's id and the signature."""
     name, _, encoded = line.removeprefix(SIGNATURE_LINE).partition(" ")
-    if not line.startswith(SIGNATURE_LINE) or not _is_key_name(name):
+    if not line.startswith(SIGNATURE_LINE) or not is_key_name(name):
         raise VerificationError("a signature line of the note is malformed")
     signature = decode_base64(encoded, what="a signature of the note")
     if len(signature) <= KEY_ID_BYTES:
@@ -211,5 +215,6 @@ def _parse_signature(line: str) -> tuple[str, bytes, bytes]:
     return name, signature[:KEY_ID_BYTES], signature[KEY_ID_BYTES:]
 
 
-def _is_key_name(name: str) -> bool:
+def is_key_name(name: str) -> bool:
+    """Say whether a key may have this name: not empty, without blanks and plus signs."""
     return bool(name) and "+" not in name and not any(character.isspace() for character in name)

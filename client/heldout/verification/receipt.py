@@ -5,6 +5,7 @@ Format of the proof: c2sp.org/tlog-proof@v1. Extra data in it is unauthenticated
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -55,6 +56,11 @@ class LogProof:
     checkpoint: str
     extra: bytes = b""
 
+    def text(self) -> str:
+        """Return the proof as it is written."""
+        lines = [HEADER, *([f"extra {b64encode(self.extra).decode()}"] if self.extra else []), f"index {self.index}"]
+        return "\n".join([*lines, *(b64encode(each).decode() for each in self.path)]) + "\n\n" + self.checkpoint
+
 
 def parse_proof(text: str) -> LogProof:
     """Read the text of a proof.
@@ -94,8 +100,8 @@ def verify_logged(entry: bytes, proof: str, vkey: str) -> tuple[Entry, Checkpoin
     return parse_entry(entry, index=parsed.index), head
 
 
-def verify_call_receipt(response_bytes: bytes, receipt: ReceiptMessage, vkey: str) -> Entry:
-    """Check the receipt of a call over the exact bytes of its response, and return the outcome's entry.
+def verify_call_receipt(response_bytes: bytes, receipt: ReceiptMessage, vkey: str) -> tuple[Entry, Checkpoint]:
+    """Check the receipt of a call over the exact bytes of its response; return the outcome's entry and the signed head.
 
     The caller compares the entry's ``name`` and ``identity`` with the call it made: a receipt proves that this answer
     was logged, and an old one goes on proving it for an equal answer.
@@ -103,26 +109,26 @@ def verify_call_receipt(response_bytes: bytes, receipt: ReceiptMessage, vkey: st
     Raises:
         VerificationError: the receipt is not of these bytes, or is not of this log.
     """
-    entry, _ = verify_logged(receipt.entry, receipt.proof, vkey)
+    entry, head = verify_logged(receipt.entry, receipt.proof, vkey)
     if entry.kind != OUTCOME:
         raise VerificationError("the receipt is not of the outcome of a call")
     if len(receipt.salt) != SALT_BYTES:
         raise VerificationError(f"the salt of a receipt has not {SALT_BYTES} bytes")
     _check_digest(entry, "response_sha256", (receipt.salt, response_bytes))
-    return entry
+    return entry, head
 
 
-def verify_release_receipt(document_bytes: bytes, receipt: ReceiptMessage, vkey: str) -> Entry:
-    """Check the receipt of a release over its exact serialized document, and return the publication's entry.
+def verify_release_receipt(document_bytes: bytes, receipt: ReceiptMessage, vkey: str) -> tuple[Entry, Checkpoint]:
+    """Check the receipt of a release over its exact serialized document; return its entry and the signed head.
 
     Raises:
         VerificationError: the receipt is not of this document, or is not of this log.
     """
-    entry, _ = verify_logged(receipt.entry, receipt.proof, vkey)
+    entry, head = verify_logged(receipt.entry, receipt.proof, vkey)
     if entry.kind != EVENT or entry.name != RELEASE:
         raise VerificationError("the receipt is not of a release")
     _check_digest(entry, "document_sha256", (document_bytes,))
-    return entry
+    return entry, head
 
 
 def _check_digest(entry: Entry, key: str, parts: Sequence[bytes]) -> None:

@@ -6,12 +6,12 @@ each after its length as a big-endian uint16. What does not fill a tile is a par
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from heldout.errors import VerificationError
-from heldout.verification.merkle import TreeHasher, leaf_hash, root_of, root_of_peaks
+from heldout.verification.merkle import TreeHasher, leaf_hash, peaks_of, root_of, root_of_peaks
 
 TILE_HEIGHT: Final = 8
 TILE_WIDTH: Final = 1 << TILE_HEIGHT
@@ -43,24 +43,66 @@ def tile_path(level: int | str, number: int, width: int = TILE_WIDTH) -> str:
     return f"tile/{level}/{'/'.join(parts)}{partial}"
 
 
-def parse_bundle(data: bytes, *, width: int) -> list[bytes]:
-    """Cut an entry bundle into its first ``width`` entries.
+def cut_bundle(data: bytes, *, width: int) -> tuple[list[bytes], int]:
+    """Cut the first ``width`` entries out of a bundle, and say where they end in it.
 
     Raises:
         VerificationError: it is malformed, or holds fewer.
     """
     entries: list[bytes] = []
-    place = 0
-    while place < len(data) and len(entries) < width:
+    place, size_bytes = 0, len(data)
+    while place < size_bytes and len(entries) < width:
         start = place + LENGTH_BYTES
         end = start + int.from_bytes(data[place:start], "big")
-        if end > len(data):
+        if end > size_bytes:
             raise VerificationError("an entry bundle ends within an entry")
         entries.append(data[start:end])
         place = end
     if len(entries) < width:
         raise VerificationError(f"an entry bundle holds {len(entries)} entries, not {width}")
-    return entries
+    return entries, place
+
+
+class UpperTiles:
+    """Cut the tiles above level 0 out of the roots of its full tiles, and know the root of the tree.
+
+    Attributes:
+        count: full tiles of level 0 so far.
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._levels: list[list[bytes]] = []  # hashes not yet in a full tile, by level above 0
+        self._full = TreeHasher()
+
+    def add(self, tile_root: bytes) -> Iterator[Tile]:
+        """Take the root of the next full tile of level 0 and yield the tiles that it fills."""
+        self._full.append(tile_root)
+        self.count += 1
+        level, node = 0, tile_root
+        while True:
+            if level == len(self._levels):
+                self._levels.append([])
+            self._levels[level].append(node)
+            if len(self._levels[level]) < TILE_WIDTH:
+                return
+            hashes, self._levels[level] = self._levels[level], []
+            yield Tile(tile_path(level + 1, self._number(level) - 1), b"".join(hashes))
+            level, node = level + 1, root_of(hashes)
+
+    def rest(self) -> Iterator[Tile]:
+        """Yield the partial tiles of the tree as it stands."""
+        for level, hashes in enumerate(self._levels):
+            if hashes:
+                yield Tile(tile_path(level + 1, self._number(level), len(hashes)), b"".join(hashes))
+
+    def root(self, rest: Sequence[bytes]) -> bytes:
+        """Return the root of the tree, given the peaks of the leaves behind the last full tile."""
+        return root_of_peaks([*self._full.peaks, *rest])
+
+    def _number(self, level: int) -> int:
+        """Return how many full tiles stand on a level above 0."""
+        return self.count >> TILE_HEIGHT * (level + 1)
 
 
 class TileCutter:
@@ -73,11 +115,15 @@ class TileCutter:
     def __init__(self) -> None:
         self.size = 0
         self._bundle: list[bytes] = []
-        self._levels: list[list[bytes]] = [[]]  # node hashes not yet in a full tile, by level
-        self._full = TreeHasher()  # of the full tiles of level 0
+        self._hashes: list[bytes] = []  # of the entries in it
+        self._upper = UpperTiles()
 
-    def add(self, entry: bytes) -> tuple[Tile, ...]:
+    def add(self, entry: bytes, *, hashed: bytes | None = None) -> tuple[Tile, ...]:
         """Take one entry and return the tiles that it fills.
+
+        Args:
+            entry: its bytes; none where they are lost.
+            hashed: its hash where its bytes are lost.
 
         Raises:
             VerificationError: it is longer than 65,535 bytes.
@@ -85,41 +131,31 @@ class TileCutter:
         if len(entry) > MAX_ENTRY_BYTES:
             raise VerificationError(f"entry {self.size} is longer than {MAX_ENTRY_BYTES} bytes")
         self._bundle.append(len(entry).to_bytes(LENGTH_BYTES, "big") + entry)
-        self._levels[0].append(leaf_hash(entry))
+        self._hashes.append(leaf_hash(entry) if hashed is None else hashed)
         self.size += 1
-        return () if self.size % TILE_WIDTH else tuple(self._cut_full())
+        if self.size % TILE_WIDTH:
+            return ()
+        bundle, hashes = self._bundle, self._hashes
+        self._bundle, self._hashes = [], []
+        number = self._upper.count
+        return (
+            Tile(tile_path(ENTRIES, number), b"".join(bundle)),
+            Tile(tile_path(0, number), b"".join(hashes)),
+            *self._upper.add(root_of(hashes)),
+        )
 
     def rest(self) -> tuple[Tile, ...]:
         """Return the partial tiles of the tree as it stands."""
-        tiles = [
-            Tile(tile_path(level, self._number(level), len(hashes)), b"".join(hashes))
-            for level, hashes in enumerate(self._levels)
-            if hashes
-        ]
-        if self._bundle:
-            tiles.append(Tile(tile_path(ENTRIES, self._number(0), len(self._bundle)), b"".join(self._bundle)))
-        return tuple(tiles)
+        upper = tuple(self._upper.rest())
+        if not self._bundle:
+            return upper
+        number, width = self._upper.count, len(self._bundle)
+        return (
+            Tile(tile_path(0, number, width), b"".join(self._hashes)),
+            *upper,
+            Tile(tile_path(ENTRIES, number, width), b"".join(self._bundle)),
+        )
 
     def root(self) -> bytes:
         """Return the root of the tree as it stands."""
-        rest = TreeHasher()
-        for leaf in self._levels[0]:
-            rest.append(leaf)
-        return root_of_peaks([*self._full.peaks, *rest.peaks])
-
-    def _cut_full(self) -> Iterator[Tile]:
-        yield Tile(tile_path(ENTRIES, self._number(0) - 1), b"".join(self._bundle))
-        self._bundle = []
-        self._full.append(root_of(self._levels[0]))
-        level = 0
-        while len(self._levels[level]) == TILE_WIDTH:
-            hashes, self._levels[level] = self._levels[level], []
-            yield Tile(tile_path(level, self._number(level) - 1), b"".join(hashes))
-            level += 1
-            if level == len(self._levels):
-                self._levels.append([])
-            self._levels[level].append(root_of(hashes))
-
-    def _number(self, level: int) -> int:
-        """Return how many full tiles stand on a level."""
-        return self.size >> TILE_HEIGHT * (level + 1)
+        return self._upper.root(peaks_of(self._hashes))

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from heldout_proto.v1 import options_pb2 as heldout__proto_dot_v1_dot_options__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cheldout_proto/v1/audit.proto\x12\nheldout.v1\x1a\x1eheldout_proto/v1/options.proto\"?\n\x12GetTreeHeadRequest\x12)\n\x03log\x18\x01 \x01(\x0e\x32\x10.heldout.v1.HalfB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\"/\n\x13GetTreeHeadResponse\x12\x18\n\ncheckpoint\x18\x01 \x01(\tB\x04\x88\x81\x19\x07\"v\n\x12ListEntriesRequest\x12)\n\x03log\x18\x01 \x01(\x0e\x32\x10.heldout.v1.HalfB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12\x16\n\x05start\x18\x02 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12\x1d\n\tpage_size\x18\x03 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\",\n\x13ListEntriesResponse\x12\x15\n\x07\x65ntries\x18\x01 \x03(\x0c\x42\x04\x88\x81\x19\x07\"y\n\x18GetInclusionProofRequest\x12)\n\x03log\x18\x01 \x01(\x0e\x32\x10.heldout.v1.HalfB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12\x16\n\x05index\x18\x02 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12\x1a\n\ttree_size\x18\x03 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x01\"1\n\x19GetInclusionProofResponse\x12\x14\n\x06hashes\x18\x01 \x03(\x0c\x42\x04\x88\x81\x19\x07\"}\n\x1aGetConsistencyProofRequest\x12)\n\x03log\x18\x01 \x01(\x0e\x32\x10.heldout.v1.HalfB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12\x19\n\x08old_size\x18\x02 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x01\x12\x19\n\x08new_size\x18\x03 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x01\"3\n\x1bGetConsistencyProofResponse\x12\x14\n\x06hashes\x18\x01 \x03(\x0c\x42\x04\x88\x81\x19\x07\"\x12\n\x10GetPolicyRequest\"o\n\x11GetPolicyResponse\x12\x1a\n\x0crelease_toml\x18\x01 \x01(\x0c\x42\x04\x88\x81\x19\x07\x12!\n\x13\x61uthorization_cedar\x18\x02 \x01(\x0c\x42\x04\x88\x81\x19\x07\x12\x1b\n\rpolicy_digest\x18\x03 \x01(\tB\x04\x88\x81\x19\x04\x32\xfa\x03\n\x0c\x41uditService\x12Y\n\x0bGetTreeHead\x12\x1e.heldout.v1.GetTreeHeadRequest\x1a\x1f.heldout.v1.GetTreeHeadResponse\"\t\x92\x81\x19\x05\x08\x88\'\x10\x02\x12Z\n\x0bListEntries\x12\x1e.heldout.v1.ListEntriesRequest\x1a\x1f.heldout.v1.ListEntriesResponse\"\n\x92\x81\x19\x06\x08\xb0\xea\x01\x10\x02\x12k\n\x11GetInclusionProof\x12$.heldout.v1.GetInclusionProofRequest\x1a%.heldout.v1.GetInclusionProofResponse\"\t\x92\x81\x19\x05\x08\x88\'\x10\x02\x12q\n\x13GetConsistencyProof\x12&.heldout.v1.GetConsistencyProofRequest\x1a\'.heldout.v1.GetConsistencyProofResponse\"\t\x92\x81\x19\x05\x08\x88\'\x10\x02\x12S\n\tGetPolicy\x12\x1c.heldout.v1.GetPolicyRequest\x1a\x1d.heldout.v1.GetPolicyResponse\"\t\x92\x81\x19\x05\x08\x88\'\x10\x02\x42\x05\x92\x03\x02\x08\x02\x62\x08\x65\x64itionsp\xe9\x07z\x1b\x62uf/validate/validate.proto')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cheldout_proto/v1/audit.proto\x12\nheldout.v1\x1a\x1eheldout_proto/v1/options.proto\"?\n\x12GetTreeHeadRequest\x12)\n\x03log\x18\x01 \x01(\x0e\x32\x10.heldout.v1.HalfB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\"R\n\x13GetTreeHeadResponse\x12\x18\n\ncheckpoint\x18\x01 \x01(\tB\x04\x88\x81\x19\x07\x12!\n\x13\x63osigned_checkpoint\x18\x02 \x01(\tB\x04\x88\x81\x19\x07\"v\n\x12ListEntriesRequest\x12)\n\x03log\x18\x01 \x01(\x0e\x32\x10.heldout.v1.HalfB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12\x16\n\x05start\x18\x02 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12\x1d\n\tpage_size\x18\x03 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\"V\n\x13ListEntriesResponse\x12\x15\n\x07\x65ntries\x18\x01 \x03(\x0c\x42\x04\x88\x81\x19\x07\x12(\n\x07\x64\x61maged\x18\x02 \x03(\x0b\x32\x17.heldout.v1.DamagedLeaf\";\n\x0b\x44\x61magedLeaf\x12\x13\n\x05index\x18\x01 \x01(\x03\x42\x04\x88\x81\x19\x04\x12\x17\n\tleaf_hash\x18\x02 \x01(\x0c\x42\x04\x88\x81\x19\x07\"y\n\x18GetInclusionProofRequest\x12)\n\x03log\x18\x01 \x01(\x0e\x32\x10.heldout.v1.HalfB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12\x16\n\x05index\x18\x02 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x00\x12\x1a\n\ttree_size\x18\x03 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x01\"1\n\x19GetInclusionProofResponse\x12\x14\n\x06hashes\x18\x01 \x03(\x0c\x42\x04\x88\x81\x19\x07\"}\n\x1aGetConsistencyProofRequest\x12)\n\x03log\x18\x01 \x01(\x0e\x32\x10.heldout.v1.HalfB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12\x19\n\x08old_size\x18\x02 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x01\x12\x19\n\x08new_size\x18\x03 \x01(\x03\x42\x07\xbaH\x04\"\x02(\x01\"3\n\x1bGetConsistencyProofResponse\x12\x14\n\x06hashes\x18\x01 \x03(\x0c\x42\x04\x88\x81\x19\x07\"\x12\n\x10GetPolicyRequest\"\x8e\x01\n\x11GetPolicyResponse\x12\x1a\n\x0crelease_toml\x18\x01 \x01(\x0c\x42\x04\x88\x81\x19\x07\x12!\n\x13\x61uthorization_cedar\x18\x02 \x01(\x0c\x42\x04\x88\x81\x19\x07\x12\x1b\n\rpolicy_digest\x18\x03 \x01(\tB\x04\x88\x81\x19\x04\x12\x1d\n\x0fprincipals_toml\x18\x04 \x01(\x0c\x42\x04\x88\x81\x19\x07\"]\n\x15\x41\x64\x64\x43osignatureRequest\x12)\n\x03log\x18\x01 \x01(\x0e\x32\x10.heldout.v1.HalfB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12\x19\n\x04note\x18\x02 \x01(\tB\x0b\xbaH\x08r\x06 \x01(\x80\x80\x04\"1\n\x16\x41\x64\x64\x43osignatureResponse\x12\x17\n\ttree_size\x18\x01 \x01(\x03\x42\x04\x88\x81\x19\x04\x32\xde\x04\n\x0c\x41uditService\x12Y\n\x0bGetTreeHead\x12\x1e.heldout.v1.GetTreeHeadRequest\x1a\x1f.heldout.v1.GetTreeHeadResponse\"\t\x92\x81\x19\x05\x08\x88\'\x10\x02\x12Z\n\x0bListEntries\x12\x1e.heldout.v1.ListEntriesRequest\x1a\x1f.heldout.v1.ListEntriesResponse\"\n\x92\x81\x19\x06\x08\xb0\xea\x01\x10\x02\x12k\n\x11GetInclusionProof\x12$.heldout.v1.GetInclusionProofRequest\x1a%.heldout.v1.GetInclusionProofResponse\"\t\x92\x81\x19\x05\x08\x88\'\x10\x02\x12q\n\x13GetConsistencyProof\x12&.heldout.v1.GetConsistencyProofRequest\x1a\'.heldout.v1.GetConsistencyProofResponse\"\t\x92\x81\x19\x05\x08\x88\'\x10\x02\x12S\n\tGetPolicy\x12\x1c.heldout.v1.GetPolicyRequest\x1a\x1d.heldout.v1.GetPolicyResponse\"\t\x92\x81\x19\x05\x08\x88\'\x10\x02\x12\x62\n\x0e\x41\x64\x64\x43osignature\x12!.heldout.v1.AddCosignatureRequest\x1a\".heldout.v1.AddCosignatureResponse\"\t\x92\x81\x19\x05\x08\x88\'\x10\x02\x42\x05\x92\x03\x02\x08\x02\x62\x08\x65\x64itionsp\xe9\x07z\x1b\x62uf/validate/validate.proto')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,6 +37,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETTREEHEADREQUEST'].fields_by_name['log']._serialized_options = b'\272H\007\202\001\004\020\001 \000'
   _globals['_GETTREEHEADRESPONSE'].fields_by_name['checkpoint']._loaded_options = None
   _globals['_GETTREEHEADRESPONSE'].fields_by_name['checkpoint']._serialized_options = b'\210\201\031\007'
+  _globals['_GETTREEHEADRESPONSE'].fields_by_name['cosigned_checkpoint']._loaded_options = None
+  _globals['_GETTREEHEADRESPONSE'].fields_by_name['cosigned_checkpoint']._serialized_options = b'\210\201\031\007'
   _globals['_LISTENTRIESREQUEST'].fields_by_name['log']._loaded_options = None
   _globals['_LISTENTRIESREQUEST'].fields_by_name['log']._serialized_options = b'\272H\007\202\001\004\020\001 \000'
   _globals['_LISTENTRIESREQUEST'].fields_by_name['start']._loaded_options = None
@@ -45,6 +47,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTENTRIESREQUEST'].fields_by_name['page_size']._serialized_options = b'\272H\007\032\005\030\350\007(\000'
   _globals['_LISTENTRIESRESPONSE'].fields_by_name['entries']._loaded_options = None
   _globals['_LISTENTRIESRESPONSE'].fields_by_name['entries']._serialized_options = b'\210\201\031\007'
+  _globals['_DAMAGEDLEAF'].fields_by_name['index']._loaded_options = None
+  _globals['_DAMAGEDLEAF'].fields_by_name['index']._serialized_options = b'\210\201\031\004'
+  _globals['_DAMAGEDLEAF'].fields_by_name['leaf_hash']._loaded_options = None
+  _globals['_DAMAGEDLEAF'].fields_by_name['leaf_hash']._serialized_options = b'\210\201\031\007'
   _globals['_GETINCLUSIONPROOFREQUEST'].fields_by_name['log']._loaded_options = None
   _globals['_GETINCLUSIONPROOFREQUEST'].fields_by_name['log']._serialized_options = b'\272H\007\202\001\004\020\001 \000'
   _globals['_GETINCLUSIONPROOFREQUEST'].fields_by_name['index']._loaded_options = None
@@ -67,6 +73,14 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETPOLICYRESPONSE'].fields_by_name['authorization_cedar']._serialized_options = b'\210\201\031\007'
   _globals['_GETPOLICYRESPONSE'].fields_by_name['policy_digest']._loaded_options = None
   _globals['_GETPOLICYRESPONSE'].fields_by_name['policy_digest']._serialized_options = b'\210\201\031\004'
+  _globals['_GETPOLICYRESPONSE'].fields_by_name['principals_toml']._loaded_options = None
+  _globals['_GETPOLICYRESPONSE'].fields_by_name['principals_toml']._serialized_options = b'\210\201\031\007'
+  _globals['_ADDCOSIGNATUREREQUEST'].fields_by_name['log']._loaded_options = None
+  _globals['_ADDCOSIGNATUREREQUEST'].fields_by_name['log']._serialized_options = b'\272H\007\202\001\004\020\001 \000'
+  _globals['_ADDCOSIGNATUREREQUEST'].fields_by_name['note']._loaded_options = None
+  _globals['_ADDCOSIGNATUREREQUEST'].fields_by_name['note']._serialized_options = b'\272H\010r\006 \001(\200\200\004'
+  _globals['_ADDCOSIGNATURERESPONSE'].fields_by_name['tree_size']._loaded_options = None
+  _globals['_ADDCOSIGNATURERESPONSE'].fields_by_name['tree_size']._serialized_options = b'\210\201\031\004'
   _globals['_AUDITSERVICE'].methods_by_name['GetTreeHead']._loaded_options = None
   _globals['_AUDITSERVICE'].methods_by_name['GetTreeHead']._serialized_options = b'\222\201\031\005\010\210\'\020\002'
   _globals['_AUDITSERVICE'].methods_by_name['ListEntries']._loaded_options = None
@@ -77,26 +91,34 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_AUDITSERVICE'].methods_by_name['GetConsistencyProof']._serialized_options = b'\222\201\031\005\010\210\'\020\002'
   _globals['_AUDITSERVICE'].methods_by_name['GetPolicy']._loaded_options = None
   _globals['_AUDITSERVICE'].methods_by_name['GetPolicy']._serialized_options = b'\222\201\031\005\010\210\'\020\002'
+  _globals['_AUDITSERVICE'].methods_by_name['AddCosignature']._loaded_options = None
+  _globals['_AUDITSERVICE'].methods_by_name['AddCosignature']._serialized_options = b'\222\201\031\005\010\210\'\020\002'
   _globals['_GETTREEHEADREQUEST']._serialized_start=76
   _globals['_GETTREEHEADREQUEST']._serialized_end=139
   _globals['_GETTREEHEADRESPONSE']._serialized_start=141
-  _globals['_GETTREEHEADRESPONSE']._serialized_end=188
-  _globals['_LISTENTRIESREQUEST']._serialized_start=190
-  _globals['_LISTENTRIESREQUEST']._serialized_end=308
-  _globals['_LISTENTRIESRESPONSE']._serialized_start=310
-  _globals['_LISTENTRIESRESPONSE']._serialized_end=354
-  _globals['_GETINCLUSIONPROOFREQUEST']._serialized_start=356
-  _globals['_GETINCLUSIONPROOFREQUEST']._serialized_end=477
-  _globals['_GETINCLUSIONPROOFRESPONSE']._serialized_start=479
-  _globals['_GETINCLUSIONPROOFRESPONSE']._serialized_end=528
-  _globals['_GETCONSISTENCYPROOFREQUEST']._serialized_start=530
-  _globals['_GETCONSISTENCYPROOFREQUEST']._serialized_end=655
-  _globals['_GETCONSISTENCYPROOFRESPONSE']._serialized_start=657
-  _globals['_GETCONSISTENCYPROOFRESPONSE']._serialized_end=708
-  _globals['_GETPOLICYREQUEST']._serialized_start=710
-  _globals['_GETPOLICYREQUEST']._serialized_end=728
-  _globals['_GETPOLICYRESPONSE']._serialized_start=730
-  _globals['_GETPOLICYRESPONSE']._serialized_end=841
-  _globals['_AUDITSERVICE']._serialized_start=844
-  _globals['_AUDITSERVICE']._serialized_end=1350
+  _globals['_GETTREEHEADRESPONSE']._serialized_end=223
+  _globals['_LISTENTRIESREQUEST']._serialized_start=225
+  _globals['_LISTENTRIESREQUEST']._serialized_end=343
+  _globals['_LISTENTRIESRESPONSE']._serialized_start=345
+  _globals['_LISTENTRIESRESPONSE']._serialized_end=431
+  _globals['_DAMAGEDLEAF']._serialized_start=433
+  _globals['_DAMAGEDLEAF']._serialized_end=492
+  _globals['_GETINCLUSIONPROOFREQUEST']._serialized_start=494
+  _globals['_GETINCLUSIONPROOFREQUEST']._serialized_end=615
+  _globals['_GETINCLUSIONPROOFRESPONSE']._serialized_start=617
+  _globals['_GETINCLUSIONPROOFRESPONSE']._serialized_end=666
+  _globals['_GETCONSISTENCYPROOFREQUEST']._serialized_start=668
+  _globals['_GETCONSISTENCYPROOFREQUEST']._serialized_end=793
+  _globals['_GETCONSISTENCYPROOFRESPONSE']._serialized_start=795
+  _globals['_GETCONSISTENCYPROOFRESPONSE']._serialized_end=846
+  _globals['_GETPOLICYREQUEST']._serialized_start=848
+  _globals['_GETPOLICYREQUEST']._serialized_end=866
+  _globals['_GETPOLICYRESPONSE']._serialized_start=869
+  _globals['_GETPOLICYRESPONSE']._serialized_end=1011
+  _globals['_ADDCOSIGNATUREREQUEST']._serialized_start=1013
+  _globals['_ADDCOSIGNATUREREQUEST']._serialized_end=1106
+  _globals['_ADDCOSIGNATURERESPONSE']._serialized_start=1108
+  _globals['_ADDCOSIGNATURERESPONSE']._serialized_end=1157
+  _globals['_AUDITSERVICE']._serialized_start=1160
+  _globals['_AUDITSERVICE']._serialized_end=1766
 # @@protoc_insertion_point(module_scope)

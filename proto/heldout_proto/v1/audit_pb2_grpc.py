@@ -60,6 +60,11 @@ class AuditServiceStub:
                 request_serializer=heldout__proto_dot_v1_dot_audit__pb2.GetPolicyRequest.SerializeToString,
                 response_deserializer=heldout__proto_dot_v1_dot_audit__pb2.GetPolicyResponse.FromString,
                 _registered_method=True)
+        self.AddCosignature = channel.unary_unary(
+                '/heldout.v1.AuditService/AddCosignature',
+                request_serializer=heldout__proto_dot_v1_dot_audit__pb2.AddCosignatureRequest.SerializeToString,
+                response_deserializer=heldout__proto_dot_v1_dot_audit__pb2.AddCosignatureResponse.FromString,
+                _registered_method=True)
 
 
 class AuditServiceServicer:
@@ -101,6 +106,13 @@ class AuditServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def AddCosignature(self, request, context):
+        """Keeps a witness's cosignature of a tree head, and hands it out with the heads from then on.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AuditServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -128,6 +140,11 @@ def add_AuditServiceServicer_to_server(servicer, server):
                     servicer.GetPolicy,
                     request_deserializer=heldout__proto_dot_v1_dot_audit__pb2.GetPolicyRequest.FromString,
                     response_serializer=heldout__proto_dot_v1_dot_audit__pb2.GetPolicyResponse.SerializeToString,
+            ),
+            'AddCosignature': grpc.unary_unary_rpc_method_handler(
+                    servicer.AddCosignature,
+                    request_deserializer=heldout__proto_dot_v1_dot_audit__pb2.AddCosignatureRequest.FromString,
+                    response_serializer=heldout__proto_dot_v1_dot_audit__pb2.AddCosignatureResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -266,6 +283,33 @@ class AuditService:
             '/heldout.v1.AuditService/GetPolicy',
             heldout__proto_dot_v1_dot_audit__pb2.GetPolicyRequest.SerializeToString,
             heldout__proto_dot_v1_dot_audit__pb2.GetPolicyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AddCosignature(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/heldout.v1.AuditService/AddCosignature',
+            heldout__proto_dot_v1_dot_audit__pb2.AddCosignatureRequest.SerializeToString,
+            heldout__proto_dot_v1_dot_audit__pb2.AddCosignatureResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -16,12 +16,45 @@ class RunState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     RUN_STATE_COMPLETE: _ClassVar[RunState]
     RUN_STATE_PUBLISHED: _ClassVar[RunState]
     RUN_STATE_CANCELLED: _ClassVar[RunState]
+
+class PreflightFinding(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    PREFLIGHT_FINDING_UNSPECIFIED: _ClassVar[PreflightFinding]
+    PREFLIGHT_FINDING_NO_START: _ClassVar[PreflightFinding]
+    PREFLIGHT_FINDING_NO_ANSWER: _ClassVar[PreflightFinding]
+    PREFLIGHT_FINDING_NO_CHAT_TEMPLATE: _ClassVar[PreflightFinding]
+    PREFLIGHT_FINDING_TRUNCATED: _ClassVar[PreflightFinding]
+    PREFLIGHT_FINDING_BLOCKED: _ClassVar[PreflightFinding]
+    PREFLIGHT_FINDING_EMPTY_ANSWER: _ClassVar[PreflightFinding]
+    PREFLIGHT_FINDING_EMPTY_BESIDE_REASONING: _ClassVar[PreflightFinding]
+    PREFLIGHT_FINDING_STOP_TOKENS: _ClassVar[PreflightFinding]
+    PREFLIGHT_FINDING_TOOL_CALLS: _ClassVar[PreflightFinding]
 RUN_STATE_UNSPECIFIED: RunState
 RUN_STATE_PROPOSED: RunState
 RUN_STATE_RUNNING: RunState
 RUN_STATE_COMPLETE: RunState
 RUN_STATE_PUBLISHED: RunState
 RUN_STATE_CANCELLED: RunState
+PREFLIGHT_FINDING_UNSPECIFIED: PreflightFinding
+PREFLIGHT_FINDING_NO_START: PreflightFinding
+PREFLIGHT_FINDING_NO_ANSWER: PreflightFinding
+PREFLIGHT_FINDING_NO_CHAT_TEMPLATE: PreflightFinding
+PREFLIGHT_FINDING_TRUNCATED: PreflightFinding
+PREFLIGHT_FINDING_BLOCKED: PreflightFinding
+PREFLIGHT_FINDING_EMPTY_ANSWER: PreflightFinding
+PREFLIGHT_FINDING_EMPTY_BESIDE_REASONING: PreflightFinding
+PREFLIGHT_FINDING_STOP_TOKENS: PreflightFinding
+PREFLIGHT_FINDING_TOOL_CALLS: PreflightFinding
+
+class Preflight(_message.Message):
+    __slots__ = ("asked", "answered", "findings")
+    ASKED_FIELD_NUMBER: _ClassVar[int]
+    ANSWERED_FIELD_NUMBER: _ClassVar[int]
+    FINDINGS_FIELD_NUMBER: _ClassVar[int]
+    asked: int
+    answered: bool
+    findings: _containers.RepeatedScalarFieldContainer[PreflightFinding]
+    def __init__(self, asked: _Optional[int] = ..., answered: _Optional[bool] = ..., findings: _Optional[_Iterable[_Union[PreflightFinding, str]]] = ...) -> None: ...
 
 class Stack(_message.Message):
     __slots__ = ("techniques",)
@@ -95,6 +128,20 @@ class ApproveRunResponse(_message.Message):
     run: Run
     def __init__(self, run: _Optional[_Union[Run, _Mapping]] = ...) -> None: ...
 
+class PreflightCheckpointRequest(_message.Message):
+    __slots__ = ("checkpoint",)
+    CHECKPOINT_FIELD_NUMBER: _ClassVar[int]
+    checkpoint: str
+    def __init__(self, checkpoint: _Optional[str] = ...) -> None: ...
+
+class PreflightCheckpointResponse(_message.Message):
+    __slots__ = ("checkpoint", "preflight")
+    CHECKPOINT_FIELD_NUMBER: _ClassVar[int]
+    PREFLIGHT_FIELD_NUMBER: _ClassVar[int]
+    checkpoint: str
+    preflight: Preflight
+    def __init__(self, checkpoint: _Optional[str] = ..., preflight: _Optional[_Union[Preflight, _Mapping]] = ...) -> None: ...
+
 class StartRunRequest(_message.Message):
     __slots__ = ("run_id",)
     RUN_ID_FIELD_NUMBER: _ClassVar[int]
@@ -126,10 +173,12 @@ class GetRunRequest(_message.Message):
     def __init__(self, run_id: _Optional[str] = ...) -> None: ...
 
 class GetRunResponse(_message.Message):
-    __slots__ = ("run",)
+    __slots__ = ("run", "preflight")
     RUN_FIELD_NUMBER: _ClassVar[int]
+    PREFLIGHT_FIELD_NUMBER: _ClassVar[int]
     run: Run
-    def __init__(self, run: _Optional[_Union[Run, _Mapping]] = ...) -> None: ...
+    preflight: Preflight
+    def __init__(self, run: _Optional[_Union[Run, _Mapping]] = ..., preflight: _Optional[_Union[Preflight, _Mapping]] = ...) -> None: ...
 
 class ListRunsRequest(_message.Message):
     __slots__ = ("page_size", "page_token")

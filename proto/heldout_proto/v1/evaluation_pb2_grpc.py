@@ -45,6 +45,11 @@ class EvaluationServiceStub:
                 request_serializer=heldout__proto_dot_v1_dot_evaluation__pb2.ApproveRunRequest.SerializeToString,
                 response_deserializer=heldout__proto_dot_v1_dot_evaluation__pb2.ApproveRunResponse.FromString,
                 _registered_method=True)
+        self.PreflightCheckpoint = channel.unary_unary(
+                '/heldout.v1.EvaluationService/PreflightCheckpoint',
+                request_serializer=heldout__proto_dot_v1_dot_evaluation__pb2.PreflightCheckpointRequest.SerializeToString,
+                response_deserializer=heldout__proto_dot_v1_dot_evaluation__pb2.PreflightCheckpointResponse.FromString,
+                _registered_method=True)
         self.StartRun = channel.unary_unary(
                 '/heldout.v1.EvaluationService/StartRun',
                 request_serializer=heldout__proto_dot_v1_dot_evaluation__pb2.StartRunRequest.SerializeToString,
@@ -90,6 +95,13 @@ class EvaluationServiceServicer:
 
     def ApproveRun(self, request, context):
         """Approves exactly one manifest digest.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def PreflightCheckpoint(self, request, context):
+        """Asks a checkpoint a few harmless questions, as a start does, and says what looks wrong. It costs nothing.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -150,6 +162,11 @@ def add_EvaluationServiceServicer_to_server(servicer, server):
                     servicer.ApproveRun,
                     request_deserializer=heldout__proto_dot_v1_dot_evaluation__pb2.ApproveRunRequest.FromString,
                     response_serializer=heldout__proto_dot_v1_dot_evaluation__pb2.ApproveRunResponse.SerializeToString,
+            ),
+            'PreflightCheckpoint': grpc.unary_unary_rpc_method_handler(
+                    servicer.PreflightCheckpoint,
+                    request_deserializer=heldout__proto_dot_v1_dot_evaluation__pb2.PreflightCheckpointRequest.FromString,
+                    response_serializer=heldout__proto_dot_v1_dot_evaluation__pb2.PreflightCheckpointResponse.SerializeToString,
             ),
             'StartRun': grpc.unary_unary_rpc_method_handler(
                     servicer.StartRun,
@@ -237,6 +254,33 @@ class EvaluationService:
             '/heldout.v1.EvaluationService/ApproveRun',
             heldout__proto_dot_v1_dot_evaluation__pb2.ApproveRunRequest.SerializeToString,
             heldout__proto_dot_v1_dot_evaluation__pb2.ApproveRunResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def PreflightCheckpoint(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/heldout.v1.EvaluationService/PreflightCheckpoint',
+            heldout__proto_dot_v1_dot_evaluation__pb2.PreflightCheckpointRequest.SerializeToString,
+            heldout__proto_dot_v1_dot_evaluation__pb2.PreflightCheckpointResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -237,7 +237,7 @@ class ListCardsResponse(_message.Message):
     def __init__(self, cards: _Optional[_Iterable[_Union[Card, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
 
 class Budget(_message.Message):
-    __slots__ = ("epoch_id", "releases_used", "releases_total", "harmful_spent_nano_rho", "benign_spent_nano_rho", "budget_nano_rho", "policy_digest")
+    __slots__ = ("epoch_id", "releases_used", "releases_total", "harmful_spent_nano_rho", "benign_spent_nano_rho", "budget_nano_rho", "policy_digest", "releases_payable")
     EPOCH_ID_FIELD_NUMBER: _ClassVar[int]
     RELEASES_USED_FIELD_NUMBER: _ClassVar[int]
     RELEASES_TOTAL_FIELD_NUMBER: _ClassVar[int]
@@ -245,6 +245,7 @@ class Budget(_message.Message):
     BENIGN_SPENT_NANO_RHO_FIELD_NUMBER: _ClassVar[int]
     BUDGET_NANO_RHO_FIELD_NUMBER: _ClassVar[int]
     POLICY_DIGEST_FIELD_NUMBER: _ClassVar[int]
+    RELEASES_PAYABLE_FIELD_NUMBER: _ClassVar[int]
     epoch_id: str
     releases_used: int
     releases_total: int
@@ -252,7 +253,8 @@ class Budget(_message.Message):
     benign_spent_nano_rho: int
     budget_nano_rho: int
     policy_digest: str
-    def __init__(self, epoch_id: _Optional[str] = ..., releases_used: _Optional[int] = ..., releases_total: _Optional[int] = ..., harmful_spent_nano_rho: _Optional[int] = ..., benign_spent_nano_rho: _Optional[int] = ..., budget_nano_rho: _Optional[int] = ..., policy_digest: _Optional[str] = ...) -> None: ...
+    releases_payable: int
+    def __init__(self, epoch_id: _Optional[str] = ..., releases_used: _Optional[int] = ..., releases_total: _Optional[int] = ..., harmful_spent_nano_rho: _Optional[int] = ..., benign_spent_nano_rho: _Optional[int] = ..., budget_nano_rho: _Optional[int] = ..., policy_digest: _Optional[str] = ..., releases_payable: _Optional[int] = ...) -> None: ...
 
 class GetBudgetRequest(_message.Message):
     __slots__ = ()

@@ -13,7 +13,6 @@ from heldout_server.api.edge import Call
 from heldout_server.api.paging import next_token, page_size
 from heldout_server.domain import Epoch, Intent, PromptDraft, SecretText
 from heldout_server.errors import InvalidRequest
-from heldout_server.ports.audit import AuditLog, Record
 from heldout_server.ports.bank import Bank, DraftRow, PackReader, Packs
 
 INTENTS: Final = {pb.INTENT_HARMFUL: Intent.HARMFUL, pb.INTENT_BENIGN: Intent.BENIGN}
@@ -25,14 +24,12 @@ class BankServicer(bank_pb2_grpc.BankServiceServicer):
 
     Args:
         packs: opens what bank testers sealed to the appliance.
-        audit: the vault's log.
-        on_epoch: called once an epoch is open, so that its budget stands in the window.
+        on_epoch: called once an epoch is open, so that its commitment stands in the log and its budget in the window.
     """
 
-    def __init__(self, *, bank: Bank, packs: Packs, audit: AuditLog, on_epoch: Callable[[], Awaitable[None]]) -> None:
+    def __init__(self, *, bank: Bank, packs: Packs, on_epoch: Callable[[], Awaitable[None]]) -> None:
         self._bank = bank
         self._packs = packs
-        self._audit = audit
         self._on_epoch = on_epoch
 
     async def ImportPrompts(  # noqa: N802 - the contract's name
@@ -43,15 +40,17 @@ class BankServicer(bank_pb2_grpc.BankServiceServicer):
         if first is None or not first.HasField("options"):
             raise InvalidRequest("the first message of an import holds its options")
         report = await self._bank.import_prompts(self._rows(first, requests), skip_bad=first.options.skip_bad)
+        # The rows are in, whatever comes now; the search begins where it was if it is broken off.
+        near = await self._bank.near_rows(report)
         return pb.ImportPromptsResponse(
             imported=report.imported,
             bad=[pb.BadRow(line=row.line, reason=row.reason) for row in report.bad],
             duplicates=report.duplicates,
             near=[
                 pb.NearRow(line=row.line, handle=row.handle, similarity_percent=round(row.similarity * 100))
-                for row in report.near
+                for row in near.rows
             ],
-            near_total=report.near_total,
+            near_total=near.total,
         )
 
     async def ListDuplicates(self, _request: pb.ListDuplicatesRequest, _call: Call) -> pb.ListDuplicatesResponse:  # noqa: N802 - the contract's name
@@ -120,18 +119,6 @@ class BankServicer(bank_pb2_grpc.BankServiceServicer):
     async def OpenEpoch(self, _request: pb.OpenEpochRequest, _call: Call) -> pb.OpenEpochResponse:  # noqa: N802 - the contract's name
         """Freeze all live prompts into a new epoch, and put its commitment into the log."""
         epoch = await self._bank.open_epoch()
-        await self._audit.append(
-            Record(
-                kind="event",
-                name="epoch",
-                details={
-                    "epoch_id": epoch.epoch_id,
-                    "number": epoch.number,
-                    "commitment": epoch.commitment,
-                    "units": epoch.units,
-                },
-            )
-        )
         await self._on_epoch()
         return pb.OpenEpochResponse(epoch=_epoch(epoch))
 

@@ -9,7 +9,7 @@ from heldout_proto.v1 import evaluation_pb2 as pb
 from heldout_proto.v1 import evaluation_pb2_grpc, findings_pb2
 from heldout_server.api.edge import Call
 from heldout_server.api.paging import next_token, page_size
-from heldout_server.domain import Run, RunState
+from heldout_server.domain import Preflight, PreflightFinding, Run, RunState
 from heldout_server.ports.evaluation import Evaluations, PlanRequest
 from heldout_server.ports.outcomes import Outcomes
 from heldout_server.tested_system import describe_tested_system
@@ -21,6 +21,9 @@ STATES: Final = {
     RunState.COMPLETE: pb.RUN_STATE_COMPLETE,
     RunState.PUBLISHED: pb.RUN_STATE_PUBLISHED,
     RunState.CANCELLED: pb.RUN_STATE_CANCELLED,
+}
+FINDINGS: Final[dict[PreflightFinding, pb.PreflightFinding]] = {
+    finding: getattr(pb, f"PREFLIGHT_FINDING_{finding.name}") for finding in PreflightFinding
 }
 TABLES: Final = {
     "technique": findings_pb2.TABLE_KIND_TECHNIQUE,
@@ -62,6 +65,13 @@ class EvaluationServicer(evaluation_pb2_grpc.EvaluationServiceServicer):
         )
         return pb.ApproveRunResponse(run=_run(run))
 
+    async def PreflightCheckpoint(  # noqa: N802 - the contract's name
+        self, request: pb.PreflightCheckpointRequest, _call: Call
+    ) -> pb.PreflightCheckpointResponse:
+        """Ask a checkpoint a few harmless questions."""
+        report = await self._evaluations.preflight(request.checkpoint)
+        return pb.PreflightCheckpointResponse(checkpoint=request.checkpoint, preflight=_preflight(report))
+
     async def StartRun(self, request: pb.StartRunRequest, _call: Call) -> pb.StartRunResponse:  # noqa: N802 - the contract's name
         """Take a release slot and begin."""
         return pb.StartRunResponse(run=_run(await self._evaluations.start(request.run_id)))
@@ -72,7 +82,8 @@ class EvaluationServicer(evaluation_pb2_grpc.EvaluationServiceServicer):
 
     async def GetRun(self, request: pb.GetRunRequest, _call: Call) -> pb.GetRunResponse:  # noqa: N802 - the contract's name
         """Return one run."""
-        return pb.GetRunResponse(run=_run(await self._outcomes.get(request.run_id)))
+        run = await self._outcomes.get(request.run_id)
+        return pb.GetRunResponse(run=_run(run), preflight=_preflight(await self._outcomes.preflight(run.run_id)))
 
     async def ListRuns(self, request: pb.ListRunsRequest, _call: Call) -> pb.ListRunsResponse:  # noqa: N802 - the contract's name
         """List runs, oldest first."""
@@ -111,6 +122,13 @@ class EvaluationServicer(evaluation_pb2_grpc.EvaluationServiceServicer):
                 for row in rows
             ],
         )
+
+
+def _preflight(report: Preflight | None) -> pb.Preflight | None:
+    if report is None:
+        return None
+    findings = [FINDINGS[finding] for finding in report.findings]
+    return pb.Preflight(asked=report.asked, answered=report.answered > 0, findings=findings)
 
 
 def _run(run: Run) -> pb.Run:

@@ -7,6 +7,7 @@ from typing import Final
 from heldout_proto.v1 import findings_pb2 as pb
 from heldout_proto.v1 import findings_pb2_grpc
 from heldout_server.api.edge import Call
+from heldout_server.api.gate import Fixed
 from heldout_server.api.paging import after_sequence, next_token, page_size
 from heldout_server.errors import NotFound
 from heldout_server.ports.environment import Clock
@@ -24,18 +25,20 @@ class FindingsServicer(findings_pb2_grpc.FindingsServiceServicer):
         self._scores = scores
         self._clock = clock
 
-    async def ListReleases(self, request: pb.ListReleasesRequest, _call: Call) -> pb.ListReleasesResponse:  # noqa: N802 - the contract's name
+    async def ListReleases(self, request: pb.ListReleasesRequest, _call: Call) -> Fixed:  # noqa: N802 - the contract's name
         """List releases in the order of publication."""
         size = page_size(request.page_size)
         found = await self._publications.releases(after=after_sequence(request.page_token), limit=size)
-        return pb.ListReleasesResponse(
-            releases=[_release(one) for one in found],
-            next_page_token=next_token(found, size, lambda one: one.sequence),
+        token = next_token(found, size, lambda one: one.sequence)
+        return Fixed(
+            (found, token),
+            lambda: pb.ListReleasesResponse(releases=[_release(one) for one in found], next_page_token=token),
         )
 
-    async def GetRelease(self, request: pb.GetReleaseRequest, _call: Call) -> pb.GetReleaseResponse:  # noqa: N802 - the contract's name
+    async def GetRelease(self, request: pb.GetReleaseRequest, _call: Call) -> Fixed:  # noqa: N802 - the contract's name
         """Return one release."""
-        return pb.GetReleaseResponse(release=_release(await self._publications.release(request.release_id)))
+        published = await self._publications.release(request.release_id)
+        return Fixed(published, lambda: pb.GetReleaseResponse(release=_release(published)))
 
     async def ListCards(self, request: pb.ListCardsRequest, _call: Call) -> pb.ListCardsResponse:  # noqa: N802 - the contract's name
         """List the cards of all techniques."""

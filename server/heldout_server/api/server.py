@@ -33,9 +33,11 @@ from heldout_server.ports.identity import Gatekeeper
 
 MAX_MESSAGE_BYTES: Final = 8 << 20
 MAX_METADATA_BYTES: Final = 8 << 10
+MAX_CALLS_A_CONNECTION: Final = 256
 OPTIONS: Final[tuple[tuple[str, Any], ...]] = (
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
     ("grpc.max_metadata_size", MAX_METADATA_BYTES),
+    ("grpc.max_concurrent_streams", MAX_CALLS_A_CONNECTION),
     ("grpc.so_reuseport", 0),  # a second process on the port is an error, not a silent sharing
 )
 
@@ -82,19 +84,50 @@ def build_server(edge: Edge, servicers: Servicers) -> grpc.aio.Server:
     return server
 
 
-def listen(server: grpc.aio.Server, address: str, certificates: Certificates) -> int:
+class ShownCertificates:
+    """Hold what the server shows and whom it lets in, for every handshake from now on.
+
+    Connections that are open stay open: whoever must not call any more is taken out of ``principals.toml``.
+    """
+
+    def __init__(self, certificates: Certificates) -> None:
+        self._next = _configuration(certificates)
+        self._shown = self._next
+
+    def replace(self, certificates: Certificates) -> None:
+        """Show other certificates from the next handshake on. They must belong together: nobody checks them here."""
+        self._next = _configuration(certificates)
+
+    def credentials(self) -> grpc.ServerCredentials:
+        """Return credentials that ask at each handshake whether there is something new to show."""
+        return grpc.dynamic_ssl_server_credentials(
+            self._shown,
+            self._changed,  # type: ignore[arg-type] # the stub forgets None, which says that nothing changed
+            require_client_authentication=True,
+        )
+
+    def _changed(self) -> grpc.ServerCertificateConfiguration | None:
+        """Return what is new since the last handshake. The core calls this on threads of its own."""
+        newest = self._next
+        if newest is self._shown:
+            return None
+        self._shown = newest
+        return newest
+
+
+def _configuration(certificates: Certificates) -> grpc.ServerCertificateConfiguration:
+    pairs = [(certificates.key, certificates.certificate)]
+    return grpc.ssl_server_certificate_configuration(pairs, root_certificates=certificates.authority)
+
+
+def listen(server: grpc.aio.Server, address: str, certificates: ShownCertificates) -> int:
     """Bind the mTLS port and return its number.
 
     Raises:
         ConfigError: the address cannot be bound, or the certificates do not load.
     """
-    credentials = grpc.ssl_server_credentials(
-        [(certificates.key, certificates.certificate)],
-        root_certificates=certificates.authority,
-        require_client_auth=True,
-    )
     try:
-        return server.add_secure_port(address, credentials)
+        return server.add_secure_port(address, certificates.credentials())
     except RuntimeError:
         raise ConfigError(
             f"listen.address: {address} cannot be bound. Is it in use, or do the certificates not load?"
@@ -123,10 +156,10 @@ class Health:
         await self._server.start()
         return port
 
-    async def set(self, *, serving: bool) -> None:
-        """Change what is said."""
+    async def set(self, *, serving: bool, part: str = "") -> None:
+        """Change what is said of the appliance, or of a part of it that has a health service of its own."""
         status = health_pb2.HealthCheckResponse.SERVING if serving else health_pb2.HealthCheckResponse.NOT_SERVING
-        await self._servicer.set("", status)
+        await self._servicer.set(part, status)
 
     async def stop(self) -> None:
         """Stop at once."""

@@ -7,11 +7,13 @@ Refused, unknown and withheld look alike to whoever is not a bank tester: :func:
 from __future__ import annotations
 
 import dataclasses
+import math
 from dataclasses import dataclass
 from typing import Final
 
 import grpc
-from google.protobuf import any_pb2
+from google.protobuf import any_pb2, duration_pb2
+from google.protobuf.message import Message
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 
 from heldout_policy.disclosure import NotDisclosable
@@ -41,6 +43,7 @@ class Status:
         reason: the table's machine reason.
         exact: the error's own, finer one, for bank testers alone; empty for everybody else.
         recorded: what stands in the log where a caller is told less; empty for the reason itself.
+        retry_s: whole seconds after which the same call may be made again; 0 where that is not the point.
     """
 
     code: grpc.StatusCode
@@ -48,14 +51,17 @@ class Status:
     message: str
     exact: str = ""
     recorded: str = ""
+    retry_s: int = 0
 
     def details(self) -> bytes:
-        """Return the serialized ``google.rpc.Status`` with one ``ErrorInfo``."""
-        info = any_pb2.Any()
+        """Return the serialized ``google.rpc.Status`` with an ``ErrorInfo``, and a ``RetryInfo`` where there is one."""
         metadata = {"exact": self.exact} if self.exact else {}
-        info.Pack(error_details_pb2.ErrorInfo(reason=self.reason, domain=DOMAIN, metadata=metadata))
+        details = [_packed(error_details_pb2.ErrorInfo(reason=self.reason, domain=DOMAIN, metadata=metadata))]
+        if self.retry_s:
+            delay = duration_pb2.Duration(seconds=self.retry_s)
+            details.append(_packed(error_details_pb2.RetryInfo(retry_delay=delay)))
         number = code_pb2.Code.Value(self.code.name)
-        serialized: bytes = status_pb2.Status(code=number, message=self.message, details=[info]).SerializeToString()
+        serialized: bytes = status_pb2.Status(code=number, message=self.message, details=details).SerializeToString()
         return serialized
 
 
@@ -70,6 +76,9 @@ UNLOGGED: Final = Status(
     grpc.StatusCode.UNAVAILABLE, "UNLOGGED", "the audit log cannot be written, so nothing is answered"
 )
 CANCELLED: Final = Status(grpc.StatusCode.CANCELLED, "CANCELLED", "the caller went away")
+RATE_LIMITED: Final = Status(
+    grpc.StatusCode.RESOURCE_EXHAUSTED, "RATE_LIMITED", "too many such calls of this certificate: wait, then call again"
+)
 
 TABLE: Final[tuple[tuple[type[Exception], Status], ...]] = (
     (
@@ -113,6 +122,17 @@ def status_for(error: Exception, role: Role | None, *, opaque_id: str) -> Status
     return internal(opaque_id)
 
 
+def rate_limited(wait_s: float) -> Status:
+    """Return what a caller is told that calls too often: when to come again, in whole seconds, and nothing else."""
+    return dataclasses.replace(RATE_LIMITED, retry_s=max(1, math.ceil(wait_s)))
+
+
 def internal(opaque_id: str) -> Status:
     """Return what anybody is told of a failure that is not in the table: an id to look for in the server's own log."""
     return Status(grpc.StatusCode.INTERNAL, "INTERNAL", f"something failed inside; its id in the log is {opaque_id}")
+
+
+def _packed(detail: Message) -> any_pb2.Any:
+    packed = any_pb2.Any()
+    packed.Pack(detail)
+    return packed

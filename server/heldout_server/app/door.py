@@ -3,30 +3,38 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 from heldout_server.api.audit import AuditServicer
 from heldout_server.api.bank import BankServicer
 from heldout_server.api.checkpoint import CheckpointServicer
 from heldout_server.api.contract import methods
+from heldout_server.api.denials import Denials
 from heldout_server.api.edge import Edge
 from heldout_server.api.evaluation import EvaluationServicer
 from heldout_server.api.findings import FindingsServicer
+from heldout_server.api.gate import Gate
+from heldout_server.api.journal import Journal
 from heldout_server.api.server import Certificates, Servicers
 from heldout_server.app.documents import read_document
+from heldout_server.app.epochs import announce_epochs
 from heldout_server.app.halves import Vault, Window
 from heldout_server.app.policies import Policies
 from heldout_server.app.tools import Tools
 from heldout_server.bank import SealedPacks
 from heldout_server.config import Config
-from heldout_server.domain import Card
+from heldout_server.domain import Card, Role
+from heldout_server.identity import verify_server_certificate
 from heldout_server.ports.audit import AuditLog
 from heldout_server.telemetry import Metrics
 
 
 def build_edge(
+    config: Config,
     tools: Tools,
     *,
     policies: Policies,
+    denials: Denials,
     logs: dict[str, AuditLog],
     cards: tuple[Card, ...],
     metrics: Metrics,
@@ -36,20 +44,34 @@ def build_edge(
     return Edge(
         contract=methods(),
         gatekeeper=policies.gatekeeper,
-        logs=logs,
-        policy_digest=policies.documents.digest,
-        approved_texts=frozenset(
-            text for card in cards for text in (card.title, card.mechanism, card.mitigation, *card.references)
+        rates={role: getattr(config.limits, role) for role in Role},
+        denials=denials,
+        journal=Journal(
+            logs,
+            policy_digest=policies.documents.digest,
+            clock=tools.clock,
+            metrics=metrics,
+            on_failure=log_failed.set,
+        ),
+        gate=Gate(
+            frozenset(
+                text for card in cards for text in (card.title, card.mechanism, card.mitigation, *card.references)
+            )
         ),
         clock=tools.clock,
         ids=tools.ids,
         metrics=metrics,
-        on_log_failure=log_failed.set,
     )
 
 
 def build_servicers(
-    tools: Tools, policies: Policies, logs: dict[str, AuditLog], vault: Vault, window: Window
+    tools: Tools,
+    policies: Policies,
+    *,
+    logs: dict[str, AuditLog],
+    vault: Vault,
+    window: Window,
+    on_cosignature: Callable[[], None],
 ) -> Servicers:
     """Return the servicers of both halves."""
     return Servicers(
@@ -57,19 +79,26 @@ def build_servicers(
         bank=BankServicer(
             bank=vault.bank,
             packs=SealedPacks(tools.ring.pack_key()),
-            audit=logs["vault"],
-            on_epoch=vault.desk.refresh_budget,
+            on_epoch=lambda: announce_epochs(vault.bank, logs["vault"], vault.desk),
         ),
         evaluation=EvaluationServicer(evaluations=vault.evaluation, outcomes=vault.outcomes, standing=vault.standing),
         checkpoint=CheckpointServicer(checkpoints=vault.checkpoints),
-        audit=AuditServicer(logs=logs, documents=policies.documents),
+        audit=AuditServicer(logs=logs, documents=lambda: policies.documents, on_cosignature=on_cosignature),
     )
 
 
-def read_certificates(config: Config) -> Certificates:
-    """Return what the server shows, and whom it lets in."""
-    return Certificates(
+def read_certificates(config: Config, *, now_s: float) -> Certificates:
+    """Return what the server shows, and whom it lets in.
+
+    Raises:
+        ConfigError: a file cannot be read, they do not belong together, or the server's certificate is not valid now.
+    """
+    certificates = Certificates(
         authority=read_document(config.tls.ca),
         certificate=read_document(config.tls.certificate),
         key=read_document(config.tls.key),
     )
+    verify_server_certificate(
+        authority=certificates.authority, certificate=certificates.certificate, key=certificates.key, now_s=now_s
+    )
+    return certificates

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import os
 from dataclasses import dataclass
 
 from heldout_proto.v1 import findings_pb2
+from heldout_server.app.anchors import Anchors
 from heldout_server.app.policies import Policies
 from heldout_server.app.tools import Tools
 from heldout_server.bank import SqlBank
@@ -15,6 +17,7 @@ from heldout_server.config import Config
 from heldout_server.domain import Card, Sampling
 from heldout_server.evaluation import Evaluation
 from heldout_server.judges import PatternJudge
+from heldout_server.judges.apart import JudgeProcess
 from heldout_server.outcomes import SqlOutcomes
 from heldout_server.ports.audit import AuditLog
 from heldout_server.ports.evaluation import PlanRequest
@@ -46,13 +49,20 @@ class Window:
 
 
 async def open_vault(
-    stack: contextlib.AsyncExitStack, config: Config, tools: Tools, policies: Policies, audit: AuditLog
+    stack: contextlib.AsyncExitStack,
+    config: Config,
+    tools: Tools,
+    policies: Policies,
+    *,
+    audit: AuditLog,
+    anchors: Anchors,
 ) -> Vault:
     """Open the rooms of the vault half, and close them when the stack unwinds."""
     folder, clock, ids, ring = config.data.vault, tools.clock, tools.ids, tools.ring
-    bank = SqlBank.open(folder / "bank.db", keys=ring, ids=ids)
+    book = anchors.books["vault"]
+    bank = SqlBank.open(folder / "bank.db", keys=ring, ids=ids, anchor=book.of("bank"))
     stack.callback(bank.close)
-    outcomes = SqlOutcomes.open(folder / "outcomes.db", keys=ring, ids=ids, clock=clock)
+    outcomes = SqlOutcomes.open(folder / "outcomes.db", keys=ring, ids=ids, clock=clock, anchor=book.of("outcomes"))
     stack.callback(outcomes.close)
     source = open_source(config.watch.source)
     checkpoints = SqlCheckpoints.open(
@@ -62,9 +72,13 @@ async def open_vault(
         source=source,
         staging=config.data.staging,
         limits=config.watch.limits,
+        anchor=book.of("checkpoints"),
+        elsewhere=frozenset(endpoint.engine for endpoint in config.runtimes.endpoints),
     )
     stack.callback(checkpoints.close)
-    publisher = SqlPublisher.open(config.data.window / "published.db", keys=ring, clock=clock)
+    publisher = SqlPublisher.open(
+        config.data.window / "published.db", keys=ring, clock=clock, anchor=book.of("published")
+    )
     stack.callback(publisher.close)
     desk = SqlReleaseDesk.open(
         folder / "releases.db",
@@ -78,23 +92,26 @@ async def open_vault(
         outcomes=outcomes,
         audit=audit,
         publisher=publisher,
+        anchor=book.of("releases"),
     )
     stack.callback(desk.close)
-    techniques = TechniqueLibrary.standard()
+    techniques, judge = TechniqueLibrary.standard(), PatternJudge()
     in_flight = config.evaluation.in_flight
     evaluation = Evaluation(
         bank=bank,
         checkpoints=checkpoints,
         runtimes=open_runtimes(config.runtimes, run_folder=config.data.run, ids=ids, in_flight=in_flight),
         techniques=techniques,
-        judge=PatternJudge(),
+        judge=judge,
+        # On a single core a second process would only take turns with this one.
+        judging=JudgeProcess(judge) if len(os.sched_getaffinity(0)) > 1 else None,
         outcomes=outcomes,
         desk=desk,
         audit=audit,
         clock=clock,
         policy_digest=policies.documents.digest,
         approving_roles=policies.release.approval_roles,
-        role_of=policies.principals.role_of,
+        role_of=policies.gatekeeper.role_of,
         in_flight=in_flight,
         deadline_s=config.evaluation.deadline_s,
         sampling=Sampling(**dataclasses.asdict(config.sampling)),
@@ -118,12 +135,12 @@ async def open_vault(
     )
 
 
-def open_window(stack: contextlib.AsyncExitStack, config: Config, tools: Tools) -> Window:
+def open_window(stack: contextlib.AsyncExitStack, config: Config, tools: Tools, anchors: Anchors) -> Window:
     """Open the rooms of the window half, and close them when the stack unwinds."""
     folder = config.data.window
     publications = SqlPublications.open(folder / "published.db", keys=tools.ring)
     stack.callback(publications.close)
-    scores = SqlScores.open(folder / "window.db", keys=tools.ring)
+    scores = SqlScores.open(folder / "window.db", keys=tools.ring, anchor=anchors.books["window"].of("window"))
     stack.callback(scores.close)
     return Window(publications=publications, scores=scores)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Callable
+from pathlib import Path
 from typing import Final
 
 from heldout_server.app.policies import Policies
@@ -11,8 +13,9 @@ from heldout_server.app.tools import Tools
 from heldout_server.audit import SqlAuditLog
 from heldout_server.config import Config
 from heldout_server.errors import IntegrityError
-from heldout_server.ports.audit import AuditLog, Record
+from heldout_server.ports.audit import Record
 
+HALVES: Final = ("vault", "window")
 LOG_FILE: Final = "audit.db"
 DATABASES: Final = (
     ("vault", LOG_FILE),
@@ -28,8 +31,14 @@ DATABASES: Final = (
 
 
 async def open_logs(
-    stack: contextlib.AsyncExitStack, config: Config, tools: Tools, policies: Policies, log_failed: asyncio.Event
-) -> dict[str, AuditLog]:
+    stack: contextlib.AsyncExitStack,
+    config: Config,
+    tools: Tools,
+    policies: Policies,
+    *,
+    log_failed: asyncio.Event,
+    on_fault: Callable[[str], None],
+) -> dict[str, SqlAuditLog]:
     """Open both logs and record the start; record the stop and close them when the stack unwinds.
 
     Raises:
@@ -37,22 +46,13 @@ async def open_logs(
         WrongKey: the key does not open a log.
         StorageError: a disk fails.
     """
-    _verify_databases(config)
-    logs: dict[str, AuditLog] = {}
-    for half, folder in (("vault", config.data.vault), ("window", config.data.window)):
-        log = await SqlAuditLog.open(
-            folder / LOG_FILE,
-            key=tools.ring.database_key(f"audit-{half}"),
-            origin=f"{config.appliance.name}/{half}",
-            signing_key=tools.ring.audit_signing_key(half),
-            mac_key=tools.ring.audit_mac_key(half),
-            clock=tools.clock,
-            on_failure=log_failed.set,
-        )
-        stack.push_async_callback(log.close)
-        logs[half] = log
+    verify_databases(config)
+    logs: dict[str, SqlAuditLog] = {}
+    for half in HALVES:
+        logs[half] = await open_log(config, tools, policies, half=half, on_failure=log_failed.set, on_fault=on_fault)
+        stack.push_async_callback(logs[half].close)
     for opened in logs.values():
-        await opened.append(Record(kind="event", name="start", details={"policy_digest": policies.documents.digest}))
+        await opened.append(Record(kind="event", name="start", details=policies.documents.digests()))
 
     async def record_stop() -> None:
         if not log_failed.is_set():
@@ -63,7 +63,47 @@ async def open_logs(
     return logs
 
 
-def _verify_databases(config: Config) -> None:
+async def open_log(
+    config: Config,
+    tools: Tools,
+    policies: Policies,
+    *,
+    half: str,
+    on_failure: Callable[[], None] | None = None,
+    on_fault: Callable[[str], None] | None = None,
+) -> SqlAuditLog:
+    """Open the log of a half, and record nothing.
+
+    Raises:
+        IntegrityError: the log is not what its signed head says.
+        WrongKey: the key does not open it.
+        StorageError: a disk fails.
+    """
+    files = log_files(config, half)
+    return await SqlAuditLog.open(
+        files["first"],
+        key=tools.ring.database_key(f"audit-{half}"),
+        origin=f"{config.appliance.name}/{half}",
+        signing_key=tools.ring.audit_signing_key(half),
+        mac_key=tools.ring.audit_mac_key(half),
+        clock=tools.clock,
+        second=files.get("second"),
+        witnessing=policies.release.witness,
+        commit_deadline_s=config.audit.commit_deadline_s,
+        on_failure=on_failure,
+        on_fault=on_fault,
+    )
+
+
+def log_files(config: Config, half: str) -> dict[str, Path]:
+    """Return the files of a half's log by device: the first, and the second if there is one."""
+    files = {"first": {"vault": config.data.vault, "window": config.data.window}[half] / LOG_FILE}
+    if config.audit.second is not None:
+        files["second"] = config.audit.second / f"audit-{half}.db"
+    return files
+
+
+def verify_databases(config: Config) -> None:
     """Check that no database was deleted: they are made one after the other, so a gap is not a first start cut off.
 
     A log or a ledger that were begun anew would be empty, and nobody here could tell.

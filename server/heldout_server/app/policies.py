@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
+from typing import Final
 
 from heldout_policy.authorization import Authorization
 from heldout_policy.principals import Principals, parse_principals
@@ -16,15 +18,21 @@ from heldout_server.domain import Role
 from heldout_server.identity import CertificateGatekeeper
 from heldout_server.keys import verify_policy_signature
 
+PRINCIPALS: Final = "principals.toml"
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+
+@dataclass(slots=True, kw_only=True)
 class Policies:
-    """Hold the policy documents in force."""
+    """Hold the policy documents in force. Who has which role may change while the appliance runs; the rest may not."""
 
     release: ReleasePolicy
     documents: PolicyDocuments
-    principals: Principals
     gatekeeper: CertificateGatekeeper
+
+    def take_principals(self, content: bytes, principals: Principals) -> None:
+        """Put another ``principals.toml`` in force at once, for every call that is decided after this."""
+        self.gatekeeper.replace(principals)
+        self.documents = dataclasses.replace(self.documents, principals_toml=content)
 
 
 def load_policies(config: Config) -> Policies:
@@ -39,9 +47,10 @@ def load_policies(config: Config) -> Policies:
     signature = read_document(folder / "release.toml.sig")
     verify_policy_signature(release_toml, signature, read_document(config.policy.signer))
     authorization_cedar = read_document(folder / "authorization.cedar")
-    principals = parse_principals(decode_document(read_document(folder / "principals.toml"), "principals.toml"))
+    principals_toml = read_document(folder / PRINCIPALS)
     gatekeeper = CertificateGatekeeper(
-        principals, Authorization.parse(decode_document(authorization_cedar, "authorization.cedar"))
+        parse_principals(decode_document(principals_toml, PRINCIPALS)),
+        Authorization.parse(decode_document(authorization_cedar, "authorization.cedar")),
     )
     verify_rules(methods(), gatekeeper, tuple(Role))
     return Policies(
@@ -49,8 +58,8 @@ def load_policies(config: Config) -> Policies:
         documents=PolicyDocuments(
             release_toml=release_toml,
             authorization_cedar=authorization_cedar,
+            principals_toml=principals_toml,
             digest=policy_digest(release_toml),
         ),
-        principals=principals,
         gatekeeper=gatekeeper,
     )

@@ -4,25 +4,33 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import grpc
 
-from heldout_server.api.server import Health, build_server, listen
+from heldout_server.api.denials import Denials
+from heldout_server.api.server import Health, ShownCertificates, build_server, listen
+from heldout_server.app.anchors import Anchors
 from heldout_server.app.door import build_edge, build_servicers, read_certificates
+from heldout_server.app.epochs import announce_epochs
 from heldout_server.app.halves import Vault, open_vault, open_window
+from heldout_server.app.log_watch import LogWatch
 from heldout_server.app.logs import open_logs
 from heldout_server.app.policies import load_policies
+from heldout_server.app.reloading import Reloader
 from heldout_server.app.tools import Tools
+from heldout_server.app.upkeep import keep_up, record_denials
+from heldout_server.audit import Pace
 from heldout_server.config import Config
 from heldout_server.domain import Checkpoint
 from heldout_server.environment import RandomIds, SystemClock
 from heldout_server.errors import StorageError
 from heldout_server.keys import FileKeyRing
+from heldout_server.ports.audit import AuditLog
 from heldout_server.telemetry import Metrics
-from heldout_server.watch import Watcher
+from heldout_server.watch import ClockWatch, Watcher
 
 GRACE_S: Final = 5.0
 """Seconds that accepted calls get to finish once the appliance is told to stop."""
@@ -36,11 +44,13 @@ class Appliance:
         port: of the contract, over mTLS.
         health_port: of the health service, plain.
         log_failed: set once an audit log cannot be written. Nothing is answered from then on, and the process must end.
+        reload: set it to have ``principals.toml`` and the certificates read again; they are anyway when they change.
     """
 
     port: int
     health_port: int
     log_failed: asyncio.Event
+    reload: asyncio.Event
 
 
 @contextlib.asynccontextmanager
@@ -58,41 +68,93 @@ async def serve(config: Config, metrics: Metrics) -> AsyncIterator[Appliance]:
     """
     tools = Tools(clock=SystemClock(), ids=RandomIds(), ring=FileKeyRing.open(config.keys.root, config.keys.ring))
     policies = load_policies(config)
-    log_failed = asyncio.Event()
+    log_failed, reload = asyncio.Event(), asyncio.Event()
     async with contextlib.AsyncExitStack() as stack:
-        logs = await open_logs(stack, config, tools, policies, log_failed)
-        vault = await open_vault(stack, config, tools, policies, logs["vault"])
-        window = open_window(stack, config, tools)
+        log_watch = LogWatch(metrics)
+        kept = await open_logs(stack, config, tools, policies, log_failed=log_failed, on_fault=log_watch.note_fault)
+        logs: dict[str, AuditLog] = dict(kept)
+        anchors = await Anchors.open(kept)
+        await anchors.verify_logs()
+        stack.push_async_callback(_unless_failed, anchors.exchange, log_failed)
+        vault = await open_vault(stack, config, tools, policies, audit=logs["vault"], anchors=anchors)
+        window = open_window(stack, config, tools, anchors)
+        await anchors.settle()
+        await anchors.exchange()
+        stack.push_async_callback(_unless_failed, anchors.settle, log_failed)
+        await announce_epochs(vault.bank, logs["vault"], vault.desk)
+        denials = Denials(tools.clock)
         edge = build_edge(
-            tools, policies=policies, logs=logs, cards=vault.cards, metrics=metrics, log_failed=log_failed
+            config,
+            tools,
+            policies=policies,
+            denials=denials,
+            logs=logs,
+            cards=vault.cards,
+            metrics=metrics,
+            log_failed=log_failed,
         )
-        server = build_server(edge, build_servicers(tools, policies, logs, vault, window))
-        port = listen(server, config.listen.address, read_certificates(config))
+        servicers = build_servicers(
+            tools,
+            policies,
+            logs=logs,
+            vault=vault,
+            window=window,
+            on_cosignature=log_watch.note_cosignature,
+        )
+        server = build_server(edge, servicers)
+        shown = ShownCertificates(read_certificates(config, now_s=tools.clock.now_s()))
+        port = listen(server, config.listen.address, shown)
         health = Health()
         health_port = await health.start(config.listen.health_address)
         stack.push_async_callback(health.stop)
 
         await vault.evaluation.resume()
+        stack.push_async_callback(_record_last_denials, denials, logs, log_failed)
         await server.start()
         stack.push_async_callback(_stop_server, server, log_failed)
         watcher = Watcher(vault.checkpoints, logs["vault"], _submitter(config, vault), config.watch.poll_s)
+        reloader = Reloader(config, policies, shown, logs, tools.clock)
+        clock_watch = ClockWatch(tools.clock, logs.values())
+        keeping_up = keep_up(reloader, clock_watch, denials, logs, clock=tools.clock, reload=reload)
+        pace = Pace(leaves_per_s=config.audit.sweep_leaves_per_s, pause_s=config.audit.sweep_pause_s)
+        log_watching = log_watch.run(tuple(kept.values()), pace, health, vault.desk)
         async with asyncio.TaskGroup() as tasks:
-            watching = tasks.create_task(_watch(watcher, log_failed), name="watch")
+            beside = [
+                tasks.create_task(_while_logged(work, log_failed), name=name)
+                for name, work in (
+                    ("watch", watcher.run()),
+                    ("upkeep", keeping_up),
+                    ("logs", log_watching),
+                    ("anchors", anchors.exchange_now_and_then()),
+                )
+            ]
             await health.set(serving=True)
             try:
-                yield Appliance(port=port, health_port=health_port, log_failed=log_failed)
+                yield Appliance(port=port, health_port=health_port, log_failed=log_failed, reload=reload)
             finally:
                 await health.set(serving=False)
-                watching.cancel()
+                for task in beside:
+                    task.cancel()
 
 
-async def _watch(watcher: Watcher, log_failed: asyncio.Event) -> None:
-    """Watch until cancelled, or until the log fails, which ends the appliance by an event of its own."""
+async def _while_logged(work: Coroutine[Any, Any, None], log_failed: asyncio.Event) -> None:
+    """Work until cancelled, or until the log fails, which ends the appliance by an event of its own."""
     try:
-        await watcher.run()
+        await work
     except StorageError:
         if not log_failed.is_set():
             raise
+
+
+async def _unless_failed(work: Callable[[], Awaitable[None]], log_failed: asyncio.Event) -> None:
+    """Do what is left to be done on the way out, unless there is no log that could record it."""
+    if not log_failed.is_set():
+        await work()
+
+
+async def _record_last_denials(denials: Denials, logs: dict[str, AuditLog], log_failed: asyncio.Event) -> None:
+    if not log_failed.is_set():
+        await record_denials(denials, logs)
 
 
 async def _stop_server(server: grpc.aio.Server, log_failed: asyncio.Event) -> None:

@@ -6,6 +6,20 @@ commit it takes nothing any more. It refuses text: a detail is an identifier, a 
 with a space in it. It never verifies proofs; that is the client's room, and neither imports the other.
 """
 
-from heldout_server.audit.log import SqlAuditLog
+from heldout_server.audit.anchors import AnchorBook, decide_log_discrepancy
+from heldout_server.audit.log import DAMAGED, DEVICE_LOST, SqlAuditLog
+from heldout_server.audit.note import CheckpointSigner
+from heldout_server.audit.repair import RepairReport, repair_log
+from heldout_server.audit.sweep import Pace
 
-__all__ = ["SqlAuditLog"]
+__all__ = [
+    "DAMAGED",
+    "DEVICE_LOST",
+    "AnchorBook",
+    "CheckpointSigner",
+    "Pace",
+    "RepairReport",
+    "SqlAuditLog",
+    "decide_log_discrepancy",
+    "repair_log",
+]

@@ -24,7 +24,9 @@ MAX_INTEGER: Final = 2**53 - 1
 TIME_BUCKET_S: Final = 60
 INTENT: Final = "intent"
 OUTCOME: Final = "outcome"
-KINDS: Final = frozenset({INTENT, OUTCOME, "event"})
+EVENT: Final = "event"
+KINDS: Final = frozenset({INTENT, OUTCOME, EVENT})
+REPAIR: Final = "repair"
 
 _canonical: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode
 _WORD: Final = re.compile(r"[!-~]{0,512}")
@@ -69,6 +71,25 @@ def intent_of(record: Record) -> int:
     if not isinstance(intent, int) or intent < 0:
         raise _misfit("an outcome without the index of its intent")
     return intent
+
+
+def repair_record(*, leaf: int, leaf_hash: bytes) -> Record:
+    """Return the event that names a damaged leaf and the hash that the tree keeps of it."""
+    return Record(kind=EVENT, name=REPAIR, details={"damage": "entry", "leaf": leaf, "leaf_hash": leaf_hash.hex()})
+
+
+def is_repair_of(entry: bytes, *, leaf: int, leaf_hash: bytes) -> bool:
+    """Say whether an entry is the event that names this leaf with this hash as damaged."""
+    try:
+        fields = json.loads(entry)
+    except (ValueError, RecursionError):
+        return False
+    wanted = repair_record(leaf=leaf, leaf_hash=leaf_hash)
+    return (
+        isinstance(fields, dict)
+        and (fields.get("kind"), fields.get("name")) == (wanted.kind, wanted.name)
+        and fields.get("details") == dict(wanted.details)
+    )
 
 
 def _check(record: Record) -> None:

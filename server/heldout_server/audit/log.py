@@ -2,52 +2,60 @@
 
 An append waits for one commit that stores its leaf, the hashes of the subtrees it completes, the counter of its
 identity and the signed head of the new tree, all in one durable transaction. Appends that arrive while a commit is on
-its way share the next one. Whatever goes wrong with a commit poisons the log: what is on the disk is then in doubt,
-and only opening it again, which checks it, clears that.
+its way share the next one. A device on which a commit fails, or takes too long, is lost; when none is left the log is
+poisoned: what is on the disks is then in doubt, and only opening it again, which checks it, clears that.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import hmac
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
-from hmac import digest as hmac_digest
 from pathlib import Path
 from secrets import token_bytes
 from typing import Final
 
+import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from heldout_server.audit.entry import INTENT, OUTCOME, encode_entry, intent_of
+from heldout_policy.witness import Witnessing
+from heldout_server.audit.cosignature import Cosignature
+from heldout_server.audit.device import FIRST, SECOND, reason_of
+from heldout_server.audit.devices import DEFAULT_DEADLINE_S, Devices
+from heldout_server.audit.entry import EVENT, INTENT, OUTCOME, encode_entry, intent_of
+from heldout_server.audit.examination import Finding
 from heldout_server.audit.note import CheckpointSigner, proof_text
-from heldout_server.audit.store import MIGRATIONS, Stored, file_ids, load, read_entries, read_node, write
-from heldout_server.audit.tree import Frontier, Growth, consistency_proof, inclusion_proof, leaf_hash
-from heldout_server.database import Connection, Database
-from heldout_server.errors import InvalidRequest, StorageError
-from heldout_server.ports.audit import Logged, Record
+from heldout_server.audit.opening import Opened, open_devices
+from heldout_server.audit.store import Commit, Group, read_damaged, read_entries, read_node
+from heldout_server.audit.sweep import Pace, SelfAudit
+from heldout_server.audit.tree import consistency_proof, inclusion_proof, root
+from heldout_server.audit.witnessed import WitnessedHeads
+from heldout_server.errors import IntegrityError, InvalidRequest, StorageError
+from heldout_server.ports.audit import DamagedLeaf, Logged, Record
 from heldout_server.ports.environment import Clock
 
 SALT_BYTES: Final = 16
+PACE_S: Final = 0.002
+"""Least seconds from the beginning of a commit to that of the next: its cost is then shared by more leaves."""
+DEVICE_LOST: Final = "log_device_lost"
+DAMAGED: Final = "log_damaged"
+
+_log: Final = structlog.get_logger("audit")
 
 
 @dataclass(frozen=True, slots=True)
 class _Waiting:
     """Hold a leaf on its way to the next commit, and who waits for it."""
 
+    index: int
     entry: bytes
     identity: str
     counter: int
-    committed: asyncio.Future[_Commit]
-
-
-@dataclass(frozen=True, slots=True)
-class _Commit:
-    """Hold what one commit made: the growth of the tree and the head signed over it."""
-
-    growth: Growth
-    checkpoint: str
+    answer: asyncio.Future[Logged]
 
 
 class SqlAuditLog:
@@ -60,30 +68,37 @@ class SqlAuditLog:
 
     def __init__(
         self,
-        database: Database,
+        opened: Opened,
         *,
+        key: bytes,
         signer: CheckpointSigner,
         mac_key: bytes,
         clock: Clock,
+        witnesses: WitnessedHeads,
+        commit_deadline_s: float,
         on_failure: Callable[[], None] | None,
-        stored: Stored,
+        on_fault: Callable[[str], None] | None,
     ) -> None:
         """Take what :meth:`open` checked; nobody else calls this."""
         self.origin = signer.origin
         self.verifier_key = signer.verifier_key
-        self._database = database
+        self._files = {device.name: device.path for device in opened.devices}
+        self._devices = Devices(opened.devices, deadline_s=commit_deadline_s, on_lost=self._record_loss)
+        self._key = key
         self._signer = signer
-        self._mac_key = mac_key
+        self._mac = hmac.new(mac_key, digestmod=sha256)  # copied for each: the one-shot form lets go of the interpreter
         self._clock = clock
+        self._witnesses = witnesses
         self._on_failure = on_failure
-        self._frontier = stored.frontier
-        self._checkpoint = stored.checkpoint
-        self._counters = stored.counters
-        self._files = stored.files
-        self._next_leaf = stored.frontier.size
+        self._on_fault = on_fault
+        self._frontier = opened.stored.frontier
+        self._checkpoint = opened.stored.checkpoint
+        self._counters = opened.stored.counters
+        self._next_leaf = self._frontier.size
         self._pending: list[_Waiting] = []
         self._committer: asyncio.Task[None] | None = None
         self._failure: str | None = None
+        self._damaged: set[str] = set()  # devices in which the self-audit found damage
 
     @classmethod
     async def open(
@@ -95,7 +110,11 @@ class SqlAuditLog:
         signing_key: Ed25519PrivateKey,
         mac_key: bytes,
         clock: Clock,
+        second: Path | None = None,
+        witnessing: Witnessing | None = None,
+        commit_deadline_s: float = DEFAULT_DEADLINE_S,
         on_failure: Callable[[], None] | None = None,
+        on_fault: Callable[[str], None] | None = None,
     ) -> SqlAuditLog:
         """Open a log, or begin one, and check that its head is what its leaves say.
 
@@ -106,29 +125,51 @@ class SqlAuditLog:
             signing_key: signs the tree heads.
             mac_key: key of :meth:`request_mac`.
             clock: tells the time of entries.
+            second: the database file on a second device; None for none. Every group goes to both.
+            witnessing: whose cosignatures are kept.
+            commit_deadline_s: seconds after which a device that has not made a commit durable is lost.
             on_failure: called once, when the log is poisoned, so that readiness can be dropped; must not raise.
+            on_fault: called with ``log_device_lost``, or ``log_damaged`` where no whole device is left, after which
+                the log goes on; must not raise.
 
         Raises:
-            IntegrityError: the stored head, hashes and newest leaves do not belong together, or another key signed.
-            StorageError: the disk or the file fails.
+            IntegrityError: the stored head, hashes and newest leaves do not belong together, another key signed, or
+                the devices hold different logs, or one of them is gone.
+            StorageError: the disk or the file fails, or another process has it open.
             WrongKey: the key does not open the database.
             ConfigError: the origin cannot be the name of a log.
         """
         signer = CheckpointSigner(origin, signing_key)
-        database = Database.open(path, key, MIGRATIONS)
-        try:
-            stored = await database.write(partial(load, path, signer))
-        except BaseException:
-            database.close()
-            raise
-        return cls(database, signer=signer, mac_key=mac_key, clock=clock, on_failure=on_failure, stored=stored)
+        paths = {FIRST: path} if second is None else {FIRST: path, SECOND: second}
+        opened = await open_devices(paths, key=key, signer=signer)
+        log = cls(
+            opened,
+            key=key,
+            signer=signer,
+            mac_key=mac_key,
+            clock=clock,
+            witnesses=WitnessedHeads(witnessing),
+            commit_deadline_s=commit_deadline_s,
+            on_failure=on_failure,
+            on_fault=on_fault,
+        )
+        await log._take_cosignatures(opened.stored.cosignatures)
+        return log
 
     async def close(self) -> None:
-        """Commit what was appended, then close the file. Every later append fails."""
+        """Commit what was appended, then close the files. Every later append fails."""
         self._failure = self._failure or "the audit log is closed"
         if self._committer is not None:
             await asyncio.wait({self._committer})
-        self._database.close()
+        self._devices.close()
+
+    async def audit_itself(self, pace: Pace) -> None:
+        """Read all devices again and again, until cancelled, and record and tell what is damaged."""
+        async with asyncio.TaskGroup() as group:
+            for name, path in self._files.items():
+                found = partial(self._record_damage, name)
+                audit = SelfAudit(path, self._key, signer=self._signer, pace=pace, on_finding=found)
+                group.create_task(audit.run(), name=f"self-audit-{self.origin}-{name}")
 
     @property
     def failed(self) -> bool:
@@ -140,8 +181,8 @@ class SqlAuditLog:
         """Return how many leaves the signed head covers."""
         return self._frontier.size
 
-    async def append(self, record: Record) -> Logged:
-        """Append one record; on return it is durable and under a signed tree head, to which the proof leads.
+    def append(self, record: Record) -> asyncio.Future[Logged]:
+        """Append one record; once awaited, it is durable and under a signed tree head, to which the proof leads.
 
         A caller that is cancelled while it waits leaves its record in the log.
 
@@ -158,12 +199,11 @@ class SqlAuditLog:
         if counter:
             self._counters[record.identity] = counter
         self._next_leaf = index + 1
-        waiting = _Waiting(entry, record.identity, counter, asyncio.get_running_loop().create_future())
+        waiting = _Waiting(index, entry, record.identity, counter, asyncio.get_running_loop().create_future())
         self._pending.append(waiting)
         if self._committer is None or self._committer.done():
             self._committer = asyncio.create_task(self._commit_pending(), name=f"audit-{self.origin}")
-        commit = await waiting.committed
-        return Logged(index, entry, proof_text(index, commit.growth.inclusion_proof(index), commit.checkpoint))
+        return waiting.answer
 
     def request_mac(self, request: bytes) -> str:
         """Return a fresh salt and the HMAC-SHA-256 of salt and request under the log's own key (RFC 2104), in hex.
@@ -175,23 +215,32 @@ class SqlAuditLog:
             32 hex digits of salt, then 64 of the MAC.
         """
         salt = token_bytes(SALT_BYTES)
-        return salt.hex() + hmac_digest(self._mac_key, salt + request, sha256).hex()
+        mac = self._mac.copy()
+        mac.update(salt + request)
+        return salt.hex() + mac.hexdigest()
 
     def checkpoint(self) -> str:
-        """Return the newest signed checkpoint (c2sp.org/tlog-checkpoint)."""
-        return self._checkpoint
+        """Return the newest signed checkpoint (c2sp.org/tlog-checkpoint), with the cosignatures that it has."""
+        return self._witnesses.with_lines(self.size, self._checkpoint)
 
     async def entries(self, *, start: int, limit: int) -> tuple[bytes, ...]:
-        """Return up to ``limit`` leaves from index ``start`` on; none past the end.
+        """Return up to ``limit`` leaves from index ``start`` on; none past the end. A damaged one is empty.
 
         Raises:
             InvalidRequest: a negative start or limit.
             IntegrityError: a stored leaf is not what was hashed.
             StorageError: the disk or the database fails.
         """
-        if start < 0 or limit < 0:
-            raise InvalidRequest("entries are listed from 0 on", reason="NO_SUCH_LEAF")
-        return await self._database.read(partial(read_entries, start=start, end=min(start + limit, self.size)))
+        return await self._devices.read(partial(read_entries, **self._range(start, limit)))
+
+    async def damaged(self, *, start: int, limit: int) -> tuple[DamagedLeaf, ...]:
+        """Return the damaged leaves among the up to ``limit`` leaves from index ``start`` on.
+
+        Raises:
+            InvalidRequest: a negative start or limit.
+            StorageError: the disk or the database fails.
+        """
+        return await self._devices.read(partial(read_damaged, **self._range(start, limit)))
 
     async def inclusion_proof(self, *, index: int, size: int) -> tuple[bytes, ...]:
         """Return the RFC 6962 section 2.1.1 proof that leaf ``index`` is in the tree of ``size``.
@@ -202,9 +251,18 @@ class SqlAuditLog:
         """
         if not 0 <= index < size <= self.size:
             raise InvalidRequest("there is no such leaf in such a tree", reason="NO_SUCH_LEAF")
-        return await self._database.read(
-            lambda connection: inclusion_proof(index, size, partial(read_node, connection))
-        )
+        return await self._devices.read(lambda connection: inclusion_proof(index, size, partial(read_node, connection)))
+
+    async def root(self, *, size: int) -> bytes:
+        """Return the root of the tree of the first ``size`` leaves, 32 bytes.
+
+        Raises:
+            InvalidRequest: there is no such tree.
+            StorageError: the disk or the database fails.
+        """
+        if not 0 <= size <= self.size:
+            raise InvalidRequest("there is no such tree", reason="NO_SUCH_TREE")
+        return await self._devices.read(lambda connection: root(size, partial(read_node, connection)))
 
     async def consistency_proof(self, *, old: int, new: int) -> tuple[bytes, ...]:
         """Return the RFC 6962 section 2.1.2 proof that the tree of ``new`` continues that of ``old``.
@@ -215,58 +273,140 @@ class SqlAuditLog:
         """
         if not 1 <= old <= new <= self.size:
             raise InvalidRequest("there are no such trees", reason="NO_SUCH_TREE")
-        return await self._database.read(lambda connection: consistency_proof(old, new, partial(read_node, connection)))
+        return await self._devices.read(lambda connection: consistency_proof(old, new, partial(read_node, connection)))
+
+    async def add_cosignatures(self, note: str) -> int:
+        """Keep what trusted witnesses signed of a head of this log, durable, and return the size of that head.
+
+        Raises:
+            InvalidRequest: the note is malformed, of another log or tree, no trusted key signed it, or badly.
+            StorageError: it could not be stored.
+        """
+        self._check_open()
+        head = self._witnesses.read(note, now_s=self._clock.now_s())
+        if not 0 < head.size <= self.size or head.text != self._signer.text(
+            size=head.size, root=await self.root(size=head.size)
+        ):
+            raise InvalidRequest("that is no head of this log", reason="COSIGNATURE_OF_ANOTHER")
+        newer = self._witnesses.newer(head.cosignatures)
+        if newer:
+            try:
+                await self._devices.write(lambda device: device.keep(newer))
+            except StorageError as error:
+                self._poison(error, ())
+                self._check_open()
+            await self._take_cosignatures(newer)
+        return head.size
+
+    def cosigned_checkpoint(self) -> str:
+        """Return the newest checkpoint that a trusted witness cosigned, with those lines; empty if there is none."""
+        return self._witnesses.newest()
+
+    async def prove(self, index: int) -> str:
+        """Return the tlog-proof text of a leaf under the newest signed head.
+
+        Raises:
+            InvalidRequest: there is no such leaf.
+            StorageError: the disk or the database fails.
+        """
+        size, checkpoint = self.size, self._checkpoint
+        return proof_text(index, await self.inclusion_proof(index=index, size=size), checkpoint)
+
+    async def cosigned_proof(self, index: int) -> str | None:
+        """Return the tlog-proof text of a leaf under a head that a trusted witness cosigned lately, or None."""
+        found = self._witnesses.covering(index, now_s=self._clock.now_s())
+        if found is None:
+            return None
+        size, note = found
+        return proof_text(index, await self.inclusion_proof(index=index, size=size), note)
 
     def _check_open(self) -> None:
         if self._failure is not None:
             raise StorageError(self._failure, reason="AUDIT_LOG_FAILED")
 
+    def _range(self, start: int, limit: int) -> dict[str, int]:
+        if start < 0 or limit < 0:
+            raise InvalidRequest("entries are listed from 0 on", reason="NO_SUCH_LEAF")
+        return {"start": start, "end": min(start + limit, self.size)}
+
+    async def _take_cosignatures(self, cosignatures: Sequence[Cosignature]) -> None:
+        sizes = {one.size for one in cosignatures}
+        heads = {size: self._signer.checkpoint(size=size, root=await self.root(size=size)) for size in sizes}
+        self._witnesses.take(cosignatures, checkpoints=heads)
+
     async def _commit_pending(self) -> None:
-        """Commit in groups until nobody waits. One such task at a time, so commits never overlap."""
+        """Commit in groups until nobody waits. One such task at a time, so commits never overlap.
+
+        Who comes first after a rest waits for nobody; those who come while others do are gathered for :data:`PACE_S`.
+        """
+        loop = asyncio.get_running_loop()
         while self._pending:
+            next_s = loop.time() + PACE_S
             group, self._pending = self._pending, []
             await self._commit(group)
+            await asyncio.sleep(max(0.0, next_s - loop.time()))
 
-    async def _commit(self, group: Sequence[_Waiting]) -> None:
+    async def _commit(self, waiting: Sequence[_Waiting]) -> None:
+        counters = {each.identity: each.counter for each in waiting if each.counter}
+        group = Group(tuple(each.entry for each in waiting), counters)
         try:
-            commit = await self._database.write(partial(self._store, self._frontier, group))
+            made = await self._devices.write(lambda device: device.commit(self._frontier, group, self._signer))
+            commit = _same(made)
         except BaseException as error:
-            self._poison(error, group)
+            self._poison(error, waiting)
             if not isinstance(error, Exception):
                 raise  # the task itself is being ended
             return
+        self._take(commit, waiting)
+
+    def _take(self, commit: Commit, waiting: Sequence[_Waiting]) -> None:
         self._frontier = commit.growth.after
         self._checkpoint = commit.checkpoint
-        for waiting in group:
-            if not waiting.committed.done():
-                waiting.committed.set_result(commit)
-
-    def _store(self, before: Frontier, group: Sequence[_Waiting], connection: Connection) -> _Commit:
-        """Write one group; runs on the database's thread, inside its transaction."""
-        # (1) SQLite would go on writing into a file that nobody can open any more.
-        if file_ids(self._database.path) != self._files:
-            raise StorageError("the file of the audit log was deleted or replaced", reason="AUDIT_FILE_REPLACED")
-        # (2) Grow the tree and sign the head over it.
-        growth = before.extend(leaf_hash(waiting.entry) for waiting in group)
-        checkpoint = self._signer.checkpoint(size=growth.after.size, root=growth.after.root())
-        # (3) Leaves, hashes, counters and head, all or none.
-        write(
-            connection,
-            first=before.size,
-            entries=[waiting.entry for waiting in group],
-            rows=growth.rows,
-            counters={waiting.identity: waiting.counter for waiting in group if waiting.counter},
-            checkpoint=checkpoint,
-        )
-        return _Commit(growth, checkpoint)
+        for each in waiting:
+            if not each.answer.done():
+                each.answer.set_result(Logged(each.index, each.entry, partial(commit.proof, each.index), each.counter))
 
     def _poison(self, error: BaseException, group: Sequence[_Waiting]) -> None:
         """Take nothing any more, and tell everybody who waits."""
-        reason = error.reason if isinstance(error, StorageError) else type(error).__name__
-        self._failure = f"the audit log failed ({reason}) and takes no record until it is opened again"
+        self._failure = f"the audit log failed ({reason_of(error)}) and takes no record until it is opened again"
+        self._devices.abandon()  # and wait for no disk
         waiting, self._pending = [*group, *self._pending], []
         for each in waiting:
-            if not each.committed.done():
-                each.committed.set_exception(StorageError(self._failure, reason="AUDIT_LOG_FAILED"))
+            if not each.answer.done():
+                each.answer.set_exception(StorageError(self._failure, reason="AUDIT_LOG_FAILED"))
+                each.answer.exception()  # who stopped waiting need not hear of it
         if self._on_failure is not None:
             self._on_failure()
+
+    def _record_loss(self, device: str, reason: str) -> None:
+        """Record, in the log that goes on, that a device is lost."""
+        _log.error(DEVICE_LOST, origin=self.origin, device=device, reason=reason, tree_size=self.size)
+        self._record(DEVICE_LOST, device=device, reason=reason)
+        if self._on_fault is not None:
+            self._on_fault(DEVICE_LOST)
+
+    async def _record_damage(self, device: str, finding: Finding) -> None:
+        """Record what the self-audit found. Another device that is whole takes the place of a damaged one."""
+        if device not in (*self._devices.names, *self._damaged):
+            return  # it was lost before, and said so
+        damage = finding.damage.value
+        _log.error(DAMAGED, origin=self.origin, device=device, leaf=finding.leaf, damage=damage)
+        self._record(DAMAGED, device=device, leaf=finding.leaf, damage=damage)
+        self._damaged.add(device)
+        if not self._devices.drop(device, "AUDIT_DAMAGED") and self._on_fault is not None:
+            self._on_fault(DAMAGED)
+
+    def _record(self, name: str, **details: str | int) -> None:
+        with contextlib.suppress(StorageError):  # a log that fails meanwhile has told so already
+            self.append(Record(kind=EVENT, name=name, details=details))
+
+
+def _same(made: Sequence[Commit]) -> Commit:
+    """Return what all devices made of one group.
+
+    Raises:
+        IntegrityError: they made different trees.
+    """
+    if any(other.checkpoint != made[0].checkpoint for other in made):
+        raise IntegrityError("the log devices made different trees of one group", reason="AUDIT_DEVICES_DIFFER")
+    return made[0]

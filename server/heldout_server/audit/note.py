@@ -36,11 +36,24 @@ class CheckpointSigner:
         self._key_id = sha256(origin.encode() + b"\n" + public).digest()[:KEY_ID_BYTES]
         self.verifier_key = f"{origin}+{self._key_id.hex()}+{_base64(public)}"
 
+    def text(self, *, size: int, root: bytes) -> str:
+        """Return the text of a checkpoint, which log and witnesses sign."""
+        return f"{self.origin}\n{size}\n{_base64(root)}\n"
+
     def checkpoint(self, *, size: int, root: bytes) -> str:
         """Return the signed checkpoint of a tree. Ed25519 is deterministic: the same tree gives the same text."""
-        body = f"{self.origin}\n{size}\n{_base64(root)}\n"
-        signature = self._key_id + self._key.sign(body.encode())
-        return f"{body}\n\N{EM DASH} {self.origin} {_base64(signature)}\n"
+        return self._sign(self.text(size=size, root=root))
+
+    def size_of(self, checkpoint: str) -> int | None:
+        """Return the size of the tree of a checkpoint that this key signed; None for anything else."""
+        text, _, _ = checkpoint.partition("\n\n")
+        if self._sign(f"{text}\n") != checkpoint:  # deterministic: nothing else that this key signs is this text
+            return None
+        return int(text.split("\n")[1])
+
+    def _sign(self, text: str) -> str:
+        signature = self._key_id + self._key.sign(text.encode())
+        return f"{text}\n\N{EM DASH} {self.origin} {_base64(signature)}\n"
 
 
 def proof_text(index: int, path: Sequence[bytes], checkpoint: str) -> str:

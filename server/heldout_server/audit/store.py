@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
-from typing import Final, TypeAlias
+from typing import Final
 
-from heldout_server.audit.note import CheckpointSigner
-from heldout_server.audit.tree import Frontier, completing_leaf, leaf_hash, node_in_row
+from heldout_server.audit.cosignature import Cosignature
+from heldout_server.audit.entry import INTENT
+from heldout_server.audit.examination import Damage, Finding, Peaks, StoredLeaf, examine
+from heldout_server.audit.note import CheckpointSigner, proof_text
+from heldout_server.audit.tree import Frontier, Growth, completing_leaf, leaf_hash, node_in_row, peak_levels
 from heldout_server.database import Connection
-from heldout_server.errors import IntegrityError, StorageError
+from heldout_server.errors import IntegrityError
+from heldout_server.ports.audit import DamagedLeaf
 
 MIGRATIONS: Final = (
     """
@@ -22,13 +26,21 @@ MIGRATIONS: Final = (
         only INTEGER PRIMARY KEY CHECK (only = 0), size INTEGER NOT NULL, checkpoint TEXT NOT NULL
     ) STRICT;
     """,
+    # damaged: leaves whose entry is empty, because it was lost, and the leaf of the event that names each.
+    # devices: every device that this log was ever written to. cosignatures: the newest of each witness.
+    """
+    CREATE TABLE damaged (leaf INTEGER PRIMARY KEY, repair INTEGER NOT NULL) STRICT;
+    CREATE TABLE devices (name TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
+    CREATE TABLE cosignatures (
+        witness TEXT PRIMARY KEY, size INTEGER NOT NULL, time_s INTEGER NOT NULL, line TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    """,
 )
 
 CHECKED_LEAVES: Final = 1_024
-"""How many of the newest leaves are hashed again on opening; the auditor's export hashes them all."""
+"""How many of the newest leaves are hashed again on opening; the self-audit and the auditor's export hash them all."""
 
-FileIds: TypeAlias = tuple[tuple[int, int], ...]
-"""Device and inode of each file that a commit goes to."""
+ADVICE: Final = "Nothing was started. Mend it with heldout-server audit repair."
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,16 +51,38 @@ class Stored:
         frontier: of the tree that the signed head covers.
         checkpoint: the signed head.
         counters: number of the last intent of each identity.
-        files: see :func:`file_ids`.
+        devices: names of every device that the log was written to.
+        cosignatures: the newest of each witness.
     """
 
     frontier: Frontier
     checkpoint: str
     counters: dict[str, int]
-    files: FileIds
+    devices: frozenset[str]
+    cosignatures: tuple[Cosignature, ...]
 
 
-def load(path: Path, signer: CheckpointSigner, connection: Connection) -> Stored:
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Hold the leaves of one commit, in order, and the counters that they move."""
+
+    entries: tuple[bytes, ...]
+    counters: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """Hold what one commit made: the growth of the tree and the head signed over it."""
+
+    growth: Growth
+    checkpoint: str
+
+    def proof(self, index: int) -> str:
+        """Return the tlog-proof text of one of its leaves."""
+        return proof_text(index, self.growth.inclusion_proof(index), self.checkpoint)
+
+
+def load(connection: Connection, *, signer: CheckpointSigner) -> Stored:
     """Read and check a stored log, or sign the head of an empty one.
 
     Raises:
@@ -62,44 +96,128 @@ def load(path: Path, signer: CheckpointSigner, connection: Connection) -> Stored
     # (1) The leaves and rows end where the head says.
     ends = connection.execute("SELECT (SELECT max(leaf) FROM leaves), (SELECT max(leaf) FROM rows)").fetchone()
     if ends != ((size - 1, size - 1) if size else (None, None)):
-        raise IntegrityError(f"{path.name}: the head covers {size} leaves, and others are stored")
+        raise IntegrityError(f"the head covers {size} leaves, and others are stored. {ADVICE}")
     # (2) The newest leaves hash to what is stored of them.
-    read_entries(connection, start=max(0, size - CHECKED_LEAVES), end=size)
+    start = max(0, size - CHECKED_LEAVES)
+    peaks = load_peaks(connection, size=start)
+    leaves = read_leaves(connection, start=start, end=size)
+    for finding in examine(leaves, peaks=peaks):
+        raise damage_error(finding)
+    counters = read_counters(connection)
+    verify_counters(leaves, counters)
     # (3) The stored subtrees have the root that was signed, by this key and under this name: signing is deterministic.
     frontier = Frontier.load(size, partial(read_node, connection))
     if signer.checkpoint(size=size, root=frontier.root()) != checkpoint:
-        raise IntegrityError(f"{path.name}: the signed head is not of these leaves, or another key or name signed it")
-    counters = dict(connection.execute("SELECT identity, counter FROM counters"))
-    return Stored(frontier, checkpoint, counters, file_ids(path))
+        raise IntegrityError(f"the signed head is not of these leaves, or another key or name signed it. {ADVICE}")
+    return Stored(
+        frontier,
+        checkpoint,
+        counters,
+        read_devices(connection),
+        read_cosignatures(connection),
+    )
 
 
-def write(
-    connection: Connection,
-    *,
-    first: int,
-    entries: Sequence[bytes],
-    rows: Sequence[bytes],
-    counters: Mapping[str, int],
-    checkpoint: str,
-) -> None:
-    """Store new leaves from index ``first`` on, their rows, the counters that moved, and the head over all."""
-    connection.executemany("INSERT INTO leaves VALUES (?, ?)", list(enumerate(entries, first)))
-    connection.executemany("INSERT INTO rows VALUES (?, ?)", list(enumerate(rows, first)))
-    connection.executemany("INSERT OR REPLACE INTO counters VALUES (?, ?)", list(counters.items()))
-    connection.execute("UPDATE head SET size = ?, checkpoint = ?", (first + len(entries), checkpoint))
-
-
-def file_ids(path: Path) -> FileIds:
-    """Identify the database file and its write-ahead log.
+def verify_counters(leaves: Sequence[StoredLeaf], counters: Mapping[str, int]) -> None:
+    """Check that each identity goes on from the newest of its intents among these leaves.
 
     Raises:
-        StorageError: one of them is gone.
+        IntegrityError: one would be counted twice: an old page was put back.
     """
-    try:
-        stats = [file.stat() for file in (path, path.with_name(f"{path.name}-wal"))]
-    except OSError:
-        raise StorageError("the file of the audit log is gone", reason="AUDIT_FILE_GONE") from None
-    return tuple((stat.st_dev, stat.st_ino) for stat in stats)
+    newest: dict[str, int] = {}
+    for leaf in leaves:
+        if leaf.entry and b'"counter":' in leaf.entry:
+            fields = json.loads(leaf.entry)
+            if fields["kind"] == INTENT:
+                newest[fields["identity"]] = fields["counter"]
+    lost = sum(leaf.repair is not None for leaf in leaves)  # each may have been a newer intent
+    for identity, counter in newest.items():
+        if not counter <= counters.get(identity, 0) <= counter + lost:
+            raise IntegrityError(
+                f"the counters are not those of the newest entries: an old page was put back. {ADVICE}",
+                reason="AUDIT_COUNTERS",
+            )
+
+
+def write_group(connection: Connection, *, before: Frontier, group: Group, signer: CheckpointSigner) -> Commit:
+    """Store new leaves behind a tree, and the signed head over all: the whole of one commit.
+
+    Raises:
+        IntegrityError: what was read back is not what was to be stored; then nothing may be signed.
+    """
+    # (1) Hash every leaf, and store it with its hashes.
+    growth = before.extend(map(leaf_hash, group.entries))
+    insert_leaves(connection, first=before.size, entries=group.entries, rows=growth.rows)
+    # (2) Read all of it back and compute the tree again: a bit that fell over in between must never be signed.
+    leaves = read_leaves(connection, start=before.size, end=growth.after.size)
+    again = before.extend(leaf_hash(leaf.entry or b"") for leaf in leaves)
+    if again != growth or tuple(leaf.row for leaf in leaves) != growth.rows:
+        raise IntegrityError("new leaves do not read back as they were written", reason="AUDIT_REREAD")
+    # (3) Sign the head over it.
+    checkpoint = signer.checkpoint(size=growth.after.size, root=growth.after.root())
+    write_counters(connection, counters=group.counters)
+    write_head(connection, size=growth.after.size, checkpoint=checkpoint)
+    return Commit(growth, checkpoint)
+
+
+def insert_leaves(connection: Connection, *, first: int, entries: Sequence[bytes], rows: Sequence[bytes]) -> None:
+    """Insert leaves from index ``first`` on, and their rows."""
+    connection.executemany("INSERT INTO leaves VALUES (?, ?)", list(enumerate(entries, first)))
+    connection.executemany("INSERT INTO rows VALUES (?, ?)", list(enumerate(rows, first)))
+
+
+def insert_copies(connection: Connection, leaves: Sequence[StoredLeaf]) -> None:
+    """Insert leaves as they are stored elsewhere, whole ones and repaired ones."""
+    first, entries = leaves[0].leaf, [leaf.entry or b"" for leaf in leaves]
+    insert_leaves(connection, first=first, entries=entries, rows=[leaf.row or b"" for leaf in leaves])
+    repaired = [(leaf.leaf, leaf.repair) for leaf in leaves if leaf.repair is not None]
+    connection.executemany("INSERT INTO damaged VALUES (?, ?)", repaired)
+
+
+def write_counters(connection: Connection, *, counters: Mapping[str, int]) -> None:
+    """Replace the counters of these identities."""
+    connection.executemany("INSERT OR REPLACE INTO counters VALUES (?, ?)", list(counters.items()))
+
+
+def write_head(connection: Connection, *, size: int, checkpoint: str) -> None:
+    """Replace the signed head."""
+    connection.execute("INSERT OR REPLACE INTO head VALUES (0, ?, ?)", (size, checkpoint))
+
+
+def write_devices(connection: Connection, *, names: Sequence[str]) -> None:
+    """Replace the names of the devices that the log is written to."""
+    connection.execute("DELETE FROM devices")
+    connection.executemany("INSERT INTO devices VALUES (?)", [(name,) for name in names])
+
+
+def write_cosignatures(connection: Connection, *, cosignatures: Sequence[Cosignature]) -> None:
+    """Replace the cosignatures of these witnesses."""
+    connection.executemany(
+        "INSERT OR REPLACE INTO cosignatures VALUES (?, ?, ?, ?)",
+        [(one.witness, one.size, one.time_s, one.line) for one in cosignatures],
+    )
+
+
+def read_counters(connection: Connection) -> dict[str, int]:
+    """Return the number of the last intent of each identity."""
+    return dict(connection.execute("SELECT identity, counter FROM counters"))
+
+
+def read_devices(connection: Connection) -> frozenset[str]:
+    """Return the names of the devices that the log was written to."""
+    return frozenset(name for (name,) in connection.execute("SELECT name FROM devices"))
+
+
+def read_cosignatures(connection: Connection) -> tuple[Cosignature, ...]:
+    """Return the newest cosignature of each witness."""
+    rows = connection.execute("SELECT witness, size, time_s, line FROM cosignatures ORDER BY witness")
+    return tuple(Cosignature(*row) for row in rows)
+
+
+def read_beside(connection: Connection) -> None:
+    """Read all that stands beside leaves and hashes: it fails if something of it cannot be read."""
+    for table in ("counters", "cosignatures", "devices", "damaged", "head"):
+        connection.execute(f"SELECT * FROM {table}").fetchall()  # noqa: S608 - a constant
 
 
 def read_node(connection: Connection, level: int, index: int) -> bytes:
@@ -111,25 +229,60 @@ def read_node(connection: Connection, level: int, index: int) -> bytes:
     leaf = completing_leaf(level, index)
     row = connection.execute("SELECT hashes FROM rows WHERE leaf = ?", (leaf,)).fetchone()
     if row is None:
-        raise IntegrityError(f"the hashes of leaf {leaf} of the audit log are missing", reason="AUDIT_LEAF_MISSING")
+        raise IntegrityError(f"the hashes of leaf {leaf} are missing. {ADVICE}", reason="AUDIT_LEAF_MISSING")
     return node_in_row(row[0], level)
 
 
+def load_peaks(connection: Connection, *, size: int) -> Peaks:
+    """Return the stored peaks of the tree of the first ``size`` leaves, for :func:`examine`."""
+    peaks: Peaks = []
+    for level in peak_levels(size):
+        try:
+            peaks.append(read_node(connection, level, (size >> level) - 1))
+        except IntegrityError:
+            peaks.append(None)
+    return peaks
+
+
+def read_leaves(connection: Connection, *, start: int, end: int) -> list[StoredLeaf]:
+    """Return what is stored of the leaves from ``start`` up to ``end``, none left out, nothing checked."""
+    limits = (start, end)
+    entries = dict(connection.execute("SELECT leaf, entry FROM leaves WHERE leaf >= ? AND leaf < ?", limits))
+    rows = dict(connection.execute("SELECT leaf, hashes FROM rows WHERE leaf >= ? AND leaf < ?", limits))
+    damaged = dict(connection.execute("SELECT leaf, repair FROM damaged WHERE leaf >= ? AND leaf < ?", limits))
+    return [StoredLeaf(leaf, entries.get(leaf), rows.get(leaf), damaged.get(leaf)) for leaf in range(start, end)]
+
+
 def read_entries(connection: Connection, *, start: int, end: int) -> tuple[bytes, ...]:
-    """Return the leaves from ``start`` up to ``end``, each hashed again.
+    """Return the leaves from ``start`` up to ``end``, each hashed again; one that was repaired is empty.
 
     Raises:
         IntegrityError: one is missing, or is not what was hashed.
     """
+    entries: list[bytes] = []
+    for leaf in read_leaves(connection, start=start, end=end):
+        recorded = b"" if leaf.row is None else node_in_row(leaf.row, 0)
+        stands_in = leaf.repair is not None and leaf.entry == b""
+        if leaf.entry is None or (leaf_hash(leaf.entry) != recorded and not stands_in):
+            raise damage_error(Finding(leaf.leaf, Damage.ENTRY))
+        entries.append(leaf.entry)
+    return tuple(entries)
+
+
+def read_damaged(connection: Connection, *, start: int, end: int) -> tuple[DamagedLeaf, ...]:
+    """Return the repaired leaves from ``start`` up to ``end``."""
     rows = connection.execute(
-        "SELECT leaf, entry, hashes FROM leaves JOIN rows USING (leaf) WHERE leaf >= ? AND leaf < ? ORDER BY leaf",
+        "SELECT leaf, hashes FROM damaged JOIN rows USING (leaf) WHERE leaf >= ? AND leaf < ? ORDER BY leaf",
         (start, end),
     )
-    entries: list[bytes] = []
-    for leaf, entry, hashes in rows:
-        if node_in_row(hashes, 0) != leaf_hash(entry):
-            raise IntegrityError(f"leaf {leaf} of the audit log is not what was hashed", reason="AUDIT_LEAF_CHANGED")
-        entries.append(entry)
-    if len(entries) != max(0, end - start):
-        raise IntegrityError(f"leaves are missing from {start + len(entries)} on", reason="AUDIT_LEAF_MISSING")
-    return tuple(entries)
+    return tuple(DamagedLeaf(leaf, node_in_row(hashes, 0)) for leaf, hashes in rows)
+
+
+def damage_error(finding: Finding) -> IntegrityError:
+    """Return the error that names what is damaged, and says what to do."""
+    what = {
+        Damage.ENTRY: f"entry {finding.leaf} is not what was hashed",
+        Damage.HASHES: f"the hashes at entry {finding.leaf} are not those of the tree",
+        Damage.HEAD: f"the signed head over {finding.leaf} entries is not of them",
+    }
+    return IntegrityError(f"{what[finding.damage]}. {ADVICE}", reason="AUDIT_DAMAGED")

@@ -54,7 +54,7 @@ class Frontier:
     @classmethod
     def load(cls, size: int, read: NodeReader) -> Frontier:
         """Read the frontier of a stored tree."""
-        return cls(size, tuple(read(level, (size >> level) - 1) for level in _peak_levels(size)))
+        return cls(size, tuple(read(level, (size >> level) - 1) for level in peak_levels(size)))
 
     def root(self) -> bytes:
         """Return the root of the tree; the empty tree's is SHA-256 of nothing."""
@@ -158,11 +158,14 @@ def _split(start: int, end: int) -> int:
 def _range_hash(start: int, end: int, read: NodeReader) -> bytes:
     """Return MTH(D[start:end]) of a range that RFC 6962's cuts lead to: ``start`` divides by its largest subtree."""
     size = end - start
-    levels = _peak_levels(size)
+    if not size & (size - 1):  # a complete subtree, as most are
+        level = size.bit_length() - 1
+        return read(level, start >> level)
+    levels = peak_levels(size)
     peaks = tuple(read(level, (start >> level) + (size >> level) - 1) for level in levels)
     return Frontier(size, peaks).root()
 
 
-def _peak_levels(size: int) -> list[int]:
+def peak_levels(size: int) -> list[int]:
     """Return the levels of the complete subtrees that a tree falls into, largest first."""
     return [level for level in reversed(range(size.bit_length())) if size >> level & 1]

@@ -34,6 +34,8 @@ def open_epoch(connection: Connection, *, epoch_id: str, random_bytes: Callable[
     live = connection.execute(
         "SELECT entry.number, entry.handle, prompt.unit FROM entry JOIN prompt USING (number) WHERE NOT entry.retired"
     ).fetchall()
+    if len(live) != connection.execute("SELECT count(*) FROM entry WHERE NOT retired").fetchone()[0]:
+        raise IntegrityError("prompts of the bank are missing: an old page was put back", reason="PROMPTS_MISSING")
     if not live:
         raise WrongState("the bank has no live prompt", reason="BANK_EMPTY")
     newest = connection.execute("SELECT coalesce(max(number), 0) FROM epoch").fetchone()[0]
@@ -52,7 +54,7 @@ def open_epoch(connection: Connection, *, epoch_id: str, random_bytes: Callable[
         units=len({unit for _, _, unit in live}),
     )
     connection.execute(
-        "INSERT INTO epoch (number, epoch_id, salt, commitment, prompts, units) VALUES (?, ?, ?, ?, ?, ?)",
+        "INSERT INTO epoch (number, epoch_id, salt, commitment, prompts, units, logged) VALUES (?, ?, ?, ?, ?, ?, 0)",
         (epoch.number, epoch.epoch_id, salt, epoch.commitment, epoch.prompts, epoch.units),
     )
     connection.executemany(
@@ -62,9 +64,12 @@ def open_epoch(connection: Connection, *, epoch_id: str, random_bytes: Callable[
     return epoch
 
 
-def list_epochs(connection: Connection) -> tuple[Epoch, ...]:
-    """Return all epochs, oldest first."""
-    rows = connection.execute("SELECT epoch_id, number, commitment, prompts, units FROM epoch ORDER BY number")
+def list_epochs(connection: Connection, *, unlogged: bool = False) -> tuple[Epoch, ...]:
+    """Return all epochs, oldest first; or those that are not known to stand in the log."""
+    rows = connection.execute(
+        "SELECT epoch_id, number, commitment, prompts, units FROM epoch WHERE NOT (? AND logged) ORDER BY number",
+        (unlogged,),
+    )
     return tuple(
         Epoch(epoch_id=epoch_id, number=number, commitment=commitment, prompts=prompts, units=units)
         for epoch_id, number, commitment, prompts, units in rows
@@ -92,6 +97,20 @@ def list_members(connection: Connection, epoch_id: str) -> tuple[Member, ...]:
     if commit(salt, (member.handle for member in members)) != commitment:
         raise IntegrityError(f"the members of {epoch_id} are not those it committed to", reason="EPOCH_CHANGED")
     return members
+
+
+def verify_members(connection: Connection) -> None:
+    """Check that no membership is missing: by them an import sees which texts have spent of their budget.
+
+    Raises:
+        IntegrityError: an old page of the table or of its index was put back.
+    """
+    frozen = connection.execute("SELECT coalesce(sum(prompts), 0) FROM epoch").fetchone()[0]
+    for index in ("NOT INDEXED", "INDEXED BY member_prompt"):
+        if connection.execute(f"SELECT count(prompt) FROM member {index}").fetchone()[0] != frozen:  # noqa: S608 - fixed
+            raise IntegrityError(
+                "memberships of an epoch are missing: an old page was put back", reason="EPOCH_CHANGED"
+            )
 
 
 def read_texts(

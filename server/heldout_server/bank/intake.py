@@ -6,14 +6,15 @@ Everything here runs on the database's thread, each function inside one transact
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from typing import Final, NamedTuple
+from array import array
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor
+from functools import lru_cache
+from typing import Any, Final, NamedTuple
 
-from heldout_server.bank.fingerprint import fingerprint
-from heldout_server.bank.near import find_near
+from heldout_server.bank.fingerprint import Fingerprints
 from heldout_server.bank.schema import INTENT_CODES, VERSION
 from heldout_server.bank.shards import SHARD_PROMPTS, Shards
-from heldout_server.bank.sketch import sketch
 from heldout_server.bank.validation import decide_reason
 from heldout_server.database import Connection
 from heldout_server.domain import Intent, PromptDraft
@@ -31,6 +32,13 @@ WHERE number >= (SELECT first_prompt FROM unfinished) AND family <> '' ORDER BY 
 """
 
 
+_COLUMNS: Final = ("number", "handle", "unit", "intent", "category", "language", "tags", "family", "shard", "sealed")
+
+
+Checked = tuple[DraftRow, bytes]
+"""A row that is right by itself, and its fingerprint."""
+
+
 class _Admitted(NamedTuple):
     """A row that may enter. A tuple, since a large import makes very many."""
 
@@ -40,15 +48,34 @@ class _Admitted(NamedTuple):
     unit: str
 
 
+class _Block(NamedTuple):
+    """Rows that go into one shard together."""
+
+    first: int  # the number of the first
+    shard: int
+    sealer: Sealer
+    rows: Sequence[_Admitted]
+
+
 class Intake:
     """Take in the rows of one import."""
 
-    def __init__(self, *, bank_id: str, fingerprint_key: bytes, shards: Shards, ids: Ids, skip_bad: bool) -> None:
+    def __init__(
+        self,
+        *,
+        bank_id: str,
+        fingerprint_key: bytes,
+        shards: Shards,
+        ids: Ids,
+        sealing: Executor,
+        skip_bad: bool,
+    ) -> None:
         self._place_before = context(bank_id, "bank")
         self._place_after = context(VERSION, "text")
-        self._fingerprint_key = fingerprint_key
+        self._fingerprints = Fingerprints(fingerprint_key)
         self._shards = shards
         self._ids = ids
+        self._sealing = sealing
         self._skip_bad = skip_bad
         self._begun = False
         self._first_prompt = 0
@@ -59,8 +86,7 @@ class Intake:
         self._repeated: list[str] = []  # handles of this import's own prompts that later rows repeat
         self._held: dict[bytes, list[int]] = {}  # numbers of the bank's prompts by fingerprint
         self._seen: dict[bytes, str] = {}  # handles of this import's own, in the order in which they were admitted
-        self._sketches: list[bytes] = []  # of this import's own, in the order in which they were admitted
-        self._lines: list[int] = []  # likewise
+        self._lines = array("i")  # of this import's own, likewise
         self._categories: dict[str, str] = {}  # of the harmful members of each family met so far; "" for none yet
 
     @property
@@ -68,22 +94,26 @@ class Intake:
         """Say whether the import will leave nothing, for a bad row that was not to be skipped."""
         return bool(self._bad) and not self._skip_bad
 
-    def take(self, connection: Connection, rows: Sequence[DraftRow]) -> None:
-        """Check a batch and append what may enter, sealed and unseen."""
-        if not self._begun:
-            self._begin(connection)
-        # (1) Each row by itself.
-        drafts: list[tuple[DraftRow, bytes]] = []
+    def check(self, rows: Sequence[DraftRow]) -> list[Checked]:
+        """Return the rows of a batch that are right by themselves, and list the others. Needs no database."""
+        checked: list[Checked] = []
+        mark_of = self._fingerprints.of
         for row in rows:
             reason = decide_reason(row.draft)
             if reason is None:
-                drafts.append((row, fingerprint(row.draft.text, self._fingerprint_key)))
+                checked.append((row, mark_of(row.draft.text)))
             else:
                 self._bad.append(BadRow(row.line, reason))
-        # (2) Against the bank and the rows before it.
-        self._learn_families(connection, {row.draft.family for row, _ in drafts if row.draft.family})
-        admitted = [row for row in (self._admit(connection, row, mark) for row, mark in drafts) if row is not None]
-        # (3) A bad row that is not to be skipped leaves nothing: from there on rows are only checked.
+        return checked
+
+    def take(self, connection: Connection, batch: Sequence[Checked]) -> None:
+        """Append what may enter of a batch, sealed and unseen."""
+        if not self._begun:
+            self._begin(connection)
+        # (1) Against the bank and the rows before it.
+        self._learn_families(connection, {row.draft.family for row, _ in batch if row.draft.family})
+        admitted = [row for row in (self._admit(connection, row, mark) for row, mark in batch) if row is not None]
+        # (2) A bad row that is not to be skipped leaves nothing: from there on rows are only checked.
         if not self.fails:
             self._append(connection, admitted)
 
@@ -105,16 +135,14 @@ class Intake:
                     shard,
                     first,
                     fingerprints=marks[start : start + SHARD_PROMPTS],
-                    sketches=self._sketches[start : start + SHARD_PROMPTS],
                 )
             connection.execute("DELETE FROM unfinished")
-        near, near_total = find_near(connection, self._sketches, first_prompt=self._first_prompt, lines=self._lines)
         return ImportReport(
             imported=self._imported,
             bad=bad,
             duplicates=tuple(self._already + self._repeated),
-            near=near,
-            near_total=near_total,
+            first_prompt=self._first_prompt,
+            lines=self._lines,
         )
 
     def _begin(self, connection: Connection) -> None:
@@ -161,35 +189,45 @@ class Intake:
         return _Admitted(row.line, draft, handle, unit)
 
     def _append(self, connection: Connection, admitted: Sequence[_Admitted]) -> None:
-        rows = []
-        for entering in admitted:
-            draft, handle = entering.draft, entering.handle
-            if self._imported % SHARD_PROMPTS == 0:
+        """Append rows shard by shard. While the database writes one block, the next is sealed."""
+        blocks = list(self._blocks(connection, admitted))
+        for block, values in zip(blocks, self._sealing.map(self._seal, blocks), strict=True):
+            connection.execute(_insert_statement(len(block.rows)), values)
+
+    def _blocks(self, connection: Connection, admitted: Sequence[_Admitted]) -> Iterator[_Block]:
+        """Cut what was admitted where a shard is full, and count it as imported."""
+        start = 0
+        while start < len(admitted):
+            filled = self._imported % SHARD_PROMPTS
+            if not filled:
                 self._own_shards.append(self._shards.add(connection))
-            shard, sealer = self._own_shards[-1]
-            where = self._place_before + context(handle) + self._place_after
-            rows.append(
-                (
-                    self._first_prompt + self._imported,
-                    handle,
-                    entering.unit,
-                    INTENT_CODES[draft.intent],
-                    draft.category,
-                    draft.language,
-                    " ".join(draft.tags),
-                    draft.family,
-                    shard,
-                    sealer.seal(draft.text, where),
-                )
+            rows = admitted[start : start + SHARD_PROMPTS - filled]
+            yield _Block(self._first_prompt + self._imported, *self._own_shards[-1], rows)
+            self._lines.extend(row.line for row in rows)
+            self._imported += len(rows)
+            start += len(rows)
+
+    def _seal(self, block: _Block) -> list[Any]:
+        """Return the values of a block's rows end to end, as the statement takes them. Touches no database."""
+        before, after = self._place_before, self._place_after
+        texts = [(row.draft.text, before + context(row.handle) + after) for row in block.rows]
+        values: list[Any] = []
+        number = block.first
+        for (_, draft, handle, unit), sealed in zip(block.rows, block.sealer.seal_all(texts), strict=True):
+            values += (
+                number,
+                handle,
+                unit,
+                INTENT_CODES[draft.intent],
+                draft.category,
+                draft.language,
+                " ".join(draft.tags),
+                draft.family,
+                block.shard,
+                sealed,
             )
-            self._imported += 1
-            self._sketches.append(sketch(draft.text, self._fingerprint_key))
-            self._lines.append(entering.line)
-        connection.executemany(
-            "INSERT INTO prompt (number, handle, unit, intent, category, language, tags, family, shard, sealed)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            rows,
-        )
+            number += 1
+        return values
 
     def _learn_families(self, connection: Connection, families: set[str]) -> None:
         """Look up the category of the live harmful members of families that this import has not met yet."""
@@ -203,6 +241,13 @@ class Intake:
                 (json.dumps(sorted(new)), INTENT_CODES[Intent.HARMFUL]),
             )
             self._categories.update(rows)
+
+
+@lru_cache(maxsize=4)
+def _insert_statement(rows: int) -> str:
+    """Return one statement for many rows: the database works through it without asking for Python's lock again."""
+    row = f"({', '.join('?' * len(_COLUMNS))})"
+    return f"INSERT INTO prompt ({', '.join(_COLUMNS)}) VALUES {', '.join([row] * rows)}"  # noqa: S608 - our own names
 
 
 def purge(connection: Connection) -> None:

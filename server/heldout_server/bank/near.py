@@ -1,100 +1,83 @@
-"""Near duplicates: which prompts say nearly the same, by their sketches. Runs on the database's thread.
+"""Near duplicates: which prompts say nearly the same, by their sketches. Pure: sketches in, numbers of prompts out.
 
-The search goes band by band (locality-sensitive hashing), so that what is held in memory is one band of an import, or
-of the bank, and not all ten.
+The search goes band by band (locality-sensitive hashing), so that what is held in memory beside the sketches is one
+band of them and not all ten.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Final, NamedTuple
 
 from heldout_server.bank.sketch import BANDS, NEAR, SKETCH_BYTES, band_of, similarity
-from heldout_server.database import Connection
-from heldout_server.ports.bank import MAX_NEAR, NearPair, NearPairs, NearRow
 
 MAX_BUCKET: Final = 32
 """Prompts that share a band, up to which each is compared with each: past it, with the first of them only."""
 
+Sketches = Mapping[int, bytes]
+"""Sketches by the number of their prompt, in the order of the numbers."""
 
-def find_near(
-    connection: Connection, sketches: Sequence[bytes], *, first_prompt: int, lines: Sequence[int]
-) -> tuple[tuple[NearRow, ...], int]:
-    """Return the rows of an import that are near to a live prompt, at most :data:`MAX_NEAR`, and how many there are.
 
-    Args:
-        connection: the bank's, the import being visible in it.
-        sketches: of the prompts of the import, which are numbered from ``first_prompt`` on.
-        first_prompt: the number of the first.
-        lines: where they stood in their file.
+class Likeness(NamedTuple):
+    """Say how alike a prompt is to another, an earlier one where both are new. A tuple, since there may be very many.
+
+    ``similarity`` is 0 to 1, estimated.
     """
-    best: dict[int, tuple[float, int]] = {}  # how alike, and which prompt, by place in the import
 
-    def offer(place: int, other_number: int, other: bytes) -> None:
-        alike = similarity(sketches[place], other)
-        if alike >= NEAR and alike > best.get(place, (0.0, 0))[0]:
-            best[place] = (alike, other_number)
+    number: int
+    other: int
+    similarity: float
+
+
+def split(first_prompt: int, sketches: bytes) -> Sketches:
+    """Return the sketches of one shard, which are stored end to end, by the number of their prompt."""
+    places = range(len(sketches) // SKETCH_BYTES)
+    return {first_prompt + n: sketches[n * SKETCH_BYTES : (n + 1) * SKETCH_BYTES] for n in places}
+
+
+def find_nearest(new: Sketches, old: Sketches) -> list[Likeness]:
+    """Return, of each new prompt that is near to another, new or old, the one that it is most like."""
+    numbers = {name: int.from_bytes(sketched) for name, sketched in new.items()}
+    best: dict[int, tuple[float, int]] = {}
+
+    def offer(name: int, other: int, other_sketch: int) -> None:
+        alike = similarity(numbers[name], other_sketch)
+        if alike >= NEAR and alike > best.get(name, (0.0, 0))[0]:
+            best[name] = (alike, other)
 
     for band in range(BANDS):
         buckets: dict[bytes, list[int]] = {}
-        for earlier, place in _pairs(enumerate(sketches), band, buckets):
-            offer(place, first_prompt + earlier, sketches[earlier])
-        for number, sketched in _stored(connection, before=first_prompt):
+        for name, sketched in new.items():
+            for earlier in _join(buckets, band_of(sketched, band), name):
+                offer(name, earlier, numbers[earlier])
+        for name, sketched in old.items():
             for place in buckets.get(band_of(sketched, band), ()):
-                offer(place, number, sketched)
-    handles = _live(connection, [number for _, number in best.values()])
-    rows = [
-        NearRow(line=lines[place], handle=handles[number], similarity=alike)
-        for place, (alike, number) in best.items()
-        if number in handles
-    ]
-    rows.sort(key=lambda row: row.line)
-    return tuple(rows[:MAX_NEAR]), len(rows)
+                offer(place, name, int.from_bytes(sketched))
+    return [Likeness(name, other, alike) for name, (alike, other) in sorted(best.items())]
 
 
-def find_pairs(connection: Connection) -> NearPairs:
-    """Find pairs of live prompts that say nearly the same, most alike first."""
-    live = {number for (number,) in connection.execute("SELECT number FROM entry WHERE NOT retired")}
-    sketches = {number: sketched for number, sketched in _stored(connection) if number in live}
+def find_pairs(sketches: Sketches) -> list[Likeness]:
+    """Return each two that are near, most alike first."""
+    numbers = {name: int.from_bytes(sketched) for name, sketched in sketches.items()}
     alike: dict[tuple[int, int], float] = {}
     for band in range(BANDS):
-        for pair in _pairs(sketches.items(), band, {}):
-            if pair not in alike:
-                value = similarity(sketches[pair[0]], sketches[pair[1]])
-                if value >= NEAR:
-                    alike[pair] = value
-    named = sorted(alike, key=lambda pair: (-alike[pair], pair))[:MAX_NEAR]
-    handles = _live(connection, [number for pair in named for number in pair])
-    pairs = (NearPair(first=handles[pair[0]], second=handles[pair[1]], similarity=alike[pair]) for pair in named)
-    return NearPairs(pairs=tuple(pairs), total=len(alike))
-
-
-def _pairs(
-    sketches: Iterable[tuple[int, bytes]], band: int, buckets: dict[bytes, list[int]]
-) -> Iterator[tuple[int, int]]:
-    """Fill the buckets of a band, and yield each two that share one, the earlier first."""
-    for name, sketched in sketches:
-        bucket = buckets.setdefault(band_of(sketched, band), [])
-        for earlier in bucket if len(bucket) < MAX_BUCKET else bucket[:1]:
-            yield earlier, name
-        if len(bucket) < MAX_BUCKET:
-            bucket.append(name)
-
-
-def _stored(connection: Connection, *, before: int | None = None) -> Iterator[tuple[int, bytes]]:
-    """Yield the number and sketch of each stored prompt; those of the time before sketches have none."""
-    rows = connection.execute("SELECT first_prompt, sketches FROM shard WHERE sketches <> x'' ORDER BY number")
-    for first_prompt, sketches in rows:
-        if before is None or first_prompt < before:
-            for place in range(len(sketches) // SKETCH_BYTES):
-                yield first_prompt + place, sketches[place * SKETCH_BYTES : (place + 1) * SKETCH_BYTES]
-
-
-def _live(connection: Connection, numbers: Sequence[int]) -> Mapping[int, str]:
-    rows = connection.execute(
-        "SELECT prompt.number, prompt.handle FROM prompt JOIN entry ON entry.handle = prompt.handle"
-        " WHERE prompt.number IN (SELECT value FROM json_each(?)) AND NOT entry.retired",
-        (json.dumps(sorted(set(numbers))),),
+        buckets: dict[bytes, list[int]] = {}
+        for name, sketched in sketches.items():
+            for earlier in _join(buckets, band_of(sketched, band), name):
+                if (earlier, name) not in alike:
+                    value = similarity(numbers[earlier], numbers[name])
+                    if value >= NEAR:
+                        alike[earlier, name] = value
+    return sorted(
+        (Likeness(earlier, name, value) for (earlier, name), value in alike.items()),
+        key=lambda found: (-found.similarity, found.number, found.other),
     )
-    return dict(rows.fetchall())
+
+
+def _join(buckets: dict[bytes, list[int]], name_of_bucket: bytes, name: int) -> Sequence[int]:
+    """Put a prompt into its bucket, and return those of the bucket that it is to be compared with."""
+    bucket = buckets.setdefault(name_of_bucket, [])
+    if len(bucket) >= MAX_BUCKET:
+        return bucket[:1]
+    bucket.append(name)
+    return bucket[:-1]

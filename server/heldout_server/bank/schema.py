@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from heldout_server.anchoring import Content
 from heldout_server.domain import Intent
 
 INTENT_CODES: Final = {Intent.HARMFUL: 1, Intent.BENIGN: 2}
@@ -87,4 +88,30 @@ MIGRATIONS: Final = (
     """
     ALTER TABLE shard ADD COLUMN sketches BLOB NOT NULL DEFAULT x'';
     """,
+    # Whether an epoch stands in the log. Those from before do, but for a crash at the wrong moment.
+    """
+    ALTER TABLE epoch ADD COLUMN logged INTEGER NOT NULL DEFAULT 1;
+    """,
+    # Traces of a shard's prompts, and how many each has of each kind, and those of the cards that were admitted.
+    """
+    ALTER TABLE shard ADD COLUMN trace_sizes BLOB NOT NULL DEFAULT x'';
+    ALTER TABLE shard ADD COLUMN traces BLOB NOT NULL DEFAULT x'';
+    CREATE TABLE gated (
+        number INTEGER PRIMARY KEY,
+        traces BLOB NOT NULL
+    );
+    """,
 )
+
+CONTENT: Final = Content(
+    rows={
+        "bank": "SELECT bank_id, fingerprint_key FROM bank",
+        "shard": "SELECT number, wrapped_key, first_prompt, fingerprints FROM shard"
+        " WHERE number < coalesce((SELECT first_shard FROM unfinished), number + 1) ORDER BY number",
+        "entry": "SELECT handle, number, retired FROM entry ORDER BY handle",
+        "epoch": "SELECT number, epoch_id, salt, commitment, prompts, units FROM epoch ORDER BY number",
+        "burnt": "SELECT prompt FROM burnt ORDER BY prompt",
+    }
+)
+"""What must not be swapped. A prompt's text is bound to its place by its seal, and an epoch's members are checked
+against its commitment wherever they are read."""

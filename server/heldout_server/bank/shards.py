@@ -37,19 +37,11 @@ class Shards:
         connection.execute("UPDATE shard SET wrapped_key = ? WHERE number = ?", (wrapped, number))
         return number, Sealer(key)
 
-    def fill(
-        self,
-        connection: Connection,
-        number: int,
-        first_prompt: int,
-        *,
-        fingerprints: Sequence[bytes],
-        sketches: Sequence[bytes],
-    ) -> None:
-        """Say which prompts a shard holds: those from ``first_prompt`` on, with these fingerprints and sketches."""
+    def fill(self, connection: Connection, number: int, first_prompt: int, *, fingerprints: Sequence[bytes]) -> None:
+        """Say which prompts a shard holds: those from ``first_prompt`` on, with these fingerprints."""
         connection.execute(
-            "UPDATE shard SET first_prompt = ?, fingerprints = ?, sketches = ? WHERE number = ?",
-            (first_prompt, b"".join(fingerprints), b"".join(sketches), number),
+            "UPDATE shard SET first_prompt = ?, fingerprints = ? WHERE number = ?",
+            (first_prompt, b"".join(fingerprints), number),
         )
 
     def fingerprints(self, connection: Connection) -> dict[bytes, list[int]]:

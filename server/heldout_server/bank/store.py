@@ -5,20 +5,25 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Final
 
+from heldout_server.anchored import AnchoredDatabase
+from heldout_server.anchoring import Anchor
 from heldout_server.bank import epochs
 from heldout_server.bank.fingerprint import KEY_BYTES
+from heldout_server.bank.gate import SqlCardsGate
 from heldout_server.bank.intake import Intake, purge
-from heldout_server.bank.near import find_pairs
-from heldout_server.bank.schema import INTENTS, MIGRATIONS, VERSION
+from heldout_server.bank.schema import CONTENT, INTENTS, MIGRATIONS, VERSION
 from heldout_server.bank.shards import Shards
-from heldout_server.database import Connection, Database
-from heldout_server.domain import Epoch, Member, PromptDraft, SecretText
+from heldout_server.bank.studies import Studies, count_unstudied
+from heldout_server.bank.traces import Tracer
+from heldout_server.database import Connection
+from heldout_server.domain import Epoch, Intent, Member, PromptDraft, SecretText
 from heldout_server.errors import NotFound
-from heldout_server.ports.bank import BankStats, Count, DraftRow, ImportReport, NearPairs, StoredPrompt
+from heldout_server.ports.bank import BankStats, Count, DraftRow, ImportReport, NearPairs, NearRows, StoredPrompt
 from heldout_server.ports.environment import Ids
 from heldout_server.ports.keys import KeyRing
 from heldout_server.sealing import context
@@ -31,11 +36,15 @@ FINGERPRINT_PURPOSE: Final = "bank-fingerprint"
 
 
 class SqlBank:
-    """Hold prompts, sealed, and freeze sets of them into epochs."""
+    """Hold prompts, sealed, and freeze sets of them into epochs.
+
+    Attributes:
+        gate: judges cards by what is in the bank.
+    """
 
     def __init__(
         self,
-        database: Database,
+        database: AnchoredDatabase,
         *,
         bank_id: str,
         fingerprint_key: bytes,
@@ -49,7 +58,11 @@ class SqlBank:
         self._shards = shards
         self._ids = ids
         self._random_bytes = random_bytes
+        tracer = Tracer(fingerprint_key)
+        self._studies = Studies(database, bank_id=bank_id, key=fingerprint_key, tracer=tracer, shards=shards)
+        self.gate = SqlCardsGate(database, tracer=tracer, studies=self._studies)
         self._importing = asyncio.Lock()
+        self._sealing = ThreadPoolExecutor(max_workers=1, thread_name_prefix="bank-seal")
 
     @classmethod
     def open(
@@ -59,6 +72,7 @@ class SqlBank:
         keys: KeyRing,
         ids: Ids,
         random_bytes: Callable[[int], bytes] = secrets.token_bytes,
+        anchor: Anchor | None = None,
     ) -> SqlBank:
         """Open the bank, or create it, and drop what an interrupted import left.
 
@@ -67,13 +81,16 @@ class SqlBank:
             keys: gives the database's key, and wraps those of the shards.
             ids: invents handles and epoch ids.
             random_bytes: draws keys, salts and the order of an epoch.
+            anchor: holds the database to the vault's log.
 
         Raises:
             WrongKey: the file is there and this key ring does not open it.
             StorageError: the disk or the file fails.
-            IntegrityError: the file was written by a newer version, or its keys are not what was stored.
+            IntegrityError: the file was written by a newer version, its keys are not what was stored, or it is not what
+                the log says.
         """
-        database = Database.open(path, keys.database_key("bank"), MIGRATIONS)
+        key = keys.database_key("bank")
+        database = AnchoredDatabase.open(path, key, MIGRATIONS, content=CONTENT, anchor=anchor)
 
         def prepare(connection: Connection) -> tuple[str, bytes]:
             purge(connection)
@@ -101,6 +118,7 @@ class SqlBank:
     def close(self) -> None:
         """Wait for what was begun, then close the file."""
         self._database.close()
+        self._sealing.shutdown()
 
     async def import_prompts(self, rows: AsyncIterator[DraftRow], *, skip_bad: bool) -> ImportReport:
         """Take in a stream of rows, all of them or none. A second import waits for the first.
@@ -113,14 +131,23 @@ class SqlBank:
                 fingerprint_key=self._fingerprint_key,
                 shards=self._shards,
                 ids=self._ids,
+                sealing=self._sealing,
                 skip_bad=skip_bad,
             )
+            await self._database.read(epochs.verify_members)
+            writing: Future[None] | None = None
             try:
                 async for batch in _batches(rows):
-                    await self._database.write(partial(intake.take, rows=batch))
+                    # The next batch is read and checked while the one before it is written.
+                    checked = await asyncio.to_thread(intake.check, batch)
+                    if writing is not None:
+                        await asyncio.wrap_future(writing)
+                    writing = self._database.begin_write(partial(intake.take, batch=checked))
+                if writing is not None:
+                    await asyncio.wrap_future(writing)
                 return await self._database.write(intake.finish)
             except BaseException:
-                await self._database.write(purge)
+                await self._database.write_aside(purge)
                 raise
 
     async def stats(self) -> BankStats:
@@ -189,7 +216,11 @@ class SqlBank:
 
     async def near_duplicates(self) -> NearPairs:
         """Find pairs of live prompts that say nearly the same."""
-        return await self._database.read(find_pairs)
+        return await self._studies.near_pairs()
+
+    async def near_rows(self, report: ImportReport) -> NearRows:
+        """Find the rows of an import that say nearly the same as a live prompt. Takes its time on a large one."""
+        return await self._studies.near_rows(report)
 
     async def open_epoch(self) -> Epoch:
         """Freeze all live prompts into a new epoch and return it.
@@ -213,6 +244,22 @@ class SqlBank:
     async def epochs(self) -> tuple[Epoch, ...]:
         """Return all epochs, oldest first."""
         return await self._database.read(epochs.list_epochs)
+
+    async def unlogged_epochs(self) -> tuple[Epoch, ...]:
+        """Return the epochs that are not known to stand in the log, oldest first."""
+        return await self._database.read(lambda connection: epochs.list_epochs(connection, unlogged=True))
+
+    async def note_logged(self, epoch_id: str) -> None:
+        """Take note that an epoch stands in the log."""
+        await self._database.write_aside(
+            lambda connection: connection.execute("UPDATE epoch SET logged = 1 WHERE epoch_id = ?", (epoch_id,))
+        )
+
+    async def units(self) -> frozenset[tuple[str, Intent]]:
+        """Return every unit there ever was, with the intents of its prompts."""
+        statement = "SELECT DISTINCT unit, intent FROM entry JOIN prompt USING (number)"
+        rows = await self._database.read(lambda connection: connection.execute(statement).fetchall())
+        return frozenset((unit, INTENTS[intent]) for unit, intent in rows)
 
     async def members(self, epoch_id: str) -> tuple[Member, ...]:
         """Return the members of an epoch in its frozen order, without their texts.
@@ -269,4 +316,5 @@ def _stats(connection: Connection) -> BankStats:
         burnt=burnt,
         counts=tuple(Count(INTENTS[intent], category, prompts, units) for intent, category, prompts, units in counts),
         epoch=everything[-1] if everything else None,
+        unstudied=count_unstudied(connection),
     )

@@ -18,28 +18,27 @@ MAX_TEXT_BYTES: Final = 65_536
 MAX_TAGS: Final = 16
 MAX_LANGUAGE_CHARACTERS: Final = 35
 
-_CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
+_CONTROL: Final = bytes({*range(0x20)} - {*b"\t\n\r"})
 _LANGUAGE: Final = re.compile(r"[a-z]{2,8}(-[a-z0-9]{1,8})*")
 
 
 def decide_reason(draft: PromptDraft) -> str | None:
     """Return why a prompt may not enter the bank, as a code, or None if it may."""
-    reason = _text_reason(draft.text.reveal())
-    if reason is not None:
-        return reason
-    if not _is_identifier(draft.category):
+    return _text_reason(draft.text.reveal()) or _labels_reason(draft.category, draft.language, draft.family, draft.tags)
+
+
+# The same few names stand together in row after row.
+@lru_cache(maxsize=4096)
+def _labels_reason(category: str, language: str, family: str, tags: tuple[str, ...]) -> str | None:
+    if IDENTIFIER.fullmatch(category) is None:
         return "category_invalid"
-    if not _is_language(draft.language):
+    if len(language) > MAX_LANGUAGE_CHARACTERS or _LANGUAGE.fullmatch(language) is None:
         return "language_invalid"
-    if draft.family and not _is_identifier(draft.family):
+    if family and IDENTIFIER.fullmatch(family) is None:
         return "family_invalid"
-    return _tags_reason(draft.tags)
-
-
-def _tags_reason(tags: tuple[str, ...]) -> str | None:
     if len(tags) > MAX_TAGS:
         return "too_many_tags"
-    if not all(map(_is_identifier, tags)):
+    if not all(map(IDENTIFIER.fullmatch, tags)):
         return "tag_invalid"
     return None
 
@@ -49,24 +48,12 @@ def _text_reason(text: str) -> str | None:
         return "text_empty"
     if len(text) > MAX_TEXT_BYTES:
         return "text_too_long"
-    if not text.isascii():
-        try:
-            size_bytes = len(text.encode())
-        except UnicodeEncodeError:
-            return "text_not_unicode"
-        if size_bytes > MAX_TEXT_BYTES:
-            return "text_too_long"
-    if _CONTROL.search(text) is not None:
+    try:
+        written = text.encode()
+    except UnicodeEncodeError:
+        return "text_not_unicode"
+    if len(written) > MAX_TEXT_BYTES:
+        return "text_too_long"
+    if len(written.translate(None, _CONTROL)) != len(written):
         return "text_control_characters"
     return None
-
-
-# The same few names stand in row after row.
-@lru_cache(maxsize=4096)
-def _is_identifier(name: str) -> bool:
-    return IDENTIFIER.fullmatch(name) is not None
-
-
-@lru_cache(maxsize=256)
-def _is_language(tag: str) -> bool:
-    return len(tag) <= MAX_LANGUAGE_CHARACTERS and _LANGUAGE.fullmatch(tag) is not None

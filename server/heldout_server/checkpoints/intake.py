@@ -20,7 +20,7 @@ import hashlib
 import os
 import shutil
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from io import FileIO
@@ -71,7 +71,13 @@ class Staged:
 
 
 def stage(
-    source: Source, *, name: str, staging: Path, stop: threading.Event, limits: Limits = DEFAULT_LIMITS
+    source: Source,
+    *,
+    name: str,
+    staging: Path,
+    stop: threading.Event,
+    limits: Limits = DEFAULT_LIMITS,
+    elsewhere: Container[str] = (),
 ) -> Staged:
     """Copy the checkpoint called ``name`` to ``staging/<name>``, in whose place nothing that counts may be.
 
@@ -81,6 +87,7 @@ def stage(
         staging: the appliance's own folder, on one file system.
         stop: ends the work at the next part.
         limits: what it may take.
+        elsewhere: engines whose model is served elsewhere: such a checkpoint may be a manifest alone.
 
     Raises:
         Unacceptable: it is refused; nothing is left in the staging folder.
@@ -93,7 +100,8 @@ def stage(
     remove(final)
     try:
         with source.open(name, stop=stop) as holding:
-            staged = _copy_tree(holding, partial, name=name, allowance=Allowance(limits, staging))
+            allowance = Allowance(limits, staging)
+            staged = _copy_tree(holding, partial, name=name, allowance=allowance, elsewhere=elsewhere)
         _publish(partial, final)
     except BaseException:
         remove(partial)
@@ -139,7 +147,7 @@ def remove(folder: Path) -> None:
         raise storage_error(error, reason="DISK") from None
 
 
-def _copy_tree(holding: Holding, target: Path, *, name: str, allowance: Allowance) -> Staged:
+def _copy_tree(holding: Holding, target: Path, *, name: str, allowance: Allowance, elsewhere: Container[str]) -> Staged:
     tree = holding.list()
     paths = _verify_listing(tree)
     allowance.admit(tree)
@@ -149,7 +157,7 @@ def _copy_tree(holding: Holding, target: Path, *, name: str, allowance: Allowanc
     manifest = parse_manifest((target / MANIFEST).read_bytes())
     if manifest.name != name:
         raise Unacceptable(Reason.NAME_MISMATCH)
-    if not paths:
+    if not paths and manifest.runtime not in elsewhere:
         raise Unacceptable(Reason.EMPTY)
     if manifest.files is not None and sorted(manifest.files) != paths:
         raise Unacceptable(Reason.FILES_MISMATCH)

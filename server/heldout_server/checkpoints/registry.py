@@ -6,23 +6,28 @@ import asyncio
 import hashlib
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+import structlog
+
+from heldout_server.anchored import AnchoredDatabase
+from heldout_server.anchoring import Anchor, Content
 from heldout_server.checkpoints.allowance import STAGING_FULL
 from heldout_server.checkpoints.intake import Staged, digest_folder, remove, stage
 from heldout_server.checkpoints.refusal import Reason, Unacceptable
 from heldout_server.checkpoints.sources import Ready, Source
 from heldout_server.checkpoints.turns import Turns
 from heldout_server.config_watch import DEFAULT_LIMITS, Limits
-from heldout_server.database import Connection, Database
+from heldout_server.database import Connection
 from heldout_server.domain import IDENTIFIER, Checkpoint, CheckpointFacts, CheckpointState
 from heldout_server.errors import IntegrityError, NotFound, StorageError
 from heldout_server.ports.environment import Clock
 from heldout_server.ports.keys import KeyRing
 
 T = TypeVar("T")
+_log = structlog.get_logger("checkpoints")
 
 RESERVED: Final = "refused-"
 """How the names begin that the registry gives to folders whose own cannot be recorded."""
@@ -54,6 +59,9 @@ COLUMNS: Final = (
     "name, line, sequence, runtime, digest, state, reason, noticed_s, precision, architecture, chat_template_digest"
 )
 INSERT: Final = f"INSERT INTO checkpoint (folder, {COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608 - fixed
+CONTENT: Final = Content(
+    rows={"checkpoint": f"SELECT folder, settled, {COLUMNS} FROM checkpoint ORDER BY sequence"}  # noqa: S608 - fixed
+)
 SELECT: Final = f"SELECT {COLUMNS} FROM checkpoint "  # noqa: S608 - fixed
 
 
@@ -66,12 +74,22 @@ class SqlCheckpoints:
     marked. Where the staging folder's disk or the source as a whole fails, nothing is passed over and all wait.
     """
 
-    def __init__(self, database: Database, *, clock: Clock, source: Source, staging: Path, limits: Limits) -> None:
+    def __init__(
+        self,
+        database: AnchoredDatabase,
+        *,
+        clock: Clock,
+        source: Source,
+        staging: Path,
+        limits: Limits,
+        elsewhere: Container[str],
+    ) -> None:
         self._database = database
         self._clock = clock
         self._source = source
         self._staging = staging
         self._limits = limits
+        self._elsewhere = elsewhere
         self._turns = Turns()
         self._scanning = asyncio.Lock()
 
@@ -85,6 +103,8 @@ class SqlCheckpoints:
         source: Source,
         staging: Path,
         limits: Limits = DEFAULT_LIMITS,
+        elsewhere: Container[str] = (),
+        anchor: Anchor | None = None,
     ) -> SqlCheckpoints:
         """Open the registry, or create it, and throw away what a crash left half staged.
 
@@ -95,16 +115,19 @@ class SqlCheckpoints:
             source: where checkpoints appear.
             staging: the folder that they are copied to, of which this registry is the only writer.
             limits: what one checkpoint may take.
+            elsewhere: engines whose model is served elsewhere: of such a checkpoint nothing but its manifest is needed.
+            anchor: holds the database to the vault's log.
 
         Raises:
             WrongKey: the file is there and this key ring does not open it.
             StorageError: the disk or the file fails.
-            IntegrityError: the file was written by a newer version.
+            IntegrityError: the file was written by a newer version, or is not what the log says.
         """
         for leftover in staging.glob(".*.partial"):
             remove(leftover)
-        database = Database.open(path, keys.database_key("checkpoints"), MIGRATIONS)
-        return cls(database, clock=clock, source=source, staging=staging.absolute(), limits=limits)
+        key = keys.database_key("checkpoints")
+        database = AnchoredDatabase.open(path, key, MIGRATIONS, content=CONTENT, anchor=anchor)
+        return cls(database, clock=clock, source=source, staging=staging.absolute(), limits=limits, elsewhere=elsewhere)
 
     def close(self) -> None:
         """Wait for what was begun, then close the file."""
@@ -196,9 +219,17 @@ class SqlCheckpoints:
         name = ready.folder
         if ready.link:
             return await self._record(ready, name=name, staged=None, reason=Reason.SYMLINK)
+        _log.info("checkpoint_noticed", checkpoint=name)
         try:
             staged = await _in_thread(
-                lambda stop: stage(self._source, name=name, staging=self._staging, stop=stop, limits=self._limits)
+                lambda stop: stage(
+                    self._source,
+                    name=name,
+                    staging=self._staging,
+                    stop=stop,
+                    limits=self._limits,
+                    elsewhere=self._elsewhere,
+                )
             )
         except Unacceptable as refusal:
             return await self._record(ready, name=name, staged=None, reason=refusal.code)

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import os
 import sys
+import textwrap
 from pathlib import Path
 from typing import Annotated
 
@@ -16,8 +17,9 @@ import typer
 from rich.console import Console
 
 from heldout_policy.errors import PolicyError
-from heldout_server.cli import judge, policy
+from heldout_server.cli import audit, judge, policy
 from heldout_server.cli.attack import attack
+from heldout_server.cli.restore import restore
 from heldout_server.cli.serving import serve_until_stopped
 from heldout_server.errors import HeldoutError
 
@@ -33,8 +35,12 @@ app.command(
     epilog="Examples: heldout-server attack --list; heldout-server attack --only refusals-told-apart; "
     "heldout-server attack --profiles staging/profiles --json."
 )(attack)
+app.command(
+    epilog="Examples: heldout-server restore -c appliance/config.toml; heldout-server restore --accept disk-lost."
+)(restore)
 app.add_typer(policy.app, name="policy")
 app.add_typer(judge.app, name="judge")
+app.add_typer(audit.app, name="audit")
 
 EXIT_REFUSED = 2
 
@@ -42,6 +48,23 @@ console = Console(stderr=True, highlight=False)
 ConfigPath = Annotated[
     Path, typer.Option("--config", "-c", help="The appliance's config.toml.", envvar="HELDOUT_CONFIG")
 ]
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        typer.echo(f"heldout-server {version('heldout')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    _version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_show_version, is_eager=True)
+    ] = False,
+) -> None:
+    pass  # the option does its work by itself
 
 
 @app.command(epilog="Example: heldout-server init ./appliance && heldout-server serve -c ./appliance/config.toml")
@@ -81,10 +104,20 @@ def main() -> None:
         if os.environ.get("HELDOUT_TRACEBACK"):
             raise
         for error in _leaves(errors):
-            console.print(f"heldout-server: {_explain(error)}", soft_wrap=True, markup=False)
+            console.print(_to_width(f"heldout-server: {_explain(error)}"), soft_wrap=True, markup=False)
         with contextlib.suppress(BrokenPipeError):
             sys.stderr.flush()
         sys.exit(EXIT_REFUSED)
+
+
+def _to_width(message: str) -> str:
+    """Break lines between words for a terminal; elsewhere a line stays a line, and a path always stays whole."""
+    if not console.is_terminal:
+        return message
+    return "\n".join(
+        textwrap.fill(line, width=80, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
+        for line in message.split("\n")
+    )
 
 
 def _explain(error: BaseException) -> str:

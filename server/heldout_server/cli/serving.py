@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import os
 import signal
+import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -15,6 +18,10 @@ if TYPE_CHECKING:  # what serving needs is imported when it serves, so that help
     from heldout_server.telemetry import Metrics
 
 EXIT_LOG_FAILED: Final = 3
+COLLECT_AFTER: Final = 10_000
+"""Objects that may come before the youngest are looked through; Python's default is 700."""
+GRACE_S: Final = 3.0
+"""Seconds that a process gets to end in order once its log has failed, or all is closed."""
 
 console = Console(stderr=True, highlight=False)
 
@@ -28,9 +35,17 @@ async def serve_until_stopped(config_path: Path) -> int:
     config = load_config(config_path)
     telemetry = configure(config.telemetry)
     try:
-        return await _serve_until_told(config, telemetry.metrics, began)
+        code = await _serve_until_told(config, telemetry.metrics, began)
     finally:
         telemetry.shutdown()
+    _end_within(GRACE_S, code)
+    return code
+
+
+def _collect_seldom() -> None:
+    """Let the garbage collector pass over what is there for good, and look less often: calls make hardly any cycles."""
+    gc.freeze()
+    gc.set_threshold(COLLECT_AFTER)
 
 
 async def _serve_until_told(config: Config, metrics: Metrics, began: float) -> int:
@@ -41,6 +56,9 @@ async def _serve_until_told(config: Config, metrics: Metrics, began: float) -> i
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     async with serve_appliance(config, metrics) as appliance:
+        loop.add_signal_handler(signal.SIGHUP, appliance.reload.set)
+        _collect_seldom()
+        ending = asyncio.ensure_future(_end_once_failed(appliance.log_failed))
         host = config.listen.address.rpartition(":")[0]
         console.print(
             f"heldout-server: serving on {host}:{appliance.port} (health on {appliance.health_port}),"
@@ -57,5 +75,22 @@ async def _serve_until_told(config: Config, metrics: Metrics, began: float) -> i
                 soft_wrap=True,
             )
             return EXIT_LOG_FAILED
+    ending.cancel()
     console.print("heldout-server: stopped")
     return 0
+
+
+async def _end_once_failed(log_failed: asyncio.Event) -> None:
+    """See to it that the process ends soon after a log has failed: closing other files on its disk may hang too."""
+    await log_failed.wait()
+    _end_within(GRACE_S, EXIT_LOG_FAILED)
+
+
+def _end_within(seconds: float, code: int) -> None:
+    """End the process after so many seconds, if it has not ended by then.
+
+    A thread that hangs on a disk would be waited for without end, by whoever closes its file and by the interpreter.
+    """
+    last = threading.Timer(seconds, os._exit, (code,))  # all that is durable is durable
+    last.daemon = True
+    last.start()

@@ -18,6 +18,8 @@ from heldout_server.evaluation.tally import Tally
 from heldout_server.ports.bank import Bank
 
 CHUNK_MEMBERS: Final = 64
+HELD_A_WORKER: Final = 4
+"""Prompts that are held for each worker at most, so that families of several prompts leave no worker idle."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +34,8 @@ class Assignment:
 class Assignments:
     """Give each unfinished trial of a plan to exactly one of the workers that ask.
 
-    At most twice :data:`CHUNK_MEMBERS` prompts are held here at a time, however long the plan.
+    Prompts are loaded when a worker would be idle without them. At most :data:`HELD_A_WORKER` a worker are held here,
+    and one chunk more, however long the plan.
 
     Args:
         bank: holds the prompts.
@@ -40,9 +43,12 @@ class Assignments:
         plan: what is tried.
         units: the unit of each member, by position.
         tally: what has a verdict.
+        in_flight: workers that ask, at least 1.
     """
 
-    def __init__(self, *, bank: Bank, epoch_id: str, plan: Plan, units: Sequence[str], tally: Tally) -> None:
+    def __init__(
+        self, *, bank: Bank, epoch_id: str, plan: Plan, units: Sequence[str], tally: Tally, in_flight: int
+    ) -> None:
         self._bank = bank
         self._epoch_id = epoch_id
         self._plan = plan
@@ -52,9 +58,10 @@ class Assignments:
         self._idle: deque[str] = deque()  # units in it of which nothing is being tried
         self._busy: set[str] = set()
         self._held = 0
+        self._most_held = HELD_A_WORKER * in_flight
         self._stop = 0
         self._loading = asyncio.Lock()
-        self._freed = asyncio.Event()
+        self._resting: deque[asyncio.Future[None]] = deque()  # workers that found every unit busy
 
     async def take(self) -> Assignment | None:
         """Return the next trial, or None when all are done. Whoever takes one says so when it is :meth:`done`.
@@ -67,15 +74,17 @@ class Assignments:
             if assignment is not None:
                 return assignment
             spent = self._stop
-            if spent < self._plan.members and self._held < CHUNK_MEMBERS:
+            if spent < self._plan.members and self._held < self._most_held:
                 async with self._loading:
                     # Whoever waited for the lock finds the chunk that the first comer loaded.
                     if self._stop == spent:
                         await self._load()
             elif self._busy:
-                self._freed.clear()
-                await self._freed.wait()
+                rest = asyncio.get_running_loop().create_future()
+                self._resting.append(rest)
+                await rest
             else:
+                self._wake(len(self._resting))  # nothing is left for them either
                 return None
 
     def done(self, assignment: Assignment) -> None:
@@ -83,7 +92,14 @@ class Assignments:
         self._busy.discard(assignment.unit)
         if assignment.unit in self._waiting:
             self._idle.appendleft(assignment.unit)  # before the units behind it, as the plan has them
-        self._freed.set()
+        self._wake(1)
+
+    def _wake(self, workers: int) -> None:
+        while workers > 0 and self._resting:
+            rest = self._resting.popleft()
+            if not rest.done():  # else its worker was cancelled
+                rest.set_result(None)
+                workers -= 1
 
     def _next(self) -> Assignment | None:
         while self._idle:
@@ -110,6 +126,7 @@ class Assignments:
                 for position, text in zip(range(start, stop), texts, strict=True):
                     self._add(position, text)
                 self._stop = stop
+                self._wake(len(self._idle))
                 return
             start = stop
         self._stop = start

@@ -22,8 +22,7 @@ from heldout_server.domain import Checkpoint, Verdict
 from heldout_server.errors import EndpointError, RuntimeDied
 from heldout_server.evaluation.assignments import Assignment, Assignments
 from heldout_server.evaluation.batching import BatchWriter
-from heldout_server.evaluation.trying import TrialBench, conclude
-from heldout_server.ports.outcomes import JudgedTrial
+from heldout_server.evaluation.trying import TrialBench, Tried
 from heldout_server.ports.runtimes import ModelClient, Runtime
 
 MAX_DEATHS: Final = 3
@@ -31,7 +30,7 @@ MAX_FAILED_STARTS: Final = 3
 
 
 class Attack:
-    """Try every assignment once, and hand each judged trial to the writer.
+    """Try every assignment once, and hand each trial with what came of it to the writer.
 
     Args:
         runtime: serves the checkpoint.
@@ -39,7 +38,7 @@ class Attack:
         verify: refuses a checkpoint that is not what was staged; called before each start of the runtime.
         bench: tries one trial.
         assignments: the trials that are left.
-        writer: takes judged trials.
+        writer: takes what was tried; it is judged and stored in batches.
         in_flight: trials tried at the same time, at least 1.
     """
 
@@ -89,12 +88,12 @@ class Attack:
         while self._suspects:
             suspect = self._suspects.popleft()
             try:
-                judged = await self._attempt(client, suspect)
+                tried = await self._attempt(client, suspect)
             except RuntimeDied:
                 self._deaths[suspect.unit] += 1
-                self._conclude(suspect, conclude(suspect.trial, Verdict.ERROR))
+                self._conclude(suspect, Tried(suspect.trial, Verdict.ERROR))
                 return False
-            self._conclude(suspect, judged)
+            self._conclude(suspect, tried)
             await self._writer.room()
 
         in_flight: dict[int, Assignment] = {}
@@ -113,16 +112,16 @@ class Attack:
         while (assignment := await self._assignments.take()) is not None:
             number = assignment.trial.number
             in_flight[number] = assignment
-            judged = await self._attempt(client, assignment)
-            self._conclude(assignment, judged)
+            tried = await self._attempt(client, assignment)
+            self._conclude(assignment, tried)
             del in_flight[number]  # without a pause after the handover, so that no trial is both stored and suspected
             await self._writer.room()
 
-    async def _attempt(self, client: ModelClient, assignment: Assignment) -> JudgedTrial:
+    async def _attempt(self, client: ModelClient, assignment: Assignment) -> Tried:
         if self._deaths[assignment.unit] >= MAX_DEATHS:
-            return conclude(assignment.trial, Verdict.ERROR)
+            return Tried(assignment.trial, Verdict.ERROR)
         return await self._bench.attempt(client, assignment)
 
-    def _conclude(self, assignment: Assignment, judged: JudgedTrial) -> None:
-        self._writer.add(judged)
+    def _conclude(self, assignment: Assignment, tried: Tried) -> None:
+        self._writer.add(tried)
         self._assignments.done(assignment)

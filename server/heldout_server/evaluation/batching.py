@@ -1,4 +1,4 @@
-"""Store judged trials in batches: one durable commit for many."""
+"""Judge and store trials in batches: one durable commit for many."""
 
 from __future__ import annotations
 
@@ -6,24 +6,24 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Final
 
-from heldout_server.ports.outcomes import JudgedTrial
+from heldout_server.evaluation.trying import Tried
 
 BATCH_TRIALS: Final = 256
 LINGER_S: Final = 0.05
 
 
 class BatchWriter:
-    """Gather judged trials and store them when there are enough, or when the first has waited long enough.
+    """Gather trials that were tried; judge and store them when there are enough, or the first has waited long enough.
 
     Args:
-        store: stores a batch, durable on return.
+        store: judges a batch and stores it, durable on return.
         size: trials in a batch at most. Four times as many may wait; then :meth:`room` holds the workers back.
         linger_s: seconds that a trial may wait for others.
     """
 
     def __init__(
         self,
-        store: Callable[[Sequence[JudgedTrial]], Awaitable[None]],
+        store: Callable[[Sequence[Tried]], Awaitable[None]],
         *,
         size: int = BATCH_TRIALS,
         linger_s: float = LINGER_S,
@@ -31,14 +31,14 @@ class BatchWriter:
         self._store = store
         self._size = size
         self._linger_s = linger_s
-        self._waiting: list[JudgedTrial] = []
+        self._waiting: list[Tried] = []
         self._closed = False
         self._some = asyncio.Event()
         self._enough = asyncio.Event()
         self._space = asyncio.Event()
 
-    def add(self, trial: JudgedTrial) -> None:
-        """Take a judged trial."""
+    def add(self, trial: Tried) -> None:
+        """Take a trial."""
         self._waiting.append(trial)
         self._some.set()
         if len(self._waiting) >= self._size:

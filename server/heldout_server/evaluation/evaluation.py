@@ -10,10 +10,11 @@ from typing import Final, Self
 
 import structlog
 
-from heldout_server.domain import Manifest, Run, RunState, Sampling, SystemPrompt
+from heldout_server.domain import CheckpointState, Manifest, Preflight, Run, RunState, Sampling, SystemPrompt
 from heldout_server.errors import HeldoutError, RunError, WrongState
 from heldout_server.evaluation.events import preflight_event, run_event
 from heldout_server.evaluation.job import Job
+from heldout_server.evaluation.judging import JudgingHere
 from heldout_server.evaluation.pipeline import Pipeline
 from heldout_server.evaluation.plan import Plan
 from heldout_server.evaluation.preflight import examine
@@ -23,7 +24,7 @@ from heldout_server.ports.bank import Bank
 from heldout_server.ports.checkpoints import Checkpoints
 from heldout_server.ports.environment import Clock
 from heldout_server.ports.evaluation import ExactRow, PlanRequest, Progress
-from heldout_server.ports.judges import Judge
+from heldout_server.ports.judges import Judge, Judging
 from heldout_server.ports.outcomes import Outcomes
 from heldout_server.ports.release import ReleaseDesk
 from heldout_server.ports.runtimes import Runtime
@@ -57,6 +58,7 @@ class Evaluation:
         system: what is said before every prompt.
         guarded: no prompt goes to an exposed runtime unless the manifest says so.
         preflight: ask a checkpoint a few harmless questions before its run starts.
+        judging: gives the judge's verdicts; in this process by default.
         pause: sleeps between two looks at a watched run.
     """
 
@@ -81,6 +83,7 @@ class Evaluation:
         system: SystemPrompt | None = None,
         guarded: bool = True,
         preflight: bool = False,
+        judging: Judging | None = None,
         pause: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
         self._bank = bank
@@ -109,6 +112,7 @@ class Evaluation:
         )
         # Start and cancel look at a state and then act on it, and so does the end of a run: one of them at a time.
         self._moving = asyncio.Lock()
+        self._examining = asyncio.Lock()  # each time a checkpoint comes up once more: one at a time
         self._submitting = asyncio.Lock()
         self._pipeline = Pipeline(
             bank=bank,
@@ -116,6 +120,7 @@ class Evaluation:
             runtimes=runtimes,
             techniques=techniques,
             judge=judge,
+            judging=judging or JudgingHere(judge),
             outcomes=outcomes,
             desk=desk,
             audit=audit,
@@ -226,18 +231,37 @@ class Evaluation:
         self._proposals.check_start(run)
         return run
 
+    async def preflight(self, checkpoint: str) -> Preflight:
+        """Ask a checkpoint a few harmless questions, as a start does. It costs nothing, and starts nothing.
+
+        Raises:
+            NotFound: there is no such checkpoint.
+            WrongState: it was refused, or nothing serves it.
+            IntegrityError: it is not what was staged.
+        """
+        return await self._question(checkpoint, self._proposals.sampling, self._proposals.deadline_s)
+
     async def _examine(self, run: Run) -> None:
-        checkpoint = await self._checkpoints.get(run.manifest.checkpoint)
-        await self._checkpoints.verify(checkpoint)
-        runtime = self._runtimes.get(run.manifest.runtime)
-        if runtime is None:
-            raise WrongState("no runtime of this appliance serves the run's engine", reason="NO_RUNTIME")
-        report = await examine(runtime, checkpoint, run.manifest, self._system.text)
-        await self._audit.append(preflight_event(run, report))
-        if report.findings:
-            _log.warning("preflight", run_id=run.run_id, findings=tuple(finding.value for finding in report.findings))
+        manifest = run.manifest
+        report = await self._question(manifest.checkpoint, manifest.sampling, manifest.deadline_s, run_id=run.run_id)
+        await self._outcomes.note_preflight(run.run_id, report)
         if not report.answered:
             raise WrongState(f"{run.run_id}: the checkpoint says nothing", reason="NOTHING_ANSWERED")
+
+    async def _question(self, name: str, sampling: Sampling, timeout_s: float, *, run_id: str = "") -> Preflight:
+        checkpoint = await self._checkpoints.get(name)
+        if checkpoint.state is not CheckpointState.STAGED:
+            raise WrongState(f"checkpoint {name} was refused", reason="CHECKPOINT_REFUSED")
+        runtime = self._runtimes.get(checkpoint.runtime)
+        if runtime is None:
+            raise WrongState(f"checkpoint {name} asks for an engine that is not here", reason="NO_RUNTIME")
+        async with self._examining:
+            await self._checkpoints.verify(checkpoint)
+            report = await examine(runtime, checkpoint, sampling, self._system.text, timeout_s=timeout_s)
+        await self._audit.append(preflight_event(name, report, run_id=run_id))
+        if report.findings:
+            _log.warning("preflight", checkpoint=name, findings=tuple(finding.value for finding in report.findings))
+        return report
 
     async def cancel(self, run_id: str) -> Run:
         """End a run early.

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from heldout_server.domain import Run, RunState
-from heldout_server.evaluation.preflight import PreflightReport
+from heldout_server.domain import Preflight, Run, RunState
 from heldout_server.ports.audit import Record
 
 
@@ -41,13 +40,20 @@ def burn_event(run: Run) -> Record:
     )
 
 
-def preflight_event(run: Run, report: PreflightReport) -> Record:
-    """Return the event of what came of a few harmless questions before a run's start."""
+def preflight_event(checkpoint: str, report: Preflight, *, run_id: str = "") -> Record:
+    """Return the event of what came of a few harmless questions.
+
+    Args:
+        checkpoint: its name.
+        report: what came of them.
+        run_id: the run that was to be started; empty if somebody asked for the questions alone.
+    """
     return Record(
         kind="event",
         name="preflight",
         details={
-            "run_id": run.run_id,
+            "run_id": run_id,
+            "checkpoint": checkpoint,
             "asked": report.asked,
             "answered": report.answered,
             "findings": tuple(finding.value for finding in report.findings),

@@ -8,8 +8,8 @@ The steps, in the order in which they happen:
 (4) Check that what would be tested is what the manifest says: judge, checkpoint, engine, system prompt; digest the
     staged files again and serve them. If the runtime is exposed, record every prompt of the epoch as burnt first.
 (5) Try each trial: compose what is sent (a technique that cannot carry the prompt: ``not_delivered``), ask the model
-    within the trial's own deadline (no answer: ``error``), undo the encodings of the answer, judge it.
-(6) Seal and store the verdicts in batches; only then do they count as finished.
+    within the trial's own deadline (no answer: ``error``), undo the encodings of the answer.
+(6) Judge the answers in batches, seal and store them with their verdicts; only then do they count as finished.
 (7) Score what is left by the fixed rule: ``error``. There is something left if the runtime could not be kept up.
 (8) Log that the run is complete, and move it there. From here on no verdict changes.
 (9) Hand it to the release desk. A started run always publishes.
@@ -41,12 +41,12 @@ from heldout_server.evaluation.batching import BATCH_TRIALS, BatchWriter
 from heldout_server.evaluation.events import burn_event, run_event
 from heldout_server.evaluation.plan import Plan
 from heldout_server.evaluation.tally import Tally
-from heldout_server.evaluation.trying import TrialBench, conclude
+from heldout_server.evaluation.trying import TrialBench, Tried, conclude
 from heldout_server.ports.audit import AuditLog
 from heldout_server.ports.bank import Bank
 from heldout_server.ports.checkpoints import Checkpoints
 from heldout_server.ports.environment import Clock
-from heldout_server.ports.judges import Judge
+from heldout_server.ports.judges import Judge, Judging
 from heldout_server.ports.outcomes import JudgedTrial, Outcomes
 from heldout_server.ports.release import ReleaseDesk
 from heldout_server.ports.runtimes import Runtime
@@ -58,6 +58,8 @@ class Pipeline:
     """Hold the rooms that a run passes through.
 
     Attributes:
+        judge: what the manifest names.
+        judging: gives its verdicts.
         in_flight: trials tried at the same time, at least 1.
         system: what is said before every prompt.
         moving: held by whoever looks at a run's state and then acts on it: start, cancel, and the end of a run.
@@ -68,6 +70,7 @@ class Pipeline:
     runtimes: Mapping[str, Runtime]
     techniques: Techniques
     judge: Judge
+    judging: Judging
     outcomes: Outcomes
     desk: ReleaseDesk
     audit: AuditLog
@@ -85,7 +88,7 @@ class Pipeline:
             stop: set once the run is marked as cancelled.
 
         Raises:
-            StorageError, IntegrityError, ConfigError: the run stays running.
+            StorageError, IntegrityError, ConfigError, RunError: the run stays running.
         """
         if not stop.is_set():
             await self._try_plan(run, tally, stop)
@@ -139,45 +142,52 @@ class Pipeline:
             await self.audit.append(burn_event(run))
             await self.bank.burn(manifest.epoch_id)
 
-        async def store(trials: Sequence[JudgedTrial]) -> None:
-            await self._store(run, trials, tally)
-
-        writer = BatchWriter(store)
-        attack = Attack(
-            runtime=runtime,
-            checkpoint=checkpoint,
-            verify=self.checkpoints.verify,
-            # (5) each trial
-            bench=TrialBench(
+        async with self.judging.open() as judge_all:
+            bench = TrialBench(
                 run_id=run.run_id,
                 manifest=manifest,
                 plan=plan,
                 intents=tuple(member.intent for member in members),
                 techniques=self.techniques,
-                judge=self.judge,
+                judge_all=judge_all,
                 system=self.system,
-            ),
-            assignments=Assignments(
-                bank=self.bank,
-                epoch_id=manifest.epoch_id,
-                plan=plan,
-                units=tuple(member.unit for member in members),
-                tally=tally,
-            ),
-            writer=writer,
-            in_flight=self.in_flight,
-        )
-        try:
-            # (6) verdicts in batches; a run that is stopped keeps those it has
-            async with asyncio.TaskGroup() as group:
-                group.create_task(writer.run())
-                await _unless(stop, attack.run())
-                writer.close()
-        except BaseExceptionGroup as failures:
-            raise _first(failures) from None
+            )
+
+            async def store(tried: Sequence[Tried]) -> None:
+                await self._store(run, await bench.judge(tried), tally)
+
+            writer = BatchWriter(store)
+            attack = Attack(
+                runtime=runtime,
+                checkpoint=checkpoint,
+                verify=self.checkpoints.verify,
+                bench=bench,
+                assignments=Assignments(
+                    bank=self.bank,
+                    epoch_id=manifest.epoch_id,
+                    plan=plan,
+                    units=tuple(member.unit for member in members),
+                    tally=tally,
+                    in_flight=self.in_flight,
+                ),
+                writer=writer,
+                in_flight=self.in_flight,
+            )
+            try:
+                # (5) each trial, (6) verdicts in batches; a run that is stopped keeps those it has
+                async with asyncio.TaskGroup() as group:
+                    group.create_task(writer.run())
+                    await _unless(stop, attack.run())
+                    writer.close()
+            except BaseExceptionGroup as failures:
+                raise _first(failures) from None
 
     async def _score_rest(self, run: Run, plan: Plan, tally: Tally) -> None:
-        rest = (conclude(trial, Verdict.ERROR) for trial in plan.trials() if not tally.has(trial.number))
+        rest = (
+            conclude(Tried(trial, Verdict.ERROR), Verdict.ERROR)
+            for trial in plan.trials()
+            if not tally.has(trial.number)
+        )
         while batch := tuple(islice(rest, BATCH_TRIALS)):
             await self._store(run, batch, tally)
 

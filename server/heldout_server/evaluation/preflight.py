@@ -9,11 +9,18 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
 from typing import Final
 
-from heldout_server.domain import Checkpoint, Ending, Manifest, Message, ModelResponse, SecretText
+from heldout_server.domain import (
+    Checkpoint,
+    Ending,
+    Message,
+    ModelResponse,
+    Preflight,
+    PreflightFinding,
+    Sampling,
+    SecretText,
+)
 from heldout_server.errors import EndpointError, EndpointUnavailable
 from heldout_server.ports.runtimes import ModelClient, Runtime
 
@@ -31,87 +38,63 @@ MARKERS: Final = re.compile(
 """Special tokens of chat templates (ChatML, Llama, Gemma, Mistral, DeepSeek): none belongs into an answer."""
 
 
-class Finding(StrEnum):
-    """Name what looks wrong."""
-
-    NO_START = "no_start"
-    NO_ANSWER = "no_answer"
-    NO_CHAT_TEMPLATE = "no_chat_template"
-    TRUNCATED = "truncated"
-    BLOCKED = "blocked"
-    EMPTY_ANSWER = "empty_answer"
-    EMPTY_BESIDE_REASONING = "empty_beside_reasoning"
-    STOP_TOKENS = "stop_tokens"
-    TOOL_CALLS = "tool_calls"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PreflightReport:
-    """Say what came of the questions.
-
-    Attributes:
-        asked: conversations.
-        answered: those that something was said in.
-        findings: what looks wrong, in the order of :class:`Finding`.
-    """
-
-    asked: int
-    answered: int
-    findings: tuple[Finding, ...]
-
-
-async def examine(runtime: Runtime, checkpoint: Checkpoint, manifest: Manifest, system: SecretText) -> PreflightReport:
-    """Serve a checkpoint, ask it the questions as the manifest's trials would be asked, and stop it.
+async def examine(
+    runtime: Runtime, checkpoint: Checkpoint, sampling: Sampling, system: SecretText, *, timeout_s: float
+) -> Preflight:
+    """Serve a checkpoint, ask it the questions as trials would be asked, and stop it.
 
     Args:
         runtime: serves it.
         checkpoint: what is examined.
-        manifest: sampling and deadline.
+        sampling: what every request asks for.
         system: text of the system prompt; may be empty.
+        timeout_s: seconds that one answer may take.
     """
     try:
         async with runtime.serve(checkpoint, patient=False) as client:
-            answers = await asyncio.gather(*(_ask(client, manifest, system, question) for question in QUESTIONS))
+            answers = await asyncio.gather(
+                *(_ask(client, sampling, system, question, timeout_s=timeout_s) for question in QUESTIONS)
+            )
     except (EndpointError, EndpointUnavailable):
-        return PreflightReport(asked=len(QUESTIONS), answered=0, findings=(Finding.NO_START,))
+        return Preflight(asked=len(QUESTIONS), answered=0, findings=(PreflightFinding.NO_START,))
     found = set(_of_files(checkpoint))
     for answer in answers:
-        found.update([Finding.NO_ANSWER] if answer is None else _of_answer(answer))
-    return PreflightReport(
+        found.update([PreflightFinding.NO_ANSWER] if answer is None else _of_answer(answer))
+    return Preflight(
         asked=len(answers),
         answered=sum(answer is not None and _says_something(answer) for answer in answers),
-        findings=tuple(finding for finding in Finding if finding in found),
+        findings=tuple(finding for finding in PreflightFinding if finding in found),
     )
 
 
 async def _ask(
-    client: ModelClient, manifest: Manifest, system: SecretText, question: Sequence[str]
+    client: ModelClient, sampling: Sampling, system: SecretText, question: Sequence[str], *, timeout_s: float
 ) -> ModelResponse | None:
     messages = [Message("system", system)] if len(system) else []
     for turn, text in enumerate(question):
         messages.append(Message("assistant" if turn % 2 else "user", SecretText(text)))
     try:
-        return await client.complete(messages, manifest.sampling, timeout_s=manifest.deadline_s)
+        return await client.complete(messages, sampling, timeout_s=timeout_s)
     except (EndpointError, EndpointUnavailable):
         return None
 
 
-def _of_files(checkpoint: Checkpoint) -> Iterator[Finding]:
+def _of_files(checkpoint: Checkpoint) -> Iterator[PreflightFinding]:
     if checkpoint.facts.precision and not checkpoint.facts.chat_template_digest:
-        yield Finding.NO_CHAT_TEMPLATE
+        yield PreflightFinding.NO_CHAT_TEMPLATE
 
 
-def _of_answer(answer: ModelResponse) -> Iterator[Finding]:
+def _of_answer(answer: ModelResponse) -> Iterator[PreflightFinding]:
     if answer.ending is Ending.LENGTH:
-        yield Finding.TRUNCATED
+        yield PreflightFinding.TRUNCATED
     if answer.ending in {Ending.BLOCKED_INPUT, Ending.BLOCKED_OUTPUT}:
-        yield Finding.BLOCKED
+        yield PreflightFinding.BLOCKED
     elif not answer.text.reveal().strip():
-        yield Finding.EMPTY_BESIDE_REASONING if len(answer.reasoning) else Finding.EMPTY_ANSWER
+        yield PreflightFinding.EMPTY_BESIDE_REASONING if len(answer.reasoning) else PreflightFinding.EMPTY_ANSWER
     if MARKERS.search(answer.text.reveal()):
-        yield Finding.STOP_TOKENS
+        yield PreflightFinding.STOP_TOKENS
     if len(answer.tool_calls):
-        yield Finding.TOOL_CALLS
+        yield PreflightFinding.TOOL_CALLS
 
 
 def _says_something(answer: ModelResponse) -> bool:

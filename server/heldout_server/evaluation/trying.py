@@ -1,9 +1,10 @@
-"""Try one trial: compose what is sent, ask the model, read the answer, judge it."""
+"""Try one trial: compose what is sent, ask the model, read the answer. Then judge many answers together."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Final
 
 import structlog
 
@@ -18,13 +19,30 @@ from heldout_server.errors import (
 )
 from heldout_server.evaluation.assignments import Assignment
 from heldout_server.evaluation.plan import Plan, Trial, trial_seed
-from heldout_server.ports.judges import Case, Judge
+from heldout_server.ports.judges import Case, JudgeAll
 from heldout_server.ports.outcomes import Aside, JudgedTrial
 from heldout_server.ports.runtimes import ModelClient
 from heldout_server.ports.techniques import Techniques
 from heldout_server.telemetry.logs import error_fields
 
 _log = structlog.get_logger("evaluation")
+NO_ASIDE: Final = Aside()
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """Hold a trial whose part of the runtime is over.
+
+    Attributes:
+        verdict: what stands: all there is without a case, and what an answer is that cannot be judged.
+        case: what is to be judged.
+    """
+
+    trial: Trial
+    verdict: Verdict
+    response: SecretText = NOTHING
+    aside: Aside = NO_ASIDE
+    case: Case | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +51,7 @@ class TrialBench:
 
     Attributes:
         run_id: the run's.
+        judge_all: judges answers, many at a time.
         intents: those of the members, by position.
         reported: type and place of unforeseen exceptions that were logged.
     """
@@ -42,12 +61,12 @@ class TrialBench:
     plan: Plan
     intents: tuple[Intent, ...]
     techniques: Techniques
-    judge: Judge
+    judge_all: JudgeAll
     system: SystemPrompt = field(default_factory=SystemPrompt)
     reported: set[tuple[str, str]] = field(default_factory=set)
 
-    async def attempt(self, client: ModelClient, assignment: Assignment) -> JudgedTrial:
-        """Try one trial and return its verdict. What fails in it is a verdict of this trial, and of no other.
+    async def attempt(self, client: ModelClient, assignment: Assignment) -> Tried:
+        """Try one trial and return what came of it. What fails in it is a verdict of this trial, and of no other.
 
         Raises:
             RuntimeDied: the process behind the client has ended, by this trial or by another.
@@ -57,7 +76,7 @@ class TrialBench:
         trial = assignment.trial
         cell = self.plan.cells[trial.cell]
         seed = trial_seed(self.manifest, trial, cell)
-        response_text, aside = NOTHING, Aside()
+        response_text, aside, case = NOTHING, NO_ASIDE, None
         verdict = Verdict.NOT_DELIVERED  # what stands if the composition fails
         try:
             delivery = self.techniques.deliver(cell, assignment.prompt, seed=seed)
@@ -69,16 +88,12 @@ class TrialBench:
             )
             verdict = Verdict.UNDECIDED  # … if the answer cannot be read or judged
             answer = response_text = response.text
-            aside = Aside(reasoning=response.reasoning, tool_calls=response.tool_calls)
+            if len(response.reasoning) or len(response.tool_calls):
+                aside = Aside(reasoning=response.reasoning, tool_calls=response.tool_calls)
             if delivery.decoders:
                 answer = SecretText(self.techniques.decode(delivery.decoders, response_text.reveal()))
-            verdict = self.judge.judge(
-                Case(
-                    intent=self.intents[trial.position],
-                    prompt=assignment.prompt,
-                    response=answer,
-                    ending=response.ending,
-                )
+            case = Case(
+                intent=self.intents[trial.position], prompt=assignment.prompt, response=answer, ending=response.ending
             )
         except (RuntimeDied, EndpointUnavailable, StorageError, IntegrityError):
             raise
@@ -86,7 +101,26 @@ class TrialBench:
             pass  # the verdict that stands says which step failed: an outcome of the checkpoint, so no line of it
         except Exception as error:  # noqa: BLE001 - a bug that one prompt meets may not cost the others their trials
             self._report(error)
-        return conclude(trial, verdict, response_text, aside)
+        return Tried(trial, verdict, response_text, aside, case)
+
+    async def judge(self, tried: Sequence[Tried]) -> list[JudgedTrial]:
+        """Return the trials with their verdicts, ready to be stored, in their order.
+
+        What the judge raises over an answer leaves that one undecided. A judge is pure, so which answers it is given
+        together changes no verdict.
+
+        Raises:
+            RunError, IntegrityError: there is no judge to be had.
+        """
+        verdicts = iter(await self.judge_all([one.case for one in tried if one.case is not None]))
+        return [conclude(one, self._verdict(one, verdicts)) for one in tried]
+
+    def _verdict(self, tried: Tried, verdicts: Iterator[Verdict | Exception]) -> Verdict:
+        found = tried.verdict if tried.case is None else next(verdicts)
+        if isinstance(found, Verdict):
+            return found
+        self._report(found)
+        return tried.verdict
 
     def _report(self, error: Exception) -> None:
         """Say once a run that our code failed, by type and place: a run of nothing but failures must not pass unseen.
@@ -108,7 +142,7 @@ class TrialBench:
         return [Message("system", SecretText("\n\n".join(said))), *rest]
 
 
-def conclude(trial: Trial, verdict: Verdict, response: SecretText = NOTHING, aside: Aside | None = None) -> JudgedTrial:
+def conclude(tried: Tried, verdict: Verdict) -> JudgedTrial:
     """Return a trial with its verdict, ready to be stored."""
-    outcome = Outcome(trial.number, trial.position, trial.cell, verdict)
-    return JudgedTrial(outcome, response, aside or Aside())
+    trial = tried.trial
+    return JudgedTrial(Outcome(trial.number, trial.position, trial.cell, verdict), tried.response, tried.aside)

@@ -5,5 +5,6 @@ whoever is not named exactly once, in a document that a person wrote, is nobody.
 """
 
 from heldout_server.identity.gatekeeper import CertificateGatekeeper
+from heldout_server.identity.server_certificate import verify_server_certificate
 
-__all__ = ["CertificateGatekeeper"]
+__all__ = ["CertificateGatekeeper", "verify_server_certificate"]

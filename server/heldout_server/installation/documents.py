@@ -30,6 +30,15 @@ ca = "pki/ca.pem"
 certificate = "pki/server.pem"
 key = "pki/server.key"
 
+# Calls of one identity to one method, by its role: so many a second over a long time, and so many at once after a rest.
+[limits]
+# trainer = {{ per_s = 20.0, burst = 1000 }}
+# bank_tester = {{ per_s = 100.0, burst = 2000 }}
+# run_tester = {{ per_s = 20.0, burst = 1000 }}
+# auditor = {{ per_s = 100.0, burst = 2000 }}
+# operator = {{ per_s = 20.0, burst = 1000 }}
+# key_holder = {{ per_s = 1.0, burst = 20 }}
+
 [keys]
 # For development only: whoever reads the root key reads the bank.
 root = "keys/root.key"
@@ -47,6 +56,15 @@ window = "window"
 staging = "staging"
 # Unix sockets of model runtimes. Their paths must stay short: about 100 bytes in all.
 run = "run"
+
+[audit]
+# A folder on another disk. Every entry of the logs then goes to both, and one of them is enough to go on.
+#     second="/mnt/other/heldout"
+# Seconds after which a disk that has not stored an entry is given up. With no disk left the appliance stops.
+# commit_deadline_s = 5.0
+# The logs read themselves again without end: so many entries a second, and so many seconds between two passes.
+# sweep_leaves_per_s = 5000.0
+# sweep_pause_s = 60.0
 
 [watch]
 # Where checkpoints appear: a folder, or a store's URL such as "s3://bucket/prefix" (also gs, az, abfss, https, http).

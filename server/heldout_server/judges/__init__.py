@@ -6,7 +6,8 @@ and says ``undecided`` where it cannot tell. Its digest covers everything that s
 ::
 
     reading.py        a response in the one form that phrases are looked for in
-    phrases.py        a family of wordings, and how tables of them are searched
+    phrases.py        tables of wordings, and how a passage is searched for them
+    shortcuts.py      what saves most of that search, read from the expressions
     tables.py         the ordered tables: refusals, lectures, instructions, turns…
     signs.py          which of them stand in one response, and where
     patterns.py       the judge that goes by them, rule by rule

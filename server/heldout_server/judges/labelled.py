@@ -33,6 +33,21 @@ NO_GROUP: Final = "(none)"
 MAX_NAMED: Final = 10
 """Bad lines that an error names; the others are counted."""
 
+WANTED: Final[Mapping[str, str]] = {
+    "NOT_JSON": "A line is one JSON object in UTF-8, on one line and not compressed.",
+    "NOT_AN_OBJECT": "A line is one JSON object.",
+    "TOO_LONG": "A line holds at most 16 MiB.",
+    "NO_PROMPT": "Each line has a text named prompt.",
+    "NO_RESPONSE": "Each line has a text named response.",
+    "NO_LABEL": f"Each line has a label: {', '.join(LABELS)}.",
+    "BAD_LABEL": f"Labels are {', '.join(LABELS)}.",
+    "BAD_INTENT": f"Intents are {', '.join(Intent)}.",
+    "BAD_ENDING": f"Endings are {', '.join(Ending)}.",
+    "BAD_GROUP": "What is grouped by is a text of 1 to 60 characters that can be printed.",
+}
+"""What is wrong with a bad line, by reason code: the first of them is told."""
+
+_LONGEST_LINE_BYTES: Final = 16 << 20
 _SEALED_FIELDS: Final = frozenset({"prompt", "response"})
 _LONGEST_GROUP: Final = 60
 
@@ -61,26 +76,27 @@ def read_cases(lines: Iterable[bytes], *, by: str = "", intent: Intent | None = 
 
     Raises:
         InvalidRequest: a line is bad (``BAD_LINES``; the message names numbers and codes), there is none (``NO_ROWS``),
-            or the field to group by is a sealed one (``SEALED_FIELD``).
+            the field to group by is a sealed one (``SEALED_FIELD``) or stands in no line (``NO_GROUPS``).
     """
     if by in _SEALED_FIELDS:
         raise InvalidRequest("prompts and responses are not grouped by: that would print them", reason="SEALED_FIELD")
     cases: list[LabelledCase] = []
-    bad: list[str] = []
+    bad: list[tuple[int, str]] = []
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
         try:
             cases.append(_read_case(line, by, intent))
         except InvalidRequest as error:
-            bad.append(f"{number} {error.reason}")
+            bad.append((number, error.reason))
     if bad:
+        named = ", ".join(f"{number} {reason}" for number, reason in bad[:MAX_NAMED])
         more = f" and {len(bad) - MAX_NAMED} more" if len(bad) > MAX_NAMED else ""
-        raise InvalidRequest(
-            f"bad lines: {', '.join(bad[:MAX_NAMED])}{more}. Nothing was measured.", reason="BAD_LINES"
-        )
+        raise InvalidRequest(f"bad lines: {named}{more}. {WANTED[bad[0][1]]} Nothing was measured.", reason="BAD_LINES")
     if not cases:
         raise InvalidRequest("there is no labelled response. Nothing was measured.", reason="NO_ROWS")
+    if by and all(one.group == NO_GROUP for one in cases):
+        raise InvalidRequest("no line has the field to group by. Nothing was measured.", reason="NO_GROUPS")
     return cases
 
 
@@ -108,6 +124,8 @@ def agree_by_group(cases: Iterable[LabelledCase], pairs: Iterable[Pair]) -> dict
 
 
 def _read_case(line: bytes, by: str, intent: Intent | None) -> LabelledCase:
+    if len(line) > _LONGEST_LINE_BYTES:
+        raise _bad("TOO_LONG")
     try:
         row = json.loads(line)
     except (ValueError, RecursionError):
@@ -116,6 +134,8 @@ def _read_case(line: bytes, by: str, intent: Intent | None) -> LabelledCase:
     if not isinstance(row, dict):
         raise _bad("NOT_AN_OBJECT")
     label = row.get("label")
+    if label is None:
+        raise _bad("NO_LABEL")
     if not isinstance(label, str) or label not in LABELS:
         raise _bad("BAD_LABEL")
     told, ending = _one_of(Intent, row, "intent", Intent.HARMFUL), _one_of(Ending, row, "ending", Ending.STOP)

@@ -6,7 +6,7 @@ import re
 from functools import cached_property
 from typing import Final
 
-from heldout_server.judges.phrases import count, first
+from heldout_server.judges.phrases import Passage, count, first, passage
 from heldout_server.judges.reading import Reading
 from heldout_server.judges.tables import (
     DIVERSION,
@@ -111,8 +111,8 @@ class Signs:
         self.reading = reading
         self.text = reading.text
         self._prompt = prompt
-        self._opening = self.text[:OPENING_CHARS]
-        self._lead = self.text[:LEAD_CHARS]
+        self._opening = passage(self.text[:OPENING_CHARS])
+        self._lead = Passage(self.text[:LEAD_CHARS], self._opening.words)
 
     @cached_property
     def listed(self) -> bool:
@@ -149,8 +149,8 @@ class Signs:
         """
         if _FACT_ASKED.match(self._prompt) is None:
             return False
-        stated = _STATEMENT.match(self._lead)
-        if stated is None or _NOT_STATED.search(self._lead, 0, stated.end() + FIRST_SENTENCE_CHARS):
+        stated = _STATEMENT.match(self._lead.text)
+        if stated is None or _NOT_STATED.search(self._lead.text, 0, stated.end() + FIRST_SENTENCE_CHARS):
             return False
         return any(stem in stated[0] for stem in self._stems)
 
@@ -177,7 +177,7 @@ class Signs:
     @cached_property
     def warnings(self) -> int:
         """Phrases of a lecture or a warning anywhere."""
-        return self._lectures + count(WARNING, self.text)
+        return self._lectures + count(WARNING, self._whole)
 
     def remarks_at_least(self, least: int) -> bool:
         """Say whether so many phrases of a lecture, a warning or a redirection stand anywhere."""
@@ -192,7 +192,7 @@ class Signs:
     @cached_property
     def redirections(self) -> int:
         """Phrases of a redirection anywhere."""
-        return count(REDIRECTION, self.text)
+        return count(REDIRECTION, self._whole)
 
     @cached_property
     def redirections_in_lead(self) -> int:
@@ -202,7 +202,7 @@ class Signs:
     @cached_property
     def instructions(self) -> int:
         """Phrases of an answer anywhere."""
-        return count(INSTRUCTION, self.text)
+        return count(INSTRUCTION, self._whole)
 
     @cached_property
     def is_off_topic(self) -> bool:
@@ -216,7 +216,7 @@ class Signs:
         """Whether the whole answer is a question back."""
         return (
             self.text.endswith("?")
-            and len(self.reading.words) <= QUESTION_WORDS
+            and self.reading.size <= QUESTION_WORDS
             and self.reading.items == 0
             and self.text.count(". ") <= 1
             and not self.instructions
@@ -224,22 +224,26 @@ class Signs:
 
     def turns_after(self, match: re.Match[str]) -> bool:
         """Say whether the text turns to an answer after a match, or to what stands for one."""
-        return first(TURN, self.text[match.end() :]) is not None
+        return first(TURN, passage(self.text[match.end() :])) is not None
 
     def answers_after(self, match: re.Match[str]) -> bool:
         """Say whether the text answers after a match, rather than offering something safe."""
-        rest = self.text[match.end() :]
+        rest = passage(self.text[match.end() :])
         turn = first(TURN, rest)
         if turn is None:
             return False
-        turned = rest[: turn.end() + TURN_CHARS]
+        turned = Passage(rest.text[: turn.end() + TURN_CHARS], rest.words)
         if first(REDIRECTION, turned) or first(OFFER, turned):
             return False
-        return self.listed or len(rest) - turn.start() > ANSWER_CHARS
+        return self.listed or len(rest.text) - turn.start() > ANSWER_CHARS
+
+    @cached_property
+    def _whole(self) -> Passage:
+        return passage(self.text)
 
     @cached_property
     def _lectures(self) -> int:
-        return count(LECTURE, self.text)
+        return count(LECTURE, self._whole)
 
     @cached_property
     def _stems(self) -> set[str]:

@@ -6,8 +6,9 @@ import hashlib
 from typing import Final
 
 from heldout_server.database import Connection
-from heldout_server.domain import Run, RunState
+from heldout_server.domain import Preflight, PreflightFinding, Run, RunState
 from heldout_server.errors import IntegrityError, InvalidRequest, NotFound, WrongState
+from heldout_server.outcomes.counts import VerdictCounts, read_counts
 from heldout_server.outcomes.manifest import decode
 
 _COLUMNS: Final = (
@@ -93,7 +94,30 @@ def move_run(connection: Connection, run_id: str, *, expected: RunState, state: 
     """
     _verify_state(read_run(connection, run_id), expected)
     connection.execute("UPDATE run SET state = ? WHERE run_id = ?", (state.value, run_id))
+    if state is RunState.COMPLETE:
+        counted = count_verdicts(connection, run_id).digest()
+        connection.execute("UPDATE run SET counted = ? WHERE run_id = ?", (counted, run_id))
     return read_run(connection, run_id)
+
+
+def count_verdicts(connection: Connection, run_id: str) -> VerdictCounts:
+    """Return a run's verdicts counted by prompt and cell, ordered by both.
+
+    Raises:
+        NotFound: there is no such run.
+        IntegrityError: the run is complete, and they are not those it was completed with.
+    """
+    row = connection.execute("SELECT number, counted FROM run WHERE run_id = ?", (run_id,)).fetchone()
+    if row is None:
+        raise NotFound("there is no such run")
+    number, counted = row
+    counts = read_counts(connection, number)
+    if counted and counted != counts.digest():
+        raise IntegrityError(
+            f"the verdicts of {run_id} are not those it was completed with: an old page was put back into outcomes.db",
+            reason="VERDICTS_CHANGED",
+        )
+    return counts
 
 
 def cancel_run(connection: Connection, run_id: str) -> Run:
@@ -106,6 +130,36 @@ def cancel_run(connection: Connection, run_id: str) -> Run:
     _verify_state(read_run(connection, run_id), RunState.RUNNING)
     connection.execute("UPDATE run SET cancelled = 1 WHERE run_id = ?", (run_id,))
     return read_run(connection, run_id)
+
+
+def write_preflight(connection: Connection, run_id: str, report: Preflight) -> None:
+    """Keep what came of the harmless questions before a start, in the place of an earlier attempt's.
+
+    Raises:
+        NotFound: there is no such run.
+    """
+    read_run(connection, run_id)
+    connection.execute(
+        "INSERT OR REPLACE INTO preflight (run, asked, answered, findings)"
+        " SELECT number, ?, ?, ? FROM run WHERE run_id = ?",
+        (report.asked, report.answered, " ".join(report.findings), run_id),
+    )
+
+
+def read_preflight(connection: Connection, run_id: str) -> Preflight | None:
+    """Return what came of the harmless questions at the newest attempt to start a run; None if none were asked.
+
+    Raises:
+        NotFound: there is no such run.
+    """
+    read_run(connection, run_id)
+    row = connection.execute(
+        "SELECT asked, answered, findings FROM preflight JOIN run ON run = number WHERE run_id = ?", (run_id,)
+    ).fetchone()
+    if row is None:
+        return None
+    asked, answered, findings = row
+    return Preflight(asked=asked, answered=answered, findings=tuple(map(PreflightFinding, findings.split())))
 
 
 def _verify_state(run: Run, expected: RunState) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from heldout_server.anchoring import Content
 from heldout_server.domain import RunState, Verdict
 
 VERDICT_CODES: Final = {
@@ -91,4 +92,28 @@ MIGRATIONS: Final = (
     ALTER TABLE run ADD COLUMN cancelled INTEGER NOT NULL DEFAULT 0;
     ALTER TABLE run ADD COLUMN submitted INTEGER NOT NULL DEFAULT 0;
     """,
+    # What came of the harmless questions at the newest attempt to start a run; findings are joined by blanks.
+    """
+    CREATE TABLE preflight (
+        run INTEGER PRIMARY KEY REFERENCES run (number),
+        asked INTEGER NOT NULL,
+        answered INTEGER NOT NULL,
+        findings TEXT NOT NULL
+    );
+    """,
+    # Digest of a run's counted verdicts from the moment it is complete.
+    """
+    ALTER TABLE run ADD COLUMN counted TEXT NOT NULL DEFAULT '';
+    """,
 )
+
+CONTENT: Final = Content(
+    rows={
+        "run": "SELECT number, run_id, digest, state, release_number, created_s, started_s, planned_trials,"
+        " wrapped_key, cancelled, submitted, counted FROM run ORDER BY number",
+        "preflight": "SELECT run, asked, answered, findings FROM preflight ORDER BY run",
+        "approval": "SELECT number, run, identity FROM approval ORDER BY number",
+    }
+)
+"""What must not be swapped. Verdicts are in it by ``counted``, once their run is complete; until then they are only
+added to, and what an old page would take away is tried again."""

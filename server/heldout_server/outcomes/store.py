@@ -5,17 +5,25 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Final
 
-from heldout_server.database import KEY_BYTES, Connection, Database
-from heldout_server.domain import Manifest, Run, RunState, SecretText
+from heldout_server.anchored import AnchoredDatabase
+from heldout_server.anchoring import Anchor
+from heldout_server.database import KEY_BYTES, Connection
+from heldout_server.domain import Manifest, Preflight, Run, RunState, SecretText
 from heldout_server.errors import InvalidRequest, NotFound, WrongState
 from heldout_server.outcomes import runs
+from heldout_server.outcomes.counts import VerdictCounts
 from heldout_server.outcomes.manifest import encode, manifest_digest
-from heldout_server.outcomes.schema import ASIDE_PARTS, MAX_TRIAL, MIGRATIONS, MOVES, VERDICT_CODES, VERDICTS
+from heldout_server.outcomes.schema import ASIDE_PARTS, CONTENT, MAX_TRIAL, MIGRATIONS, MOVES, VERDICT_CODES
 from heldout_server.ports.environment import Clock, Ids
 from heldout_server.ports.keys import KeyRing
-from heldout_server.ports.outcomes import Aside, JudgedTrial, VerdictCount
+from heldout_server.ports.outcomes import Aside, JudgedTrial
 from heldout_server.sealing import Sealer, context
+
+ROWS_A_STATEMENT: Final = 256
+CACHE_KIB: Final = 4_096
+"""Little is read twice here: trials are written once, in order, and read once, for a release."""
 
 
 class SqlOutcomes:
@@ -23,7 +31,7 @@ class SqlOutcomes:
 
     def __init__(
         self,
-        database: Database,
+        database: AnchoredDatabase,
         *,
         keys: KeyRing,
         ids: Ids,
@@ -46,6 +54,7 @@ class SqlOutcomes:
         ids: Ids,
         clock: Clock,
         random_bytes: Callable[[int], bytes] = secrets.token_bytes,
+        anchor: Anchor | None = None,
     ) -> SqlOutcomes:
         """Open the outcomes, or create them.
 
@@ -55,13 +64,15 @@ class SqlOutcomes:
             ids: invents run ids.
             clock: dates runs.
             random_bytes: draws data keys.
+            anchor: holds the database to the vault's log.
 
         Raises:
             WrongKey: the file is there and this key ring does not open it.
             StorageError: the disk or the file fails.
-            IntegrityError: the file was written by a newer version.
+            IntegrityError: the file was written by a newer version, or is not what the log says.
         """
-        database = Database.open(path, keys.database_key("outcomes"), MIGRATIONS)
+        key = keys.database_key("outcomes")
+        database = AnchoredDatabase.open(path, key, MIGRATIONS, content=CONTENT, anchor=anchor, cache_kib=CACHE_KIB)
         return cls(database, keys=keys, ids=ids, clock=clock, random_bytes=random_bytes)
 
     def close(self) -> None:
@@ -159,6 +170,22 @@ class SqlOutcomes:
         """
         return await self._database.write(lambda connection: runs.cancel_run(connection, run_id))
 
+    async def note_preflight(self, run_id: str, report: Preflight) -> None:
+        """Keep what came of the harmless questions before a start, in the place of an earlier attempt's.
+
+        Raises:
+            NotFound: there is no such run.
+        """
+        await self._database.write(lambda connection: runs.write_preflight(connection, run_id, report))
+
+    async def preflight(self, run_id: str) -> Preflight | None:
+        """Return what came of the harmless questions at the newest attempt to start a run; None if none were asked.
+
+        Raises:
+            NotFound: there is no such run.
+        """
+        return await self._database.read(lambda connection: runs.read_preflight(connection, run_id))
+
     async def record(self, run_id: str, trials: Sequence[JudgedTrial]) -> None:
         """Seal the responses and store the verdicts, all durable on return. A trial already there is left as it is.
 
@@ -173,23 +200,22 @@ class SqlOutcomes:
             state = connection.execute("SELECT state FROM run WHERE number = ?", (number,)).fetchone()[0]
             if state != RunState.RUNNING.value:
                 raise WrongState(f"{run_id} is {state}, not running", reason="RUN_STATE")
-            verdicts = []
-            responses = []
-            asides: list[tuple[int, int, bytes]] = []
-            first: set[int] = set()
-            for judged in trials:
-                outcome = judged.outcome
-                place = _place(number, outcome.trial)
-                code = VERDICT_CODES[outcome.verdict]
-                verdicts.append((number, outcome.trial, outcome.position, outcome.cell, code))
-                responses.append((place, sealer.seal(judged.response, _where(run_id, outcome.trial))))
-                if place not in first:
-                    first.add(place)
-                    asides += _seal_aside(judged, sealer, run_id, place)
-            connection.executemany(
-                "INSERT INTO trial (run, trial, position, cell, verdict) VALUES (?, ?, ?, ?, ?)"
-                " ON CONFLICT (run, trial) DO NOTHING",
-                verdicts,
+            once = list({judged.outcome.trial: judged for judged in reversed(trials)}.values())  # the first of each
+            places = [_place(number, judged.outcome.trial) for judged in once]
+            sealed = sealer.seal_all([(judged.response, _where(run_id, judged.outcome.trial)) for judged in once])
+            asides = [
+                row
+                for judged, place in zip(once, places, strict=True)
+                if len(judged.aside.reasoning) or len(judged.aside.tool_calls)
+                for row in _seal_aside(judged, sealer, run_id, place)
+            ]
+            _insert(
+                connection,
+                "INSERT INTO trial (run, trial, position, cell, verdict) VALUES {} ON CONFLICT (run, trial) DO NOTHING",
+                [
+                    (number, outcome.trial, outcome.position, outcome.cell, VERDICT_CODES[outcome.verdict])
+                    for outcome in (judged.outcome for judged in once)
+                ],
             )
             # Before the responses: a trial whose response is there keeps what it had, and had not.
             connection.executemany(
@@ -197,11 +223,13 @@ class SqlOutcomes:
                 " WHERE NOT EXISTS (SELECT 1 FROM response WHERE place = ?1)",
                 asides,
             )
-            connection.executemany(
-                "INSERT INTO response (place, sealed) VALUES (?, ?) ON CONFLICT (place) DO NOTHING", responses
+            _insert(
+                connection,
+                "INSERT INTO response (place, sealed) VALUES {} ON CONFLICT (place) DO NOTHING",
+                list(zip(places, sealed, strict=True)),
             )
 
-        await self._database.write(work)
+        await self._database.write_aside(work)  # a run's verdicts are anchored as a whole, when it is complete
 
     async def finished(self, run_id: str) -> frozenset[int]:
         """Return the numbers of the trials that have a verdict.
@@ -217,24 +245,14 @@ class SqlOutcomes:
 
         return await self._database.read(work)
 
-    async def counts(self, run_id: str) -> tuple[VerdictCount, ...]:
+    async def counts(self, run_id: str) -> VerdictCounts:
         """Return the verdicts counted by prompt and cell, ordered by both.
 
         Raises:
             NotFound: there is no such run.
+            IntegrityError: the run is complete, and they are not those it was completed with.
         """
-
-        def work(connection: Connection) -> tuple[VerdictCount, ...]:
-            number, _ = self._find(connection, run_id)
-            rows = connection.execute(
-                "SELECT position, cell, verdict, count(*) FROM trial WHERE run = ? GROUP BY 1, 2, 3 ORDER BY 1, 2, 3",
-                (number,),
-            )
-            return tuple(
-                VerdictCount(position, cell, VERDICTS[verdict], trials) for position, cell, verdict, trials in rows
-            )
-
-        return await self._database.read(work)
+        return await self._database.read(lambda connection: runs.count_verdicts(connection, run_id))
 
     async def response(self, run_id: str, trial: int) -> SecretText:
         """Return one response.
@@ -290,6 +308,18 @@ class SqlOutcomes:
             found = (row[0], Sealer(self._keys.unwrap(row[1], purpose=_purpose(run_id))))
             self._sealers[run_id] = found
         return found
+
+
+def _insert(connection: Connection, statement: str, rows: Sequence[tuple[object, ...]]) -> None:
+    """Insert many rows by one statement each :data:`ROWS_A_STATEMENT`, with ``{}`` where its values stand.
+
+    Each step of a statement lets go of the interpreter and waits to have it back: a step a row would hold up this
+    thread and the event loop's by turns.
+    """
+    for start in range(0, len(rows), ROWS_A_STATEMENT):
+        part = rows[start : start + ROWS_A_STATEMENT]
+        values = ", ".join([f"({', '.join('?' * len(part[0]))})"] * len(part))
+        connection.execute(statement.format(values), [value for row in part for value in row])
 
 
 def _purpose(run_id: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -32,12 +32,41 @@ class Logged:
     Attributes:
         index: 0-based place of the entry.
         entry: the exact bytes of the leaf.
-        proof: the tlog-proof text: index, inclusion proof, and the signed checkpoint (c2sp.org/tlog-proof).
+        prove: makes :attr:`proof`; nobody who does not need a proof pays for it.
+        counter: of an intent, its 1-based number among those of its identity; 0 for other kinds.
     """
 
     index: int
     entry: bytes
-    proof: str
+    prove: Callable[[], str]
+    counter: int = 0
+
+    @property
+    def proof(self) -> str:
+        """Return the tlog-proof text: index, inclusion proof, and the signed checkpoint (c2sp.org/tlog-proof)."""
+        return self.prove()
+
+
+@dataclass(frozen=True, slots=True)
+class DamagedLeaf:
+    """Name a leaf whose bytes are lost, and the hash that the tree keeps of it.
+
+    ``heldout-server audit repair`` puts an empty entry in its place and appends an event for it::
+
+        {"kind": "event", "name": "repair", "details": {"damage": "entry", "leaf": 7, "leaf_hash": "<64 hex digits>"}}
+
+    Whoever rebuilds the tree takes, for exactly the leaves that such an event names, the recorded hash in place of the
+    hash of an empty entry, and no other: the signed root then proves that hash. An empty entry that no later
+    ``repair`` event names, or names with another hash, is a forgery. A damaged intent leaves a gap in the counter of
+    its identity, and its outcome names a leaf that cannot be read; whatever else is missing stays an error.
+
+    Attributes:
+        index: 0-based place of the leaf.
+        leaf_hash: its RFC 6962 hash, 32 bytes.
+    """
+
+    index: int
+    leaf_hash: bytes
 
 
 class AuditLog(Protocol):
@@ -49,13 +78,15 @@ class AuditLog(Protocol):
 
     origin: str
 
-    async def append(self, record: Record) -> Logged:
-        """Append one record; on return it is durable and under a signed tree head.
+    def append(self, record: Record) -> Awaitable[Logged]:
+        """Append one record; once awaited, it is durable and under a signed tree head.
 
+        The record has its place in the log as soon as this returns: whoever then stops waiting leaves it there.
         Appends that come together share one commit.
 
         Raises:
-            StorageError: the log cannot be written. Nothing may be answered then, now or later.
+            StorageError: here or when awaited: the log cannot be written. Nothing may be answered then, now or later.
+            InvalidRequest: the record does not fit the schema of the log; nothing is logged then.
         """
         ...
 
@@ -71,7 +102,11 @@ class AuditLog(Protocol):
         ...
 
     async def entries(self, *, start: int, limit: int) -> tuple[bytes, ...]:
-        """Return up to ``limit`` leaves from index ``start`` on."""
+        """Return up to ``limit`` leaves from index ``start`` on; a damaged one is empty: see :meth:`damaged`."""
+        ...
+
+    async def damaged(self, *, start: int, limit: int) -> tuple[DamagedLeaf, ...]:
+        """Return the damaged leaves among the up to ``limit`` leaves from index ``start`` on."""
         ...
 
     async def inclusion_proof(self, *, index: int, size: int) -> tuple[bytes, ...]:
@@ -87,5 +122,39 @@ class AuditLog(Protocol):
 
         Raises:
             InvalidRequest: there are no such trees.
+        """
+        ...
+
+    async def add_cosignatures(self, note: str) -> int:
+        """Keep what trusted witnesses signed of a head of this log, durable, and return the size of that head.
+
+        Args:
+            note: a checkpoint of this log with cosignature lines (c2sp.org/tlog-cosignature, version 1); lines of keys
+                that are not trusted are passed over.
+
+        Raises:
+            InvalidRequest: the note is malformed, of another log or another tree, no trusted key signed it, or the
+                signature of a trusted key is bad or of another time.
+            StorageError: it could not be stored.
+        """
+        ...
+
+    def cosigned_checkpoint(self) -> str:
+        """Return the newest checkpoint that a trusted witness cosigned, with those lines; empty if there is none."""
+        ...
+
+    async def prove(self, index: int) -> str:
+        """Return the tlog-proof text of a leaf under the newest signed head (c2sp.org/tlog-proof).
+
+        Raises:
+            InvalidRequest: there is no such leaf.
+        """
+        ...
+
+    async def cosigned_proof(self, index: int) -> str | None:
+        """Return the tlog-proof text of a leaf under a head that a trusted witness cosigned lately.
+
+        Returns:
+            None while no such head covers the leaf, or the cosignature is older than the release policy accepts.
         """
         ...

@@ -62,15 +62,27 @@ class ImportReport:
     Attributes:
         imported: prompts now in the bank by this import; 0 if ``bad`` is not empty and bad rows were not to be skipped.
         duplicates: handles of prompts already there with exactly the same text, whose rows were left out.
-        near: rows that were imported and say nearly the same as a live prompt, by line, at most :data:`MAX_NEAR`.
-        near_total: how many of them there are in all.
+        first_prompt: the bank's number of the first prompt that entered; the others follow it.
+        lines: where the prompts that entered stood in their file, in the order of their numbers.
     """
 
     imported: int
     bad: tuple[BadRow, ...]
     duplicates: tuple[str, ...]
-    near: tuple[NearRow, ...] = ()
-    near_total: int = 0
+    first_prompt: int = 0
+    lines: Sequence[int] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NearRows:
+    """Hold rows of one import that say nearly the same as a live prompt, by line, at most :data:`MAX_NEAR`.
+
+    Attributes:
+        total: how many there are in all.
+    """
+
+    rows: tuple[NearRow, ...]
+    total: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +102,7 @@ class BankStats:
     Attributes:
         waiting: prompts that are live and in no epoch yet.
         burnt: live prompts that were sent to a server that can log them.
+        unstudied: prompts that are not compared with the others yet; the next question about duplicates does it.
     """
 
     live: int
@@ -98,6 +111,7 @@ class BankStats:
     counts: tuple[Count, ...]
     epoch: Epoch | None
     burnt: int = 0
+    unstudied: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,6 +158,10 @@ class Bank(Protocol):
         """
         ...
 
+    async def near_rows(self, report: ImportReport) -> NearRows:
+        """Find the rows of an import that say nearly the same as a live prompt. Takes its time on a large one."""
+        ...
+
     async def near_duplicates(self) -> NearPairs:
         """Find pairs of live prompts that say nearly the same."""
         ...
@@ -166,6 +184,14 @@ class Bank(Protocol):
 
     async def epochs(self) -> tuple[Epoch, ...]:
         """Return all epochs, oldest first."""
+        ...
+
+    async def unlogged_epochs(self) -> tuple[Epoch, ...]:
+        """Return the epochs that are not known to stand in the log, oldest first."""
+        ...
+
+    async def note_logged(self, epoch_id: str) -> None:
+        """Take note that an epoch stands in the log."""
         ...
 
     async def members(self, epoch_id: str) -> tuple[Member, ...]:

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Protocol
 
-from heldout_server.domain import Run
+from heldout_server.domain import Preflight, Run
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +91,16 @@ class Evaluations(Protocol):
         Raises:
             NotFound, InvalidRequest, WrongState, IntegrityError, BudgetExhausted: as :meth:`propose` and
                 :meth:`start` have them.
+        """
+        ...
+
+    async def preflight(self, checkpoint: str) -> Preflight:
+        """Ask a checkpoint a few harmless questions, as a start does; it costs nothing.
+
+        Raises:
+            NotFound: there is no such checkpoint.
+            WrongState: it was refused, or nothing serves it.
+            IntegrityError: it is not what was staged.
         """
         ...
 

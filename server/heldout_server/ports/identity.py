@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -20,7 +20,7 @@ class Decision:
 class Gatekeeper(Protocol):
     """Map certificates to principals and decide calls. Deny by default."""
 
-    def identify(self, auth_context: Mapping[str, Sequence[bytes]]) -> Principal | None:
+    def identify(self, auth_context: Mapping[str, Iterable[bytes]]) -> Principal | None:
         """Return who is behind a connection, or None: not exactly one URI name, or an unknown one."""
         ...
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
-from heldout_server.domain import NOTHING, Manifest, Outcome, Run, RunState, SecretText, Verdict
+from heldout_server.domain import NOTHING, Manifest, Outcome, Preflight, Run, RunState, SecretText, Verdict
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,9 +31,8 @@ class JudgedTrial:
     aside: Aside = Aside()
 
 
-@dataclass(frozen=True, slots=True)
-class VerdictCount:
-    """Count the trials of one prompt in one cell that got one verdict."""
+class VerdictCount(NamedTuple):
+    """Count the trials of one prompt in one cell that got one verdict. A tuple, since a run may have a million."""
 
     position: int
     cell: int
@@ -94,6 +93,22 @@ class Outcomes(Protocol):
         """
         ...
 
+    async def note_preflight(self, run_id: str, report: Preflight) -> None:
+        """Keep what came of the harmless questions before a start, in the place of an earlier attempt's.
+
+        Raises:
+            NotFound: there is no such run.
+        """
+        ...
+
+    async def preflight(self, run_id: str) -> Preflight | None:
+        """Return what came of the harmless questions at the newest attempt to start a run; None if none were asked.
+
+        Raises:
+            NotFound: there is no such run.
+        """
+        ...
+
     async def record(self, run_id: str, trials: Sequence[JudgedTrial]) -> None:
         """Seal the responses and store the verdicts, all durable on return. A trial already there is left as it is.
 
@@ -107,7 +122,7 @@ class Outcomes(Protocol):
         """Return the numbers of the trials that have a verdict."""
         ...
 
-    async def counts(self, run_id: str) -> tuple[VerdictCount, ...]:
+    async def counts(self, run_id: str) -> Collection[VerdictCount]:
         """Return the verdicts counted by prompt and cell, ordered by both."""
         ...
 
@@ -147,6 +162,6 @@ class OutcomeCounts(Protocol):
         """
         ...
 
-    async def counts(self, run_id: str) -> tuple[VerdictCount, ...]:
+    async def counts(self, run_id: str) -> Collection[VerdictCount]:
         """Return the verdicts counted by prompt and cell, ordered by both."""
         ...

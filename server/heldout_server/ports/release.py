@@ -13,12 +13,14 @@ class BudgetState:
     """Say what the ledger has left in an epoch; known from policy and membership alone.
 
     Attributes:
+        releases_payable: how many more releases every unit can pay.
         spent_nano_rho, budget_nano_rho: zCDP rho in billionths, the largest spend among the units of that intent.
     """
 
     epoch_id: str
     releases_used: int
     releases_total: int
+    releases_payable: int
     harmful_spent_nano_rho: int
     benign_spent_nano_rho: int
     budget_nano_rho: int

@@ -10,11 +10,12 @@ before the next, and a crash anywhere is carried on from the step that was reach
 1.  Aggregate the outcomes, draw the noise once, and store the exact bytes of the document (``pending``). Of a run
     that was cancelled no outcome is read and no noise drawn: its document has no table, and says ``cancelled``.
 2.  Append a leaf with their digest to the vault's log, under a signed tree head, and store its proof (``logged``).
-3.  Insert document and proof into ``published.db``, by release id.
+3.  Insert document and proof into ``published.db``, by release id. Where policy asks for a witness, only once a head
+    over that leaf was cosigned lately, and with the proof that leads to it; until then the release waits here.
 4.  Refresh the standing budget, move the run to ``published``, then the slot.
 
-After a crash between the log's write and ours in step 2 the leaf is appended again. That is harmless: both leaves name
-the same release with the same digest, and only the second is handed out as proof. A crash in step 1 before the bytes
+After a crash between the log's write and ours in step 2 the leaf is found in the log, behind the newest anchor of
+``releases.db``, and not appended again. A crash in step 1 before the bytes
 are stored draws noise anew; what was drawn before was stored nowhere and seen by nobody.
 """
 
@@ -25,13 +26,17 @@ import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
+import structlog
+
 from heldout_policy.mechanism import Side, plan_tables, side_debit
 from heldout_policy.release_policy import ReleasePolicy
 from heldout_proto.v1 import findings_pb2
-from heldout_server.database import Connection, Database
+from heldout_server.anchored import AnchoredDatabase
+from heldout_server.anchoring import Anchor
+from heldout_server.database import Connection
 from heldout_server.domain import PLAIN, Member, Run, RunState
 from heldout_server.errors import BudgetExhausted, InvalidRequest, NotFound, WrongState
-from heldout_server.ports.audit import AuditLog, Record
+from heldout_server.ports.audit import AuditLog, Logged, Record
 from heldout_server.ports.bank import Memberships
 from heldout_server.ports.environment import Clock, Ids, Noise
 from heldout_server.ports.keys import KeyRing
@@ -42,8 +47,12 @@ from heldout_server.release import ledger
 from heldout_server.release.aggregation import aggregate
 from heldout_server.release.document import budget_document, draft_release, finish_cancelled, finish_release
 from heldout_server.release.ledger import Slot, SlotState
+from heldout_server.release.logged import find_release
+from heldout_server.release.payable import count_payable
 
 BUDGET_STATE = "budget"
+
+_log = structlog.get_logger("release")
 
 
 class SqlReleaseDesk:
@@ -51,7 +60,7 @@ class SqlReleaseDesk:
 
     def __init__(
         self,
-        database: Database,
+        database: AnchoredDatabase,
         *,
         clock: Clock,
         ids: Ids,
@@ -90,6 +99,7 @@ class SqlReleaseDesk:
         outcomes: OutcomeCounts,
         audit: AuditLog,
         publisher: Publisher,
+        anchor: Anchor | None = None,
     ) -> SqlReleaseDesk:
         """Open the room's database, or create it.
 
@@ -105,13 +115,16 @@ class SqlReleaseDesk:
             outcomes: what came of a run, counted.
             audit: the vault's log.
             publisher: where releases appear.
+            anchor: holds the database to the vault's log.
 
         Raises:
             StorageError: the file cannot be opened, or not with this key.
-            IntegrityError: it was written by a newer version.
+            IntegrityError: it was written by a newer version, or is not what the log says.
         """
         return cls(
-            Database.open(path, keys.database_key("releases"), ledger.MIGRATIONS),
+            AnchoredDatabase.open(
+                path, keys.database_key("releases"), ledger.MIGRATIONS, content=ledger.CONTENT, anchor=anchor
+            ),
             clock=clock,
             ids=ids,
             noise=noise,
@@ -138,6 +151,7 @@ class SqlReleaseDesk:
         """
         taken = await self._find(run.run_id)
         if taken is not None:
+            await self._database.anchor()  # a caller that went away may have left it out of the log
             return taken.number
         if run.state is not RunState.PROPOSED:
             raise WrongState(f"{run.run_id} is {run.state}: a slot is taken before the start", reason="NOT_PROPOSED")
@@ -167,6 +181,8 @@ class SqlReleaseDesk:
         if taken is not None:
             return taken.number
         manifest = run.manifest
+        if ledger.is_closed(connection, manifest.epoch_id):
+            raise BudgetExhausted("the epoch is closed: a restore lost what was released of it", reason="EPOCH_CLOSED")
         number = ledger.count_slots(connection, manifest.epoch_id) + 1
         if number > self._policy.releases_per_epoch:
             raise BudgetExhausted("the epoch has no release left", reason="NO_RELEASE_LEFT")
@@ -220,13 +236,22 @@ class SqlReleaseDesk:
                 raise WrongState(f"{run_id} has no slot", reason="NO_SLOT")
             if slot.state is SlotState.RESERVED and run.state is not RunState.COMPLETE:
                 raise WrongState(f"{run_id} is {run.state}", reason="NOT_COMPLETE")
-            await self._go_on(run, slot)
+            await self._go_on(run, slot, since=self._database.position.leaf)
 
     async def carry_on(self) -> None:
-        """Finish what a crash interrupted: every release that is pending. Then refresh the standing budget."""
+        """Finish what a crash interrupted: every release that is pending. Then refresh the standing budget.
+
+        One whose run is gone, since an older copy of the outcomes was accepted, stays as it is.
+        """
         async with self._publishing:
+            since = self._database.position.leaf
             for slot in await self._database.read(ledger.unfinished_slots):
-                await self._go_on(await self._outcomes.get(slot.run_id), slot)
+                try:
+                    run = await self._outcomes.get(slot.run_id)
+                except NotFound:
+                    _log.error("release_without_run", release_id=slot.release_id, run_id=slot.run_id)
+                    continue
+                await self._go_on(run, slot, since=since)
             await self.refresh_budget()
 
     async def budget(self, epoch_id: str) -> BudgetState:
@@ -236,14 +261,19 @@ class SqlReleaseDesk:
             NotFound: there is no such epoch.
         """
         units = ledger.units_by_side(await self._memberships.members(epoch_id))
-        used, spent = await self._database.read(
-            lambda connection: (ledger.count_slots(connection, epoch_id), ledger.spent_by_unit(connection))
+        used, spent, closed = await self._database.read(
+            lambda connection: (
+                ledger.count_slots(connection, epoch_id),
+                ledger.spent_by_unit(connection),
+                ledger.is_closed(connection, epoch_id),
+            )
         )
         largest = {side: max((spent.get(unit, 0) for unit in names), default=0) for side, names in units.items()}
         return BudgetState(
             epoch_id=epoch_id,
-            releases_used=used,
+            releases_used=self._policy.releases_per_epoch if closed else used,
             releases_total=self._policy.releases_per_epoch,
+            releases_payable=0 if closed else count_payable(self._policy, units=units, spent=spent, used=used),
             harmful_spent_nano_rho=largest[Side.HARMFUL],
             benign_spent_nano_rho=largest[Side.BENIGN],
             budget_nano_rho=self._policy.budget_nano_rho,
@@ -252,17 +282,32 @@ class SqlReleaseDesk:
     async def _find(self, run_id: str) -> Slot | None:
         return await self._database.read(lambda connection: ledger.find_slot(connection, run_id))
 
-    async def _go_on(self, run: Run, slot: Slot) -> None:
-        """Take a release from the step it has reached to the last."""
+    async def _go_on(self, run: Run, slot: Slot, *, since: int) -> None:
+        """Take a release from the step it has reached to the last.
+
+        Args:
+            run: what is released.
+            slot: of the run.
+            since: leaf of the newest anchor of ``releases.db``; what a crash cut off in step 2 stands behind it.
+        """
+        logged = None
+        if slot.state is SlotState.PENDING:
+            digest = hashlib.sha256(slot.document).hexdigest()
+            logged = await find_release(
+                self._audit, start=max(0, since), release_id=slot.release_id, document_sha256=digest
+            )
         # (1) aggregate, draw the noise once, store the exact bytes
         if slot.state is SlotState.RESERVED:
             slot = await self._sample(run, slot)
         # (2) the vault's log
         if slot.state is SlotState.PENDING:
-            slot = await self._log(run, slot)
+            slot = await self._keep_receipt(slot, logged or await self._log(run, slot))
         # (3) the window
         if slot.state is SlotState.LOGGED:
-            await self._publisher.insert(slot.release_id, slot.document, slot.receipt)
+            receipt = await self._witnessed(slot)
+            if receipt is None:
+                return  # until a witness has cosigned its leaf: carry_on goes on from here
+            await self._publisher.insert(slot.release_id, slot.document, receipt)
             # (4) the standing budget and the run first: the slot is what is carried on from
             await self.refresh_budget()
             if run.state is RunState.COMPLETE:
@@ -289,8 +334,8 @@ class SqlReleaseDesk:
 
         return await asyncio.to_thread(finish)  # a second for a million counts: others are answered meanwhile
 
-    async def _log(self, run: Run, slot: Slot) -> Slot:
-        logged = await self._audit.append(
+    async def _log(self, run: Run, slot: Slot) -> Logged:
+        return await self._audit.append(
             Record(
                 kind="event",
                 name="release",
@@ -305,8 +350,23 @@ class SqlReleaseDesk:
                 },
             )
         )
+
+    async def _keep_receipt(self, slot: Slot, logged: Logged) -> Slot:
         receipt = findings_pb2.Receipt(entry=logged.entry, proof=logged.proof).SerializeToString(deterministic=True)
         return await self._database.write(lambda connection: ledger.store_receipt(connection, slot.release_id, receipt))
+
+    async def _witnessed(self, slot: Slot) -> bytes | None:
+        """Return the receipt to publish; where policy asks for a witness, under a head that one cosigned lately."""
+        if self._policy.witness is None:
+            return slot.receipt
+        receipt = findings_pb2.Receipt.FromString(slot.receipt)
+        index = int(receipt.proof.split("\n", 2)[1].removeprefix("index "))  # c2sp.org/tlog-proof: the second line
+        proof = await self._audit.cosigned_proof(index)
+        if proof is None:
+            _log.info("release_waits_for_witness", release_id=slot.release_id)
+            return None
+        receipt.proof = proof
+        return receipt.SerializeToString(deterministic=True)
 
     async def refresh_budget(self) -> None:
         """Publish what the newest epoch has left, known from policy and membership alone; nothing before the first."""

@@ -110,6 +110,7 @@ def budget_document(state: BudgetState, *, policy_digest: str) -> bytes:
         epoch_id=state.epoch_id,
         releases_used=state.releases_used,
         releases_total=state.releases_total,
+        releases_payable=state.releases_payable,
         harmful_spent_nano_rho=state.harmful_spent_nano_rho,
         benign_spent_nano_rho=state.benign_spent_nano_rho,
         budget_nano_rho=state.budget_nano_rho,

@@ -9,12 +9,14 @@ budget.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import json
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
 from heldout_policy.mechanism import Side
+from heldout_server.anchoring import Content
 from heldout_server.database import Connection
 from heldout_server.domain import Member
 from heldout_server.errors import BudgetExhausted
@@ -40,7 +42,29 @@ MIGRATIONS: Final = (
         UNIQUE (epoch_id, number)
     ) STRICT;
     """,
+    # Epochs of which nothing is released any more, since it is not known what was.
+    """
+    CREATE TABLE closed_epoch (epoch_id TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
+    """,
 )
+
+LARGEST_SPENT: Final = "largest_spent_nano_rho"
+
+CONTENT: Final = Content(
+    rows={
+        "ledger": "SELECT unit, side, spent_nano_rho FROM ledger ORDER BY unit, side",
+        "releases": "SELECT sequence, release_id, run_id, epoch_id, number, state, draft, document, receipt"
+        " FROM releases ORDER BY sequence",
+        "closed_epoch": "SELECT epoch_id FROM closed_epoch ORDER BY epoch_id",
+    },
+    figures={
+        "releases": "SELECT count(*) FROM releases",
+        LARGEST_SPENT: "SELECT coalesce(max(spent), 0) FROM"
+        " (SELECT sum(spent_nano_rho) AS spent FROM ledger GROUP BY unit)",
+    },
+)
+"""What must not be swapped: all of it. The largest spend of a unit stands in the anchors, so that a ledger of which the
+newest pages are lost can be brought up to it."""
 
 
 class SlotState(StrEnum):
@@ -108,6 +132,52 @@ def debit(
             "ON CONFLICT DO UPDATE SET spent_nano_rho = spent_nano_rho + excluded.spent_nano_rho",
             [(unit, side.value, debits[side]) for unit in names],
         )
+
+
+def raise_spending(connection: Connection, *, units: Mapping[Side, Iterable[str]], floor_nano_rho: int) -> None:
+    """Bring every unit up to a spend that none has passed, and every one that is in the ledger: nothing is refunded.
+
+    Args:
+        connection: inside a transaction.
+        units: all there are, by side.
+        floor_nano_rho: zCDP rho in billionths.
+    """
+    spent = spent_by_unit(connection)
+    known = connection.execute("SELECT unit, side FROM ledger ORDER BY unit, side DESC").fetchall()
+    sides = {unit: side for side, names in units.items() for unit in names} | {unit: Side(side) for unit, side in known}
+    connection.executemany(
+        "INSERT INTO ledger (unit, side, spent_nano_rho) VALUES (?, ?, ?) "
+        "ON CONFLICT DO UPDATE SET spent_nano_rho = spent_nano_rho + excluded.spent_nano_rho",
+        [
+            (unit, side.value, floor_nano_rho - spent.get(unit, 0))
+            for unit, side in sides.items()
+            if spent.get(unit, 0) < floor_nano_rho
+        ],
+    )
+
+
+def close_epoch(connection: Connection, epoch_id: str) -> None:
+    """Release nothing of an epoch any more."""
+    connection.execute("INSERT INTO closed_epoch VALUES (?) ON CONFLICT DO NOTHING", (epoch_id,))
+
+
+def is_closed(connection: Connection, epoch_id: str) -> bool:
+    """Say whether nothing of an epoch is released any more."""
+    return connection.execute("SELECT 1 FROM closed_epoch WHERE epoch_id = ?", (epoch_id,)).fetchone() is not None
+
+
+def publish_again(connection: Connection, *, known: Collection[str]) -> None:
+    """Move the slots whose release the window has lost back to ``logged``, from where they are carried on.
+
+    Args:
+        connection: inside a transaction.
+        known: ids of the releases that the window has.
+    """
+    connection.execute(
+        "UPDATE releases SET state = 'logged' WHERE state = 'published'"
+        " AND release_id NOT IN (SELECT value FROM json_each(?))",
+        (json.dumps(sorted(known)),),
+    )
 
 
 def count_slots(connection: Connection, epoch_id: str) -> int:

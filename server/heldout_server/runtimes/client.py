@@ -22,6 +22,7 @@ from heldout_server.config_runtimes import Dialect
 from heldout_server.domain import Ending, Message, ModelResponse, Sampling, SecretText
 from heldout_server.errors import EndpointError, RuntimeDied
 from heldout_server.runtimes.answer import is_blocked_input, read_completion
+from heldout_server.runtimes.deadlines import Deadline, Deadlines
 from heldout_server.runtimes.question import encode_request
 
 MAX_ANSWER_BYTES: Final = 4 * 1024 * 1024
@@ -32,7 +33,8 @@ TOO_MANY: Final = 429
 SERVER_ERROR: Final = 500
 OK: Final = 200
 BAD_REQUEST: Final = 400
-HEADERS: Final = {"Content-Type": "application/json", "Accept": "application/json", "Accept-Encoding": "identity"}
+JSON_TYPE: Final = "application/json"
+HEADERS: Final = {"Content-Type": JSON_TYPE, "Accept": JSON_TYPE, "Accept-Encoding": "identity"}
 MAX_DIGITS: Final = 9
 LOCAL: Final = "http://localhost"
 """The origin that a Unix socket is spoken to as; no name is looked up."""
@@ -89,6 +91,7 @@ class OpenAIClient:
         self._dialect: Dialect = dialect
         self._resilience = resilience or Resilience()
         self._died = died
+        self._deadlines = Deadlines()
 
     @classmethod
     def over_socket(
@@ -134,6 +137,7 @@ class OpenAIClient:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._deadlines.close()
         await self._session.close()
 
     async def complete(
@@ -162,7 +166,7 @@ class OpenAIClient:
         """
         body = encode_request(messages, sampling, model=self._model, dialect=self._dialect)
         try:
-            async with asyncio.timeout(timeout_s) as deadline:
+            with self._deadlines.within(timeout_s) as deadline:
                 return await self._try(body, deadline, attempts or self._resilience.attempts, on_overload)
         except TimeoutError:
             self._verify_alive()
@@ -177,7 +181,7 @@ class OpenAIClient:
             return False
 
     async def _try(
-        self, body: bytes, deadline: asyncio.Timeout, attempts: int, on_overload: Callable[[], None]
+        self, body: bytes, deadline: Deadline, attempts: int, on_overload: Callable[[], None]
     ) -> ModelResponse:
         attempt = 1
         while True:
@@ -198,7 +202,7 @@ class OpenAIClient:
                 raise EndpointError(f"no usable answer in {attempt} attempts", reason=reason)
             if reason != "CONNECTION":
                 pause_s = max(pause_s, after_s or 0.0)
-                if pause_s >= _left_s(deadline):
+                if pause_s >= deadline.left_s():
                     raise EndpointError("the next attempt would come after the trial's deadline", reason=reason)
                 await self._resilience.sleep(pause_s)
             attempt += 1
@@ -212,9 +216,11 @@ class OpenAIClient:
                     raise _Retry(f"HTTP_{status}", _retry_after_s(response.headers), overloaded=overloaded)
                 if status not in {OK, BAD_REQUEST}:
                     raise EndpointError(f"the endpoint answered with HTTP {status}", reason=f"HTTP_{status}")
-                if response.content_type != "application/json":
+                headers = response.headers
+                # Most say just that; what says more is taken apart.
+                if headers.get("Content-Type") != JSON_TYPE and response.content_type != JSON_TYPE:
                     raise EndpointError("the endpoint's answer is not JSON by its type", reason="CONTENT_TYPE")
-                if response.headers.get("Content-Encoding", "identity") != "identity":
+                if headers.get("Content-Encoding", "identity") != "identity":
                     raise EndpointError("the endpoint's answer is compressed, unasked", reason="CONTENT_TYPE")
                 answer = await _read(response)
         except (aiohttp.ClientConnectionError, aiohttp.ClientPayloadError, OSError):
@@ -266,8 +272,3 @@ def _retry_after_s(headers: Mapping[str, str]) -> float | None:
         return (parsedate_to_datetime(asked) - parsedate_to_datetime(headers["Date"])).total_seconds()
     except (KeyError, ValueError, TypeError, OverflowError):
         return None
-
-
-def _left_s(deadline: asyncio.Timeout) -> float:
-    when = deadline.when()
-    return float("inf") if when is None else when - asyncio.get_running_loop().time()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncIterator, Mapping
 
-from heldout_server.config_runtimes import Endpoint
+from heldout_server.config_runtimes import Endpoint, read_api_key
 from heldout_server.domain import Checkpoint
 from heldout_server.errors import EndpointUnavailable
 from heldout_server.runtimes.client import OpenAIClient, Resilience
@@ -54,7 +54,7 @@ class EndpointRuntime:
         """Yield a client for the endpoint. An endpoint that is down is waited for by the first request.
 
         Raises:
-            EndpointUnavailable: the API key cannot be read.
+            EndpointUnavailable: the API key cannot be read, or others can read it.
         """
         async with self._connect() as client:
             yield SteadyClient(client, most=self._most, circuit=self._circuit if patient else IMPATIENT)
@@ -78,7 +78,7 @@ class EndpointRuntime:
         if self._endpoint.api_key is None:
             return self._endpoint.headers
         try:
-            key = self._endpoint.api_key.read_text(encoding="ascii").strip()
+            key = read_api_key(self._endpoint.api_key)
         except (OSError, ValueError):
-            raise EndpointUnavailable("the endpoint's key cannot be read", reason="NO_API_KEY") from None
+            raise EndpointUnavailable("the endpoint's key cannot be used", reason="NO_API_KEY") from None
         return {**self._endpoint.headers, "Authorization": f"Bearer {key}"}

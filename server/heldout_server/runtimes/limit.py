@@ -8,9 +8,8 @@ sent before the last halving says nothing of the limit after it.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections import deque
-from collections.abc import AsyncIterator
+from types import TracebackType
 
 
 class AdaptiveLimit:
@@ -35,22 +34,27 @@ class AdaptiveLimit:
         """How many requests may be in flight now, 1 to ``most``."""
         return int(self._limit)
 
-    @contextlib.asynccontextmanager
-    async def slot(self, *, alone: bool = False) -> AsyncIterator[int]:
-        """Wait for a slot, hold it, and give it back. Yields a number to tell :meth:`overloaded`.
+    def slot(self, *, alone: bool = False) -> Slot:
+        """Return a slot to enter: it is waited for, held, and given back.
 
         Args:
             alone: wait until nothing else is in flight, and let nothing else begin meanwhile.
         """
-        if not self._is_free(alone=alone):
-            await self._queue(alone=alone)
-        else:
+        return Slot(self, alone=alone)
+
+    async def take(self, *, alone: bool) -> int:
+        """Wait for a slot, and return a number to tell :meth:`overloaded`."""
+        if self._is_free(alone=alone):
             self._take(alone=alone)
-        try:
-            yield self._round
-        finally:
-            self._in_flight -= 1
-            self._alone = False  # whoever was alone was the only one
+        else:
+            await self._queue(alone=alone)
+        return self._round
+
+    def give_back(self) -> None:
+        """End the holding of a slot."""
+        self._in_flight -= 1
+        self._alone = False  # whoever was alone was the only one
+        if self._waiting or self._waiting_alone:
             self._hand_on()
 
     def mark(self) -> int:
@@ -118,3 +122,21 @@ class AdaptiveLimit:
                 self._waiting.popleft().set_result(None)
             else:
                 return
+
+
+class Slot:
+    """Hold one request's place among those in flight. Entered, it gives a number to tell ``overloaded``."""
+
+    __slots__ = ("_alone", "_limit")
+
+    def __init__(self, limit: AdaptiveLimit, *, alone: bool) -> None:
+        self._limit = limit
+        self._alone = alone
+
+    async def __aenter__(self) -> int:
+        return await self._limit.take(alone=self._alone)
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._limit.give_back()

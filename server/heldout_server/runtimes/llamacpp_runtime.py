@@ -70,7 +70,9 @@ class LlamaCppRuntime:
             words = (word for name, count in counts.items() for word in (name, str(count)))
             return ("-m", MODULE, "--socket", str(socket), "--model", str(model), *words, "--until-eof")
 
-        async with self._processes.serve(command, model=checkpoint.name, dialect=self.dialect) as child:
+        async with self._processes.serve(
+            command, model=checkpoint.name, dialect=self.dialect, reads=(model.parent,)
+        ) as child:
             circuit = self._circuit if patient else IMPATIENT
             yield SteadyClient(child.client, most=options.parallel, circuit=circuit, on_stall=child.end)
 

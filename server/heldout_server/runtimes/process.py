@@ -1,8 +1,10 @@
-"""Run a model's server as a child process without a network, and end it.
+"""Run a model's server as a child process that can reach nothing of ours, and end it.
 
-The child is exec'd with an empty environment but for a locale, no open file of ours but a standard input that closes
-when we end, and, under ``namespace``, a network namespace of its own: it has a loopback of its own and no other
-interface. It is reached through a Unix socket in the ``run`` folder, which only this user may open.
+The child is exec'd with an empty environment but for a locale, and no open file of ours but a standard input that
+closes when we end. It contains itself before it becomes the server (:mod:`heldout_server.hardening.contained`): it
+reads libraries and its checkpoint, makes Unix sockets in the ``run`` folder, and no more. Under ``namespace`` it also
+has a network namespace of its own, with a loopback and no other interface, and nothing is started where any of this
+cannot be had; under ``none`` it has what this machine gives. Only this user may open its socket.
 """
 
 from __future__ import annotations
@@ -17,8 +19,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+import structlog
+
 from heldout_server.config_runtimes import Dialect, Isolation
 from heldout_server.errors import EndpointError, RuntimeDied
+from heldout_server.hardening import contained
 from heldout_server.ports.environment import Ids
 from heldout_server.runtimes.client import OpenAIClient
 
@@ -29,6 +34,10 @@ UNSHARE: Final = "/usr/bin/unshare"
 ENVIRONMENT: Final = {"LANG": "C.UTF-8", "PATH": "/usr/bin:/bin"}
 PYTHON: Final = (sys.executable, "-I")
 """Isolated mode: no environment variable, user folder or working folder adds to what is imported."""
+
+CONTAINED: Final = (*PYTHON, "-m", contained.__name__)
+
+_log = structlog.get_logger("runtimes")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,16 +81,24 @@ class RuntimeProcess:
         ids: Ids,
         patience: Patience | None = None,
         unshare: str = UNSHARE,
+        launcher: Sequence[str] = CONTAINED,
     ) -> None:
         self._run_folder = run_folder.absolute()
         self._isolation = isolation
         self._ids = ids
         self._patience = patience or Patience()
         self._unshare = unshare
+        self._launcher = tuple(launcher)
+        self._tried = False
 
     @contextlib.asynccontextmanager
     async def serve(
-        self, command: Callable[[Path], Sequence[str]], *, model: str, dialect: Dialect = "openai"
+        self,
+        command: Callable[[Path], Sequence[str]],
+        *,
+        model: str,
+        dialect: Dialect = "openai",
+        reads: Sequence[Path] = (),
     ) -> AsyncIterator[Child]:
         """Start a child, wait until it answers, yield it, and end it on leaving.
 
@@ -89,16 +106,18 @@ class RuntimeProcess:
             command: returns the arguments of the Python interpreter for a socket's path.
             model: the name that requests ask for.
             dialect: how sampling is spelt.
+            reads: what it may read besides the interpreter and its libraries: the checkpoint.
 
         Raises:
-            EndpointError: ``SOCKET_PATH_TOO_LONG``, ``NO_NAMESPACE``, ``NO_START`` (it cannot be exec'd) or
-                ``START_TIMEOUT``.
+            EndpointError: ``SOCKET_PATH_TOO_LONG``, ``NO_NAMESPACE``, ``NO_CONTAINMENT``, ``NO_START`` (it cannot be
+                exec'd) or ``START_TIMEOUT``.
             RuntimeDied: it ended before it answered.
         """
         socket = self._run_folder / f"{self._ids.new('rt')}.sock"  # llama.cpp tells by the suffix that it is one
         if len(os.fsencode(socket)) > MAX_SOCKET_BYTES:
             raise EndpointError(f"a socket's path is over {MAX_SOCKET_BYTES} bytes", reason="SOCKET_PATH_TOO_LONG")
-        process = await self._start((*await self._prefix(), *PYTHON, *command(socket)))
+        readable = (word for path in reads for word in ("--read", str(path)))
+        process = await self._start((*await self._contained(), *readable, "--", *command(socket)))
 
         async def end() -> None:
             """End the child: a stalled one may not come to handle a SIGTERM."""
@@ -116,26 +135,44 @@ class RuntimeProcess:
             await self._stop(process)
             socket.unlink(missing_ok=True)
 
-    async def _prefix(self) -> tuple[str, ...]:
-        """Return what to put before a command so that it has no network, having tried that it can be had."""
+    async def _contained(self) -> tuple[str, ...]:
+        """Return what to put before a command so that it is contained, having tried once that it can be."""
+        prefix = self._prefix()
+        required = () if self._isolation == "none" else ("--required",)
+        words = (*prefix, *self._launcher, *required, "--sockets", str(self._run_folder))
+        if not self._tried:
+            held = await self._try((*words, "--probe"), apart=bool(prefix))
+            _log.info("runtimes_contained", isolation=self._isolation, containment=held)
+            self._tried = True
+        return words
+
+    def _prefix(self) -> tuple[str, ...]:
         if self._isolation == "none":
             return ()
         # Where we are not root, a user namespace of its own gives the right to make a network namespace (unshare(1)).
-        prefix = (self._unshare, "-n") if os.geteuid() == 0 else (self._unshare, "-Urn")
-        try:
-            tried = await self._start((*prefix, "true"))
-        except EndpointError:
-            raise _no_namespace() from None
-        if await tried.wait() != 0:
-            raise _no_namespace()
-        return prefix
+        return (self._unshare, "-n") if os.geteuid() == 0 else (self._unshare, "-Urn")
 
-    async def _start(self, command: Sequence[str]) -> Process:
+    async def _try(self, probe: Sequence[str], *, apart: bool) -> tuple[str, ...]:
+        """Return which measures hold for a child, one name each."""
+        try:
+            process = await self._start(probe, stdout=PIPE)
+        except EndpointError:
+            if apart:
+                raise _no_namespace() from None
+            raise
+        said, _ = await process.communicate()
+        if process.returncode in {contained.REFUSED, contained.MISPLACED}:
+            raise _no_containment(misplaced=process.returncode == contained.MISPLACED)
+        if process.returncode != 0:
+            raise _no_namespace() if apart else EndpointError("a runtime cannot be contained", reason="NO_CONTAINMENT")
+        return (*(("network_namespace",) if apart else ()), *said.decode("ascii", "replace").split())
+
+    async def _start(self, command: Sequence[str], *, stdout: int = DEVNULL) -> Process:
         try:
             return await asyncio.create_subprocess_exec(
                 *command,
                 stdin=PIPE,
-                stdout=DEVNULL,
+                stdout=stdout,
                 stderr=DEVNULL,
                 env=ENVIRONMENT,
                 cwd="/",
@@ -172,4 +209,18 @@ class RuntimeProcess:
 def _no_namespace() -> EndpointError:
     return EndpointError(
         'no network namespace can be made here; runtimes.isolation = "none" does without', reason="NO_NAMESPACE"
+    )
+
+
+def _no_containment(*, misplaced: bool) -> EndpointError:
+    if misplaced:
+        return EndpointError(
+            "Python's modules lie in a folder that holds the run folder: a runtime could read what else is there;"
+            " install them elsewhere",
+            reason="NO_CONTAINMENT",
+        )
+    return EndpointError(
+        "this system cannot keep a runtime from our files (Landlock, Linux 5.13, and seccomp);"
+        ' runtimes.isolation = "none" does without',
+        reason="NO_CONTAINMENT",
     )

@@ -72,7 +72,7 @@ class ScriptedRuntime:
             """Return what the interpreter is started with."""
             return ("-m", MODULE, "--socket", str(socket), "--table", str(table), "--until-eof")
 
-        async with self._processes.serve(command, model=checkpoint.name) as child:
+        async with self._processes.serve(command, model=checkpoint.name, reads=(table,)) as child:
             yield SteadyClient(child.client, most=MOST, circuit=self._circuit, on_stall=child.end)
 
 

@@ -16,6 +16,9 @@ from heldout_server.techniques.technique import Encoding, LosslessTechnique, Tec
 MAX_DELIVERED_BYTES: Final = 131_072
 """The longest text that is sent, in bytes of UTF-8."""
 
+MAX_COMPOSED: Final = 1000
+"""Stacks that are remembered to compose."""
+
 MAX_HEAD_LINES: Final = 1500
 MAX_TAIL_LINES: Final = 500
 """Lines of a response that are decoded: more than a person writes in one."""
@@ -37,6 +40,7 @@ class TechniqueLibrary:
             if technique.technique_id in self._by_id or technique.technique_id == PLAIN:
                 raise ValueError(f"technique id {technique.technique_id} is taken")
             self._by_id[technique.technique_id] = technique
+        self._composed: dict[tuple[str, ...], tuple[Technique, ...]] = {}  # stacks that passed; a run has some dozens
 
     @classmethod
     def standard(cls) -> TechniqueLibrary:
@@ -80,8 +84,7 @@ class TechniqueLibrary:
             NotDeliverable: a technique cannot carry this prompt. Its reason is ``EMPTY``, ``NOT_UTF8``, ``TOO_LONG``,
                 ``ROUND_TRIP``, or a technique's own.
         """
-        techniques = self._resolve(stack)
-        verify_stack(techniques)
+        techniques = self._compose(tuple(stack))
         text = prompt.reveal()
         if not text or text.isspace():
             raise NotDeliverable("there is nothing to deliver", reason="EMPTY")
@@ -120,6 +123,15 @@ class TechniqueLibrary:
             # Of three parts the one in the middle is left.
             parts = [part if place == 1 else technique.decode(part) for place, part in enumerate(parts)]
         return "\n".join(parts)
+
+    def _compose(self, stack: tuple[str, ...]) -> tuple[Technique, ...]:
+        techniques = self._composed.get(stack)
+        if techniques is None:
+            techniques = self._resolve(stack)
+            verify_stack(techniques)
+            if len(self._composed) < MAX_COMPOSED:
+                self._composed[stack] = techniques
+        return techniques
 
     def _resolve(self, stack: Sequence[str]) -> tuple[Technique, ...]:
         try:

@@ -39,6 +39,9 @@ FIELDS: Final[Mapping[str, type]] = {
     "database": str,
     "origin": str,
     "tree_size": int,
+    "device": str,  # of the audit log: first or second
+    "leaf": int,  # of the audit log: which entry is damaged
+    "damage": str,  # what of it: entry, hashes or head
     "run_id": str,
     "release_id": str,
     "release_number": int,
@@ -56,6 +59,10 @@ FIELDS: Final[Mapping[str, type]] = {
     "checkpoint_digest": str,
     "findings": tuple,  # codes of a preflight with harmless questions of ours: nothing of the bank is in them
     "isolation": str,
+    "document": str,  # of the policy or the certificates, that was read again
+    "document_line": int,
+    "document_key": str,
+    "step_s": int,  # of the wall clock
     "signal": str,
     # metrics
     "metric": str,

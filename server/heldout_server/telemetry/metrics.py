@@ -7,13 +7,14 @@ Nothing is exported over a network; on request the figures go into the log.
 from __future__ import annotations
 
 import re
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 import structlog
-from opentelemetry.metrics import Meter
+from opentelemetry.metrics import CallbackOptions, Meter, Observation
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import (
     HistogramDataPoint,
@@ -31,12 +32,14 @@ from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
 CALLS: Final = "heldout.calls"
 ARRIVALS: Final = "heldout.calls.arrived"
 CALL_DURATION: Final = "heldout.call.duration"
+LOG_FAULTS: Final = "heldout.log.faults"
 ATTRIBUTES: Final = frozenset({"method", "status"})
 """The only attributes that a measurement or a kept span may have."""
 
 SCOPE: Final = "heldout"
 OTHER: Final = "other"
 KEPT_SPANS: Final = 256
+KNOWN_LABELS: Final = 256
 _METHOD: Final = re.compile(r"/heldout\.v1\.[A-Za-z]{1,64}/[A-Za-z]{1,64}")
 _STATUS: Final = re.compile(r"[A-Z][A-Z_]{0,63}")
 
@@ -52,13 +55,23 @@ class Metrics:
     """
 
     def __init__(self, meter: Meter) -> None:
-        self._calls = meter.create_counter(CALLS, unit="{call}", description="Calls that ended.")
-        self._arrivals = meter.create_counter(ARRIVALS, unit="{call}", description="Calls whose method was named.")
+        # Counted here and observed when somebody reads: an instrument takes several microseconds for each call.
+        self._ended: Counter[tuple[str, str]] = Counter()
+        self._arrived: Counter[str] = Counter()
+        meter.create_observable_counter(CALLS, [self._observe_ended], unit="{call}", description="Calls that ended.")
+        meter.create_observable_counter(
+            ARRIVALS, [self._observe_arrived], unit="{call}", description="Calls whose method was named."
+        )
         self._durations = meter.create_histogram(CALL_DURATION, unit="s", description="Seconds from intent to answer.")
+        self._log_faults = meter.create_counter(LOG_FAULTS, unit="{fault}", description="Faults a log lives on with.")
 
     def arrived(self, method: str) -> None:
         """Count one call that gRPC announced, before its message was read."""
-        self._arrivals.add(1, {"method": method if _METHOD.fullmatch(method) else OTHER})
+        self._arrived[_method_label(method)] += 1
+
+    def log_fault(self, status: str) -> None:
+        """Count a fault by which an audit log goes on: ``LOG_DEVICE_LOST`` or ``LOG_DAMAGED``."""
+        self._log_faults.add(1, {"status": status if _STATUS.fullmatch(status) else OTHER})
 
     def call(self, method: str, status: str, duration_s: float) -> None:
         """Count one call.
@@ -68,12 +81,27 @@ class Metrics:
             status: ``OK`` or a reason code; anything else is counted as ``other``.
             duration_s: seconds, at least 0.
         """
-        attributes = {
-            "method": method if _METHOD.fullmatch(method) else OTHER,
-            "status": status if _STATUS.fullmatch(status) else OTHER,
-        }
-        self._calls.add(1, attributes)
+        attributes = {"method": _method_label(method), "status": _status_label(status)}
+        self._ended[attributes["method"], attributes["status"]] += 1
         self._durations.record(duration_s, attributes)
+
+    def _observe_ended(self, _options: CallbackOptions) -> Iterator[Observation]:
+        for (method, status), count in tuple(self._ended.items()):
+            yield Observation(count, {"method": method, "status": status})
+
+    def _observe_arrived(self, _options: CallbackOptions) -> Iterator[Observation]:
+        for method, count in tuple(self._arrived.items()):
+            yield Observation(count, {"method": method})
+
+
+@lru_cache(maxsize=KNOWN_LABELS)
+def _method_label(method: str) -> str:
+    return method if _METHOD.fullmatch(method) else OTHER
+
+
+@lru_cache(maxsize=KNOWN_LABELS)
+def _status_label(status: str) -> str:
+    return status if _STATUS.fullmatch(status) else OTHER
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -73,6 +73,7 @@ class Watcher:
             if checkpoint.name not in self._recorded:
                 await self._audit.append(_record(checkpoint))
                 self._recorded.add(checkpoint.name)
+                _tell(checkpoint)
             if checkpoint.state is CheckpointState.STAGED and not await self._try_submit(checkpoint):
                 return  # those behind it wait their turn
             await self._checkpoints.settle(checkpoint.name)
@@ -90,6 +91,13 @@ class Watcher:
         except Exception as error:  # noqa: BLE001 - one checkpoint must not end the watch for all that follow
             _log.error("submit_failed", checkpoint=checkpoint.name, reason=type(error).__name__)
         return True
+
+
+def _tell(checkpoint: Checkpoint) -> None:
+    if checkpoint.state is CheckpointState.STAGED:
+        _log.info("checkpoint_staged", checkpoint=checkpoint.name, line=checkpoint.line, runtime=checkpoint.runtime)
+    else:
+        _log.warning("checkpoint_refused", checkpoint=checkpoint.name, reason=checkpoint.reason)
 
 
 def _record(checkpoint: Checkpoint) -> Record:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from heldout_server.database import Database
 from heldout_server.errors import NotFound
@@ -11,12 +11,18 @@ from heldout_server.ports.keys import KeyRing
 from heldout_server.ports.window import Published
 from heldout_server.window.publisher import DATABASE, MIGRATIONS
 
+KEPT_RELEASES: Final = 64
+
 
 class SqlPublications:
-    """Read what is published, and nothing else: the connection refuses to write."""
+    """Read what is published, and nothing else: the connection refuses to write.
+
+    A published document never changes, so one that was read lately is kept, and not read again.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._kept: dict[str, Published] = {}
 
     @classmethod
     def open(cls, path: Path, *, keys: KeyRing) -> SqlPublications:
@@ -49,6 +55,9 @@ class SqlPublications:
         Raises:
             NotFound: nothing is published under this id.
         """
+        kept = self._kept.get(release_id)
+        if kept is not None:
+            return kept
         row = await self._database.read(
             lambda connection: connection.execute(
                 "SELECT sequence, release_id, document, receipt FROM releases WHERE release_id = ?", (release_id,)
@@ -56,7 +65,10 @@ class SqlPublications:
         )
         if row is None:
             raise NotFound("nothing is published under this id")
-        return _published(row)
+        if len(self._kept) == KEPT_RELEASES:
+            del self._kept[next(iter(self._kept))]
+        self._kept[release_id] = _published(row)
+        return self._kept[release_id]
 
     async def state(self, name: str) -> bytes | None:
         """Return a standing document, or None before there is one."""

@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from heldout_server.database import Connection, Database
+from heldout_server.anchored import AnchoredDatabase
+from heldout_server.anchoring import Anchor, Content
+from heldout_server.database import Connection
 from heldout_server.errors import IntegrityError
 from heldout_server.ports.environment import Clock
 from heldout_server.ports.keys import KeyRing
@@ -29,25 +31,33 @@ MIGRATIONS: Final = (
     """,
 )
 
+CONTENT: Final = Content(
+    rows={
+        "releases": "SELECT sequence, release_id, document, receipt, inserted_s FROM releases ORDER BY sequence",
+        "states": "SELECT name, document FROM states ORDER BY name",
+    }
+)
+
 MINUTE_S: Final = 60
 
 
 class SqlPublisher:
     """Write what is published. A document is never changed and never taken back."""
 
-    def __init__(self, database: Database, *, clock: Clock) -> None:
+    def __init__(self, database: AnchoredDatabase, *, clock: Clock) -> None:
         self._database = database
         self._clock = clock
 
     @classmethod
-    def open(cls, path: Path, *, keys: KeyRing, clock: Clock) -> SqlPublisher:
+    def open(cls, path: Path, *, keys: KeyRing, clock: Clock, anchor: Anchor | None = None) -> SqlPublisher:
         """Open ``published.db``, or create it. Readers open it after this.
 
         Raises:
             StorageError: the file cannot be opened, or not with this key.
-            IntegrityError: it was written by a newer version.
+            IntegrityError: it was written by a newer version, or is not what the vault's log says.
         """
-        return cls(Database.open(path, keys.database_key(DATABASE), MIGRATIONS), clock=clock)
+        key = keys.database_key(DATABASE)
+        return cls(AnchoredDatabase.open(path, key, MIGRATIONS, content=CONTENT, anchor=anchor), clock=clock)
 
     def close(self) -> None:
         """Close the database, after what was begun."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from heldout_server.database import Database
+from heldout_server.anchored import AnchoredDatabase
+from heldout_server.anchoring import Anchor, Content
 from heldout_server.ports.keys import KeyRing
 from heldout_server.ports.window import Score
 
@@ -26,22 +27,30 @@ MIGRATIONS: Final = (
     """,
 )
 
+CONTENT: Final = Content(
+    rows={
+        "scores": "SELECT sequence, checkpoint, kind, benchmark, value_milli, recorded_by, recorded_s FROM scores"
+        " ORDER BY sequence"
+    }
+)
+
 
 class SqlScores:
     """Keep one score for each checkpoint, kind and benchmark."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: AnchoredDatabase) -> None:
         self._database = database
 
     @classmethod
-    def open(cls, path: Path, *, keys: KeyRing) -> SqlScores:
+    def open(cls, path: Path, *, keys: KeyRing, anchor: Anchor | None = None) -> SqlScores:
         """Open ``window.db``, or create it.
 
         Raises:
             StorageError: the file cannot be opened, or not with this key.
-            IntegrityError: it was written by a newer version.
+            IntegrityError: it was written by a newer version, or is not what the window's log says.
         """
-        return cls(Database.open(path, keys.database_key(DATABASE), MIGRATIONS))
+        key = keys.database_key(DATABASE)
+        return cls(AnchoredDatabase.open(path, key, MIGRATIONS, content=CONTENT, anchor=anchor))
 
     def close(self) -> None:
         """Close the database, after what was begun."""

@@ -7,6 +7,7 @@ import json
 from base64 import b64encode
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -15,6 +16,7 @@ from heldout.client import AsyncClient, Client
 from heldout.contract import HALF_NAMES, find_method
 from heldout.errors import CallError
 from heldout.findings.model import Release, Row, Table, TableKind, Tested, TrustClass
+from heldout.memory import ClientMemory
 from heldout.transport import Answer
 from heldout.verification.merkle import leaf_hash, root_of
 from heldout_proto.v1 import audit_pb2, findings_pb2
@@ -51,6 +53,9 @@ class FakeLog:
         signature = b64encode(self._key_id + self._key.sign(body.encode())).decode()
         return f"{body}\n\u2014 {self.origin} {signature}\n"
 
+    def proof(self, old: int, new: int) -> list[bytes]:
+        return _consistency(old, [leaf_hash(leaf) for leaf in self.leaves[:new]], whole=True)
+
     def path(self, index: int, size: int | None = None) -> list[bytes]:
         return _path(index, [leaf_hash(leaf) for leaf in self.leaves[:size]])
 
@@ -73,15 +78,28 @@ def _path(m: int, leaves: list[bytes]) -> list[bytes]:
     return [*_path(m - k, leaves[k:]), root_of(leaves[:k])]
 
 
+def _consistency(m: int, leaves: list[bytes], *, whole: bool) -> list[bytes]:
+    """Prove by the recursive definition of RFC 6962 section 2.1.2."""
+    if m == len(leaves):
+        return [] if whole else [root_of(leaves)]
+    k = 1 << ((len(leaves) - 1).bit_length() - 1)
+    if m <= k:
+        return [*_consistency(m, leaves[:k], whole=whole), root_of(leaves[k:])]
+    return [*_consistency(m - k, leaves[k:], whole=False), root_of(leaves[:k])]
+
+
 @dataclass
 class FakeAppliance:
     """Answer calls by their short name, log them, and hand out receipts.
 
     ``answers`` maps a name such as ``ListReleases`` to a message, an error, or a function of the request's bytes.
-    ``alter`` may change an answer on its way.
+    ``alter`` may change an answer on its way. ``role`` and ``decided`` are what the log says of every
+    caller and decision.
     """
 
     identity: str = IDENTITY
+    role: str = "trainer"
+    decided: dict[str, Any] = field(default_factory=dict)
     answers: dict[str, Any] = field(default_factory=dict)
     alter: Callable[[Answer], Answer] = lambda answer: answer
     calls: list[tuple[str, bytes]] = field(default_factory=list)
@@ -96,11 +114,12 @@ class FakeAppliance:
     def vkeys(self) -> dict[str, str]:
         return {half: log.vkey for half, log in self.logs.items()}
 
-    def client(self) -> AsyncClient:
-        return AsyncClient(self, identity=IDENTITY, vkeys=self.vkeys)
+    def client(self, memory: Path | None = None) -> AsyncClient:
+        remembered = ClientMemory(memory, identity=IDENTITY, vkeys=self.vkeys)
+        return AsyncClient(self, identity=IDENTITY, vkeys=self.vkeys, memory=remembered)
 
-    def blocking_client(self) -> Client:
-        return Client(self.client)
+    def blocking_client(self, memory: Path | None = None) -> Client:
+        return Client(lambda: self.client(memory))
 
     def publish(self, *releases: findings_pb2.Release) -> None:
         """Record releases in the vault's log and list them."""
@@ -145,7 +164,9 @@ class FakeAppliance:
     def _begin(self, method: str, request: bytes, timeout_s: float) -> int:
         self.calls.append((method, request))
         self.timeouts[method] = timeout_s
-        return self._log(method).add("intent", method, identity=self.identity, role="trainer", decision="allow")
+        return self._log(method).add(
+            "intent", method, identity=self.identity, role=self.role, decision="allow", **self.decided
+        )
 
     def _answer(self, method: str, request: bytes, timeout_s: float) -> Answer:
         intent = self._begin(method, request, timeout_s)
@@ -153,7 +174,7 @@ class FakeAppliance:
             message = self._message(method, request)
         except CallError as error:
             self._log(method).add(
-                "outcome", method, identity=self.identity, role="trainer", intent=intent, status=error.reason
+                "outcome", method, identity=self.identity, role=self.role, intent=intent, status=error.reason
             )
             raise
         body = message.SerializeToString(deterministic=True)
@@ -173,8 +194,9 @@ class FakeAppliance:
             "outcome",
             method,
             identity=self.identity,
-            role="trainer",
+            role=self.role,
             intent=intent,
+            counter=json.loads(log.leaves[intent])["counter"],
             status="OK",
             response_sha256=hashlib.sha256(SALT + body).hexdigest(),
         )
@@ -199,7 +221,17 @@ class FakeAppliance:
             path = self.logs[HALF_NAMES[asked.log]].path(asked.index, asked.tree_size)
             return audit_pb2.GetInclusionProofResponse(hashes=path)
 
-        return {"GetTreeHead": head, "ListEntries": entries, "GetInclusionProof": inclusion}
+        def consistency(request: bytes):
+            asked = audit_pb2.GetConsistencyProofRequest.FromString(request)
+            hashes = self.logs[HALF_NAMES[asked.log]].proof(asked.old_size, asked.new_size)
+            return audit_pb2.GetConsistencyProofResponse(hashes=hashes)
+
+        return {
+            "GetTreeHead": head,
+            "ListEntries": entries,
+            "GetInclusionProof": inclusion,
+            "GetConsistencyProof": consistency,
+        }
 
 
 # Fabricated findings

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import re
+import subprocess
 import sys
 from collections import Counter, defaultdict
 from pathlib import Path
@@ -211,3 +212,11 @@ def test_look_alike_pairs_last_for_all_six_releases():
     both = side_debit(tables.values(), Side.HARMFUL) + side_debit(tables.values(), Side.BENIGN)
     assert policy.releases_per_epoch == 6
     assert 6 * both <= policy.budget_nano_rho
+
+
+def test_the_command_writes_a_checkpoint_once(tmp_path):
+    command = [sys.executable, str(DEMO / "checkpoint.py"), "2", str(tmp_path)]
+    first, again = (subprocess.run(command, capture_output=True, text=True, check=False) for _ in range(2))
+    assert (first.returncode, first.stdout) == (0, f"wrote {tmp_path / 'nova-lite-v2'}\n")
+    assert (tmp_path / "nova-lite-v2" / "READY").exists()
+    assert (again.returncode, again.stderr) == (2, f"{tmp_path / 'nova-lite-v2'}: File exists\n")

@@ -29,6 +29,7 @@ EXPECTED = {
     "/heldout.v1.BankService/OpenEpoch": BANK,
     "/heldout.v1.EvaluationService/ProposeRun": TESTERS,
     "/heldout.v1.EvaluationService/ApproveRun": TESTERS,
+    "/heldout.v1.EvaluationService/PreflightCheckpoint": TESTERS,
     "/heldout.v1.EvaluationService/StartRun": TESTERS,
     "/heldout.v1.EvaluationService/CancelRun": TESTERS,
     "/heldout.v1.EvaluationService/GetRun": TESTERS,
@@ -41,6 +42,7 @@ EXPECTED = {
     "/heldout.v1.AuditService/GetInclusionProof": AUDIT,
     "/heldout.v1.AuditService/GetConsistencyProof": AUDIT,
     "/heldout.v1.AuditService/GetPolicy": AUDIT,
+    "/heldout.v1.AuditService/AddCosignature": AUDIT,
 }
 
 

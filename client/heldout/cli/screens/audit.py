@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from heldout.cli.screens import figures
-from heldout.cli.screens.page import Page, fill, join_parts, lay_out
+from heldout.cli.screens.page import Page, clean, fill, join_parts, lay_out
 from heldout.services.audit import PolicyDocuments
 from heldout.verification import Entry, ExportReport
+from heldout.verification.receipt import LogProof
+from heldout.verification.replay import ReplayReport
 
 OPEN_SHOWN: Final = 5
 EVENT_IDS: Final = ("release_id", "epoch_id", "run_id")
@@ -20,6 +23,12 @@ EVENT_DETAILS: Final = {
     "release": ("number", "release_id"),
     "run": ("run_id", "state"),
     "burn": ("prompts", "runtime", "run_id"),
+    "anchor": ("database", "generation"),
+    "restore": ("database", "cause"),
+    "repair": ("damage", "leaf"),
+    "reload": ("document", "status"),
+    "denials": ("count", "reason", "caller"),
+    "clock": ("step_s",),
 }
 """What of an event's details tells which thing it is about, by the event's name."""
 
@@ -32,19 +41,24 @@ class VerifiedLog:
         report: what it holds.
         published: releases that the window gives out and that this log records; None if that was not looked at.
         own: index of the verification's own call for the head, which had no outcome yet when the head was signed.
+        replay: what came of making its decisions again; None if that could not be done.
+        witness: who cosigned it last, as a line; empty where no policy at hand names a witness.
     """
 
     report: ExportReport
     published: int | None = None
     own: int | None = None
+    replay: ReplayReport | None = None
+    witness: str = ""
 
 
-def verified_page(logs: Sequence[VerifiedLog], *, notes: Sequence[str] = ()) -> Page:
+def verified_page(logs: Sequence[VerifiedLog], *, notes: Sequence[str] = (), extra: Sequence[str] = ()) -> Page:
     """Show what was checked. Whatever does not hold never gets here: it is an error.
 
     Args:
         logs: those that were checked.
         notes: what an auditor should know and that is no failure.
+        extra: what else was checked, each a line that begins with its mark.
     """
     lines: list[str] = []
     for log in logs:
@@ -57,9 +71,12 @@ def verified_page(logs: Sequence[VerifiedLog], *, notes: Sequence[str] = ()) -> 
                 f"root {figures.short(report.root)}",
             ]
         )
-        lines += [f" {line}" for line in _checks(log)]
+        lines += [wrapped for line in _checks(log) for wrapped in fill(line, indent="   ", first=" ")]
+    lines += [wrapped for line in extra for wrapped in fill(line, indent="   ", first=" ")]
     lines += [line for note in notes for line in fill(note, indent="   ", first=" ! ")]
-    return Page(lines=tuple(lines), data={"logs": [_log_data(log) for log in logs], "notes": list(notes)})
+    return Page(
+        lines=tuple(lines), data={"logs": [_log_data(log) for log in logs], "notes": list(notes), "extra": list(extra)}
+    )
 
 
 def _checks(log: VerifiedLog) -> list[str]:
@@ -75,7 +92,23 @@ def _checks(log: VerifiedLog) -> list[str]:
         lines.append(f"✓ {_count(log.published, 'release')} recorded before {_was(log.published)} read")
     elif report.releases:
         lines.append(f"✓ {_count(len(report.releases), 'release')} recorded")
+    if report.damaged:
+        lines.append(f"! {_count(len(report.damaged), 'damaged entry', 'damaged entries')}, each named by a repair")
+    lines += [replay_line(log.replay)] if log.replay else []
+    lines += [log.witness] if log.witness else []
     return lines + _open_calls(log)
+
+
+def replay_line(replay: ReplayReport) -> str:
+    """Say in a line what came of making the decisions again; it begins with ``✓`` or ``!``."""
+    under = f" under {figures.short(replay.documents[-1])}" if replay.documents else ""
+    if replay.differences:
+        differing = sum(one.calls.calls for one in replay.differences)
+        return f"! {differing:,} of {replay.decided:,} decisions differ from the documents: heldout audit replay"
+    if replay.complete:
+        return f"✓ {_count(replay.decided, 'decision')} replayed{under}: none differs"
+    lacking = replay.unnamed + max(replay.missing.values(), default=0)
+    return f"! {_count(lacking, 'decision')} not replayed (documents are missing); of {replay.decided:,} none differs"
 
 
 def _open_calls(log: VerifiedLog) -> list[str]:
@@ -95,8 +128,8 @@ def _open_calls(log: VerifiedLog) -> list[str]:
     return lines
 
 
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" + ("" if number == 1 else "s")
+def _count(number: int, noun: str, many: str = "") -> str:
+    return f"{number:,} {noun if number == 1 else many or noun + 's'}"
 
 
 def _was(number: int) -> str:
@@ -118,7 +151,33 @@ def _log_data(log: VerifiedLog) -> dict[str, Any]:
         "releases": [entry.details.get("release_id") for entry in report.releases],
         "published": log.published,
         "earlier_heads": report.earlier_heads,
+        "damaged": list(report.damaged),
+        "replay": replay_data(log.replay) if log.replay else None,
+        "witness": log.witness,
         "verified": True,
+    }
+
+
+def replay_data(replay: ReplayReport) -> dict[str, Any]:
+    """Return what came of making the decisions again, for JSON."""
+    return {
+        "decided": replay.decided,
+        "undecided": replay.undecided,
+        "unnamed": replay.unnamed,
+        "missing": dict(replay.missing),
+        "documents": list(replay.documents),
+        "complete": replay.complete,
+        "differences": [
+            {
+                "first": one.calls.first,
+                "calls": one.calls.calls,
+                "identity": one.calls.identity,
+                "method": one.calls.name,
+                "recorded": one.recorded,
+                "replayed": one.replayed,
+            }
+            for one in replay.differences
+        ],
     }
 
 
@@ -128,6 +187,17 @@ def tail_page(entries: Sequence[Entry], *, origin: str, size: int) -> Page:
     lines = join_parts([f"log {origin}", f"{size:,} entries signed", "times in UTC"])
     lines += lay_out(rows, "><<<", flexible=3)
     return Page(lines=tuple(lines), data=[entry_data(one) for one in entries])
+
+
+def entry_line(entry: Entry) -> str:
+    """Return an entry in a line, for a log that is followed."""
+    return clean(f"{entry.index}  {figures.moment(entry.time_s)[:16]}  {_who(entry)}  {_what(entry)}")
+
+
+def proof_page(proof: LogProof) -> Page:
+    """Show a proof as it is written: it is for a file."""
+    text = proof.text()
+    return Page(lines=tuple(text.removesuffix("\n").split("\n")), data={"index": proof.index, "proof": text})
 
 
 def _who(entry: Entry) -> str:
@@ -172,25 +242,18 @@ def entry_page(entry: Entry, *, origin: str, size: int) -> Page:
 
 def policy_page(policy: PolicyDocuments) -> Page:
     """Show the policy documents in force, as they are."""
-    release_toml = policy.release_toml.decode(errors="replace")
-    authorization_cedar = policy.authorization_cedar.decode(errors="replace")
-    lines = [
-        f"release.toml, SHA-256 {figures.short(policy.policy_digest)} as in every release and entry",
-        "",
-        *release_toml.rstrip("\n").split("\n"),
-        "",
-        "authorization.cedar",
-        "",
-        *authorization_cedar.rstrip("\n").split("\n"),
-    ]
-    return Page(
-        lines=tuple(lines),
-        data={
-            "policy_digest": policy.policy_digest,
-            "release_toml": release_toml,
-            "authorization_cedar": authorization_cedar,
-        },
-    )
+    documents = {
+        "release.toml": policy.release_toml,
+        "authorization.cedar": policy.authorization_cedar,
+        "principals.toml": policy.principals_toml,
+    }
+    texts = {name: content.decode(errors="replace") for name, content in documents.items() if content}
+    lines: list[str] = []
+    for name, text in texts.items():
+        digest = hashlib.sha256(documents[name]).hexdigest()
+        lines += ["", f"{name}, SHA-256 {figures.short(digest)} as in the log", "", *text.rstrip("\n").split("\n")]
+    data = {name.replace(".", "_"): text for name, text in texts.items()}
+    return Page(lines=tuple(lines[1:]), data={"policy_digest": policy.policy_digest, **data})
 
 
 def exported_page(folders: Sequence[tuple[str, int]], *, folder: str) -> Page:

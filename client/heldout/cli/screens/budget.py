@@ -5,12 +5,16 @@ from __future__ import annotations
 from typing import Final
 
 from heldout.cli.screens import figures
-from heldout.cli.screens.page import Page, join_parts, lay_out
+from heldout.cli.screens.page import Page, fill, join_parts, lay_out
 from heldout.findings.claims import NANO, state_claims
 from heldout.findings.model import Budget
 from heldout.services.audit import SignedHead
 
 BAR_CELLS: Final = 24
+FEWER: Final = (
+    "fewer than are left: look-alike pairs, a harmful and a harmless prompt in one unit, pay for both sides."
+    " Releases without stacks cost less"
+)
 
 
 def budget_page(budget: Budget, *, head: SignedHead | None = None) -> Page:
@@ -30,6 +34,8 @@ def budget_page(budget: Budget, *, head: SignedHead | None = None) -> Page:
     ]
     lines = [*join_parts([f"bank epoch {budget.epoch_id}", f"policy {figures.short(budget.policy_digest)}"])]
     lines += lay_out(rows, "<<<", indent=" ")
+    if budget.releases_payable < budget.releases_total - budget.releases_used:
+        lines += fill(FEWER, indent="   ", first=" ")
     lines.append("what all readers together can learn of one unit, given every other one:")
     lines += lay_out(
         [
@@ -50,6 +56,7 @@ def budget_page(budget: Budget, *, head: SignedHead | None = None) -> Page:
         "epoch_id": budget.epoch_id,
         "releases_used": budget.releases_used,
         "releases_total": budget.releases_total,
+        "releases_payable": budget.releases_payable,
         "harmful_spent_rho": budget.harmful_spent_nano_rho / NANO,
         "benign_spent_rho": budget.benign_spent_nano_rho / NANO,
         "budget_rho": budget.budget_nano_rho / NANO,
@@ -74,7 +81,7 @@ def _head(head: SignedHead | None) -> list[str]:
 
 
 def _used(budget: Budget) -> str:
-    return f"{budget.releases_used} of {budget.releases_total} used"
+    return f"{budget.releases_used} of {budget.releases_total} used, {budget.releases_payable} more can be paid"
 
 
 def _spend(spent: int, total: int) -> list[str]:

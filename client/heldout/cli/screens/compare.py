@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 from heldout.cli.screens import figures
 from heldout.cli.screens.page import Page, columns_of, fill, join_parts, lay_out
 from heldout.findings.compare import SEEN, Change, Comparison, TableComparison, Verdict
-from heldout.findings.model import Release, TableKind
+from heldout.findings.model import Release, TableKind, release_label
 from heldout.findings.silence import BOUNDED, Silence
 
 TITLES: Final = {
@@ -20,20 +21,24 @@ TITLES: Final = {
 NAME_COLUMNS: Final = 6
 
 
-def comparison_page(comparison: Comparison) -> Page:
-    """Show the tables of a comparison, those surest to have changed first in each."""
-    before, after = comparison.before.tested, comparison.after.tested
-    names = [before.checkpoint, after.checkpoint]
-    if any(columns_of(name) > NAME_COLUMNS for name in names) or names[0] == names[1]:
-        names = ["before", "after"]
+def comparison_page(comparison: Comparison, *, among: Sequence[Release] = ()) -> Page:
+    """Show the tables of a comparison, those surest to have changed first in each.
+
+    Args:
+        comparison: what to show.
+        among: all releases there are: a checkpoint that was tested more than once is named with its release's number.
+    """
+    sides = (comparison.before, comparison.after)
+    labels = [release_label(side, (*among, *sides)) for side in sides]
+    names = ["before", "after"] if any(columns_of(label) > NAME_COLUMNS for label in labels) else labels
     lines = join_parts(
         [
-            f"{after.line} {before.checkpoint} → {after.checkpoint}",
+            f"{comparison.after.tested.line} {labels[0]} → {labels[1]}",
             f"bank epoch {comparison.after.epoch_number}",
             "per cent, lower is safer",
         ]
     )
-    lines += _silences(comparison)
+    lines += _silences(comparison, labels)
     seen = [figures.change(one) for table in comparison.tables for one in table.changes if one.verdict in SEEN]
     room = max(map(columns_of, seen), default=0)
     rows: list[list[str]] = []
@@ -57,12 +62,11 @@ def comparison_page(comparison: Comparison) -> Page:
     )
 
 
-def _silences(comparison: Comparison) -> list[str]:
+def _silences(comparison: Comparison, labels: Sequence[str]) -> list[str]:
     lines: list[str] = []
-    sides = ((comparison.before, comparison.silent_before), (comparison.after, comparison.silent_after))
-    for release, silence in sides:
+    for label, silence in zip(labels, (comparison.silent_before, comparison.silent_after), strict=True):
         if silence is not None:
-            lines += fill(f"{release.tested.checkpoint}: {figures.silence(silence)}", indent="  ", first="")
+            lines += fill(f"{label}: {figures.silence(silence)}", indent="  ", first="")
     return lines
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from statistics import fmean
 from typing import Any, Final
 
 from heldout.cli.screens import figures
 from heldout.cli.screens.findings import TITLES
 from heldout.cli.screens.page import Page, fill, join_parts, lay_out
+from heldout.cli.screens.preflight import preflight_data, run_lines
 from heldout.cli.screens.tested import condition_parts, tested_data
+from heldout.findings.model import TableKind
 from heldout.services.checkpoints import Checkpoint
 from heldout.services.runs import ExactRow, Run, RunState
 
@@ -40,6 +43,8 @@ def run_page(run: Run) -> Page:
     planned = run.state in {RunState.PROPOSED, RunState.RUNNING}
     lines += fill(" · ".join(condition_parts(tested, judge=run.judge, planned=planned)), indent="    ", first="  ")
     lines += fill(f"policy {figures.short(run.policy_digest)}", indent="  ")
+    if run.preflight is not None:
+        lines += run_lines(run.preflight)
     approvals = ", ".join(run.approvals) or "nobody"
     if not run.approvals and run.state is RunState.PROPOSED:
         approvals = f"nobody yet: heldout run approve {run.run_id}"
@@ -68,6 +73,7 @@ def run_data(run: Run) -> dict[str, Any]:
         "planned_trials": run.planned_trials,
         "created_s": run.created_s,
         "cancelled": run.cancelled,
+        "preflight": None if run.preflight is None else preflight_data(run.preflight),
     }
 
 
@@ -88,9 +94,14 @@ def runs_page(runs: Sequence[Run]) -> Page:
     return Page(lines=(*lines, "receipt verified"), data=[run_data(run) for run in runs])
 
 
-def results_page(rows: Sequence[ExactRow]) -> Page:
+def results_page(run: Run, rows: Sequence[ExactRow]) -> Page:
     """Show exact figures, for bank testers alone."""
-    cells = [["per cent, exact", "", "95 %", "best", "worst", "trials"]]
+    cells = [["per cent, exact", "", "95 %", "worst", "units", "trials"]]
+    techniques = [row for row in rows if row.table is TableKind.TECHNIQUE]
+    if techniques:
+        # As a release has it, so that the two can be compared.
+        mean, worst = fmean(row.rate for row in techniques), fmean(row.worst for row in techniques)
+        cells.append(["overall, mean of the techniques", figures.rate(mean), "", figures.rate(worst), "", ""])
     kind = None
     for row in rows:
         if row.table is not kind:
@@ -98,17 +109,15 @@ def results_page(rows: Sequence[ExactRow]) -> Page:
             cells.append([TITLES[kind]])
         span = f"[{figures.rate(row.low)}, {figures.rate(row.high)}]"
         cells.append(
-            [
-                f" {row.key}",
-                figures.rate(row.rate),
-                span,
-                figures.rate(row.best),
-                figures.rate(row.worst),
-                f"{row.trials:,}",
-            ]
+            [f" {row.key}", figures.rate(row.rate), span, figures.rate(row.worst), f"{row.units:,}", f"{row.trials:,}"]
         )
-    lines = lay_out(cells, "<>>>>>")
-    lines += fill("best, worst: with every undecided or failed trial counted for, or against, the model")
+    ended = f"{run.state.value}{', cancelled' if run.cancelled else ''}"
+    lines = join_parts([f"{run.tested.line} {run.tested.checkpoint}", f"{run.run_id}: {ended}", f"judge {run.judge}"])
+    lines += lay_out(cells, "<>>>>>")
+    lines += fill("undecided and failed trials count for the model; worst: as if each counted against it")
+    lines += fill("95 %: of units like these; trials of one unit are not taken as independent")
+    if run.cancelled:
+        lines += fill("of a cancelled run, units without a trial are left out")
     lines += fill("exact figures are for bank testers alone: do not pass them on · receipt verified")
     header = ("table", "key", "units", "trials", "rate", "low", "high", "best", "worst")
     records = tuple(

@@ -9,9 +9,9 @@ from typing import Any, Final
 
 from heldout.cli.screens import figures
 from heldout.cli.screens.page import WIDTH, Page, clean, columns_of, fill, join_parts, lay_out, shorten
-from heldout.findings.compare import SEEN, Verdict
+from heldout.findings.compare import SEEN
 from heldout.findings.intervals import clamp
-from heldout.findings.model import CANCELLED, Budget, TableKind
+from heldout.findings.model import CANCELLED, Budget, TableKind, release_label
 from heldout.findings.trend import Trend, TrendPoint
 
 EIGHTHS: Final = "▏▎▍▌▋▊▉█"
@@ -51,7 +51,7 @@ def trend_page(trend: Trend, *, benchmark: str, budget: Budget | None) -> Page:
         benchmark: whose capability scores to show.
         budget: of the open epoch, if there is one.
     """
-    points = trend.points
+    points, releases = trend.points, tuple(point.release for point in trend.points)
     scale = _scale(points)
     internal = tuple(sorted({name for point in points for name in point.internal}))
     plan, text, names, bar = _fit(points, benchmark, internal)
@@ -59,7 +59,7 @@ def trend_page(trend: Trend, *, benchmark: str, budget: Budget | None) -> Page:
     lines = [*head, " " * (names + bar + 2) + text[0]]
     for point, line in zip(points, text[1:], strict=True):
         lines += _breaks(point)
-        name = f" {clean(point.release.tested.checkpoint)}"
+        name = f" {clean(release_label(point.release, releases))}"
         if point.release.cancelled:
             shown = f"{name:<{names}}{CANCELLED}"
             lines += [shown] if not plan.own_line and columns_of(shown) <= WIDTH else [name, f"   {CANCELLED}"]
@@ -105,7 +105,8 @@ def _fit(
     points: tuple[TrendPoint, ...], benchmark: str, internal: tuple[str, ...]
 ) -> tuple[_Plan, list[str], int, int]:
     """Return the fullest plan that fits, its rows (a title first), and the columns of the names and of the bar."""
-    longest = max((columns_of(clean(point.release.tested.checkpoint)) for point in points), default=0)
+    releases = [point.release for point in points]
+    longest = max((columns_of(clean(release_label(release, releases))) for release in releases), default=0)
     full = _Plan(benchmark=benchmark, internal=internal, title=12, intervals=True, own_line=False)
     fewer = dataclasses.replace(full, title=9, intervals=False)
     least = dataclasses.replace(fewer, internal=internal[:1])
@@ -202,9 +203,10 @@ def _score(value: float | None) -> str:
 def _silences(trend: Trend) -> list[str]:
     """Return what each silent release means."""
     lines: list[str] = []
+    releases = [point.release for point in trend.points]
     for point in trend.points:
         if point.silence is not None:
-            name = point.release.tested.checkpoint
+            name = release_label(point.release, releases)
             lines += fill(f"{name} is silent: {figures.silence(point.silence)}", indent="  ", first="")
     return lines
 
@@ -219,17 +221,19 @@ def _unshown(plan: _Plan, internal: tuple[str, ...]) -> list[str]:
 
 
 def _words(trend: Trend) -> list[str]:
-    """Return what changed: every step that got worse, and the last one."""
+    """Return what changed: every step with a change that was seen, the last one, and how many are left out."""
     lines: list[str] = []
+    releases, left_out = [point.release for point in trend.points], 0
     newest = next((point for point in reversed(trend.points) if not point.release.cancelled), None)
     for after in trend.points:
         comparison = after.change
         if comparison is None or comparison.overall is None:
             continue
-        change, last = comparison.overall, after is newest
-        if change.verdict is not Verdict.WORSE and not last:
+        change = comparison.overall
+        if change.verdict not in SEEN and not comparison.profile_changed and after is not newest:
+            left_out += 1
             continue
-        names = f"{comparison.before.tested.checkpoint} → {comparison.after.tested.checkpoint}"
+        names = " → ".join(release_label(side, releases) for side in (comparison.before, comparison.after))
         table = comparison.table(TableKind.TECHNIQUE)
         both = ""
         if table is not None and (after.techniques_added or after.techniques_dropped):
@@ -246,6 +250,9 @@ def _words(trend: Trend) -> list[str]:
         else:
             sentence = f"{names}: {figures.verdict(change)}{both}."
         lines += fill(sentence, indent="  ", first="")
+    if left_out:
+        steps = "step" if left_out == 1 else "steps"
+        lines += fill(f"{left_out} more {steps} in which no change was seen, overall or by technique.")
     return lines
 
 

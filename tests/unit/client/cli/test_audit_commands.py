@@ -4,7 +4,7 @@ import hashlib
 
 import pytest
 
-from heldout.cli.audit import _own_call
+from heldout.cli.verifying import _own_call
 from heldout.verification import ExportReport
 from heldout_proto.v1 import audit_pb2
 
@@ -95,7 +95,10 @@ def test_a_release_that_the_log_does_not_hold_is_caught(audited):
     honest = audited.appliance.answers["ListReleases"](b"")
     audited.appliance.answers["ListReleases"] = honest
     vault.leaves = vault.leaves[:2]
-    assert "the log does not record" in audited("audit", "verify", code=1)
+    assert "has shrunk: 2 entries, and 4" in audited("audit", "verify", code=1)
+    for _ in range(3):
+        vault.add("event", "start")
+    assert "do not hash to the root that was signed" in audited("audit", "verify", code=1)
 
 
 def test_an_export_verifies_offline_and_not_after_a_change(audited, tmp_path):

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -59,11 +60,38 @@ def test_compare_and_trend(published):
     assert "ours" in published("trend", "--benchmark", "ours")
 
 
+def test_a_checkpoint_tested_twice_is_held_against_itself_the_earlier_first(published):
+    assert "v1 was tested once only" in published("compare", "v1", "v1", code=1)
+    twice = [make_release(name, number=number) for number, name in enumerate(("v1", "v2", "v1"), start=1)]
+    published.appliance.publish(*map(to_message, twice))
+    for pair in (("v1", "v1"), ("v1#1", "v1#3")):
+        shown = published.json("compare", *pair)
+        assert (shown["before"]["release_id"], shown["after"]["release_id"]) == ("release-v1-1", "release-v1-3")
+    assert published.json("findings", "v1#1")["release_id"] == "release-v1-1"
+    assert published.json("findings", "v1")["release_id"] == "release-v1-3"
+
+
 def test_a_trend_without_a_budget_and_with_two_lines(published):
     published.appliance.answers["GetBudget"] = errors.NotFound("there is no such thing", reason="NOT_FOUND")
     assert "releases used" not in published("trend")
     published.appliance.publish(to_message(make_release("v1")), to_message(make_release("b1", line="nova-big")))
     assert "which line? nova-lite, nova-big" in published("trend", code=2)
+
+
+def test_the_command_tells_its_version(heldout):
+    assert re.fullmatch(r"heldout \d+\.\d+\.\d+\n", heldout("--version"))
+
+
+def test_a_long_error_is_broken_between_words_on_a_terminal_alone(tmp_path, monkeypatch, capsys):
+    gone = tmp_path / "a-folder-that-is-not-there-and-has-a-long-name" / "trainer.toml"
+    assert run(["--profile", str(gone), "findings"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    assert run(["--profile", str(gone), "findings"]) == 2
+    broken = capsys.readouterr().err.splitlines()
+    assert " ".join(one.strip() for one in broken) == line
+    assert all(len(one) <= 80 or " " not in one.strip() for one in broken)
+    assert len(broken) > 1
 
 
 def test_nothing_is_published_yet(heldout):

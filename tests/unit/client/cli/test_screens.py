@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 
 import pytest
 from client_fakes import STACKS, TECHNIQUES, make_release
@@ -39,6 +40,7 @@ BUDGET = Budget(
     epoch_id="epoch-4f0c9a1be2d37c55",
     releases_used=6,
     releases_total=25,
+    releases_payable=8,
     harmful_spent_nano_rho=1_330_000_000,
     benign_spent_nano_rho=1_200_000_000,
     budget_nano_rho=5_545_177_444,
@@ -205,6 +207,36 @@ def test_a_trend_shows_bars_words_and_capability():
     assert len({len(bar) for bar in bars}) == 1
 
 
+def test_a_trend_tells_every_change_and_how_many_steps_it_leaves_out():
+    text = shown(trended(("v1", 0.382), ("v2", 0.249), ("v3", 0.25), ("v4", 0.25), ("v5", 0.38), ("v6", 0.38)))
+    told = [line.split(":")[0] for line in text.split("\n") if " → " in line]
+    assert told == ["v1 → v2", "v4 → v5", "v5 → v6"]
+    assert "2 more steps in which no change was seen" in text
+    assert "more step" not in shown(trended(("v1", 0.38), ("v2", 0.25), ("v3", 0.25)))
+
+
+def test_a_checkpoint_that_was_tested_twice_is_named_with_the_number_of_its_release():
+    text = shown(trended(("v1", 0.4), ("v2", 0.3), ("v1", 0.2)))
+    assert [line.split()[0] for line in text.split("\n")[2:5]] == ["v1#1", "v2", "v1#3"]
+    assert "v1#1 → v2: " in text
+    assert "v2 → v1#3: " in text
+    releases = [make_release(name, number=number) for number, name in enumerate(("v1", "v2", "v1"), start=1)]
+    page = comparison_page(compare_releases(releases[0], releases[2]), among=releases)
+    assert page.lines[0].startswith("nova-lite v1#1 → v1#3")
+    page = comparison_page(compare_releases(releases[0], releases[1]), among=releases)
+    assert page.lines[0].startswith("nova-lite v1#1 → v2 ")
+    assert comparison_page(compare_releases(*releases[:2])).lines[0].startswith("nova-lite v1 → v2 ")
+
+
+def test_a_budget_says_how_many_releases_can_still_be_paid_and_why_fewer_than_are_left():
+    text = text_of(budget_page(BUDGET))
+    assert "6 of 25 used, 8 more can be paid" in text
+    assert "look-alike pairs" in text
+    text = text_of(budget_page(dataclasses.replace(BUDGET, releases_payable=19)))
+    assert "6 of 25 used, 19 more can be paid" in text
+    assert "look-alike pairs" not in text
+
+
 def test_the_longest_bar_is_the_highest_rate():
     lines = shown(trended(("v1", 0.6), ("v2", 0.3))).split("\n")
     assert lines[0].startswith("nova-lite")
@@ -360,14 +392,30 @@ def test_lists_of_runs_and_checkpoints():
 
 def test_exact_results():
     rows = [
-        ExactRow(table=kind, key=key, units=300, trials=300, rate=0.31, low=0.26, high=0.365, best=0.3, worst=0.33)
-        for kind, key in ((TableKind.TECHNIQUE, "plain"), (TableKind.TECHNIQUE, "base64"), (TableKind.STACK, "a+b"))
+        ExactRow(table=kind, key=key, units=280, trials=300, rate=rate, low=0.26, high=0.365, best=rate, worst=0.33)
+        for kind, key, rate in (
+            (TableKind.TECHNIQUE, "plain", 0.31),
+            (TableKind.TECHNIQUE, "base64", 0.21),
+            (TableKind.STACK, "a+b", 0.9),
+        )
     ]
-    page = results_page(rows)
+    page = results_page(RUN, rows)
     text = text_of(page)
+    assert RUN.run_id in text
+    assert RUN.tested.checkpoint in text
+    assert re.search(r"^overall, mean of the techniques +26\.0 +33\.0$", text, re.MULTILINE)
     assert text.count("attack success by technique") == 1
-    assert "[26.0, 36.5]" in text
+    assert re.search(r"^ plain +31\.0 +\[26\.0, 36\.5\] +33\.0 +280 +300$", text, re.MULTILINE)
     assert len(page.records) == 3
+    assert page.records[0][page.header.index("best")] == 0.31
+
+
+def test_exact_results_of_a_cancelled_run_say_what_is_left_out():
+    rows = [ExactRow(table=TableKind.CATEGORY, key="a", units=1, trials=1, rate=1, low=0.2, high=1, best=1, worst=1)]
+    text = text_of(results_page(dataclasses.replace(RUN, cancelled=True), rows))
+    assert "cancelled" in text
+    assert "left out" in text
+    assert "overall" not in text
 
 
 def entry(index, kind="intent", **details):
@@ -431,5 +479,10 @@ def test_what_an_audit_found():
 
 
 def test_the_policy_is_shown_as_it_is():
-    policy = PolicyDocuments(release_toml=b"a = 1\nb = 2\n", authorization_cedar=b"permit();", policy_digest="3" * 64)
+    policy = PolicyDocuments(
+        release_toml=b"a = 1\nb = 2\n",
+        authorization_cedar=b"permit();",
+        principals_toml=b"",
+        policy_digest="3" * 64,
+    )
     assert policy_page(policy).lines[2:4] == ("a = 1", "b = 2")

@@ -140,8 +140,46 @@ def test_a_run_from_proposal_to_results(runs):
         assert runs.json("run", verb, "run-1")["run_id"] == "run-1"
     assert "run-1" in runs("run", "list")
     assert "plain" in runs("results", "run-1")
-    assert runs.csv("results", "run-1")[0]["rate"] == "0.5"
+    assert runs.csv("results", "v1")[0]["rate"] == "0.5"
     assert "staged" in runs("checkpoints")
+
+
+SILENT = evaluation_pb2.Preflight(asked=4, findings=[evaluation_pb2.PREFLIGHT_FINDING_NO_START])
+CUT_SHORT = evaluation_pb2.Preflight(asked=4, answered=True, findings=[evaluation_pb2.PREFLIGHT_FINDING_TRUNCATED])
+
+
+def test_a_preflight_says_what_looks_wrong_and_what_to_change(runs):
+    answer = evaluation_pb2.PreflightCheckpointResponse(checkpoint="v1", preflight=CUT_SHORT)
+    runs.appliance.answers["PreflightCheckpoint"] = answer
+    out = runs("run", "preflight", "v1")
+    assert "truncated: an answer was cut short: raise max_tokens" in out
+    assert "receipt verified" in out
+    shown = runs.json("run", "preflight", "v1")
+    assert (shown["asked"], shown["answered"], shown["findings"][0]["finding"]) == (4, True, "truncated")
+    answer.preflight.CopyFrom(evaluation_pb2.Preflight(asked=4, answered=True))
+    assert "nothing looks wrong" in runs("run", "preflight", "v1")
+    answer.checkpoint = "v2"
+    assert "do not trust it" in runs("run", "preflight", "v1", code=1)
+
+
+def test_a_run_shows_what_its_preflight_found(runs):
+    assert "preflight" not in runs("run", "show", "run-1")
+    assert runs.json("run", "show", "run-1")["preflight"] is None
+    runs.appliance.answers["GetRun"] = evaluation_pb2.GetRunResponse(run=RUN, preflight=CUT_SHORT)
+    for verb in ("show", "start"):
+        assert "preflight: a run can start, and look at this first" in runs("run", verb, "run-1")
+        assert runs.json("run", verb, "run-1")["preflight"]["findings"][0]["finding"] == "truncated"
+
+
+@pytest.mark.parametrize("reason", ["NOTHING_ANSWERED", "WRONG_STATE"])
+def test_a_run_that_does_not_start_because_nothing_answers_says_where_to_look(runs, reason):
+    runs.appliance.answers["StartRun"] = errors.WrongState("not in this state", reason=reason)
+    assert "not in this state" in runs("run", "start", "run-1", code=1)
+    runs.appliance.answers["GetRun"] = evaluation_pb2.GetRunResponse(run=RUN, preflight=SILENT)
+    assert "said nothing when it was asked" in runs("run", "start", "run-1", code=1)
+    out = runs("run", "show", "run-1")
+    assert "it says nothing, so no run of it starts" in out
+    assert "no_start: nothing came up" in out
 
 
 def test_an_approval_is_of_the_digest_that_stands_or_was_named(runs):

@@ -208,8 +208,8 @@ async def test_entries_are_read_in_pages_up_to_where_one_asked(appliance):
     for n in range(8):
         log.add("event", "start", number=n)
     pages = [page async for page in appliance.client().audit.entries("vault", start=2, stop=7)]
-    assert [leaf for page in pages for leaf in page] == log.leaves[2:7]
-    assert len(pages) == 2
+    assert [leaf for page in pages for leaf in page.entries] == log.leaves[2:7]
+    assert [page.start for page in pages] == [2, 5]
 
 
 async def test_a_log_that_gives_out_less_than_it_signed_for_is_an_error(appliance):

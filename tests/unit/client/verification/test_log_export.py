@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from heldout.errors import HeldoutClientError, VerificationError
-from heldout.verification.export import LogExport, read_checkpoint, read_entries, verify_export
+from heldout.verification.export import verify_export
+from heldout.verification.log_folder import LogExport, read_checkpoint, read_entries
 from heldout.verification.merkle import leaf_hash, root_of
-from heldout.verification.tiles import TileCutter, parse_bundle, tile_path
+from heldout.verification.tiles import TileCutter, cut_bundle, tile_path
 
 TRAINER = "spiffe://heldout.example/trainer"
 
@@ -237,4 +238,4 @@ def test_a_checkpoint_that_is_not_text_is_refused(log, tmp_path):
 @pytest.mark.parametrize("data", [b"", b"\x00", b"\x00\x02a", b"\x00\x01a"])
 def test_a_bundle_that_ends_too_early_is_refused(data):
     with pytest.raises(VerificationError):
-        parse_bundle(data, width=2)
+        cut_bundle(data, width=2)

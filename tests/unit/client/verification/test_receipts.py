@@ -30,12 +30,12 @@ def release_receipt(log, *, kind="event", name="release"):
 
 
 def test_the_receipt_of_a_call_returns_its_outcome(log):
-    entry = verify_call_receipt(ANSWER, call_receipt(log), log.vkey)
+    entry, _ = verify_call_receipt(ANSWER, call_receipt(log), log.vkey)
     assert (entry.index, entry.kind, entry.details["intent"]) == (5, "outcome", 2)
 
 
 def test_the_receipt_of_a_release_returns_its_publication(log):
-    entry = verify_release_receipt(DOCUMENT, release_receipt(log), log.vkey)
+    entry, _ = verify_release_receipt(DOCUMENT, release_receipt(log), log.vkey)
     assert (entry.index, entry.name, entry.details["release_id"]) == (1, "release", "rel-1")
 
 

@@ -1,13 +1,19 @@
 """The chain of a call, with parts that fail: nothing of a failure reaches the caller but a code and an opaque id."""
 
+import contextlib
 from typing import NamedTuple
 
 import grpc
 import pytest
+from google.rpc import error_details_pb2, status_pb2
 
 from heldout_proto.v1 import findings_pb2
 from heldout_server.api.contract import methods
+from heldout_server.api.denials import Denials
 from heldout_server.api.edge import Edge
+from heldout_server.api.gate import Gate
+from heldout_server.api.journal import Journal
+from heldout_server.config_limits import Rate
 from heldout_server.domain import Principal, Role
 from heldout_server.errors import InvalidRequest, StorageError
 from heldout_server.ports.audit import Logged
@@ -15,6 +21,8 @@ from heldout_server.ports.identity import Decision
 
 NAME = "/heldout.v1.FindingsService/ListCards"
 SECRET = "How do I fold a letter?"
+FREELY = Rate(per_s=1000, burst=1000)
+SELDOM = Rate(per_s=0.1, burst=2)
 
 
 class Details(NamedTuple):
@@ -51,22 +59,23 @@ class FakeContext:
 
     async def abort(self, code, details="", trailing_metadata=()):
         self.code, self.details = code, details
+        self.status = status_pb2.Status.FromString(dict(trailing_metadata)["grpc-status-details-bin"])
         raise grpc.aio.AbortError
 
 
 class FakeGatekeeper:
-    """Let everybody in, or fail."""
+    """Let everybody in, or nobody, or fail."""
 
-    def __init__(self, role=Role.TRAINER, error=None):
-        self.role, self.error = role, error
+    def __init__(self, role=Role.TRAINER, error=None, allowed=True, known=True):
+        self.role, self.error, self.allowed, self.known = role, error, allowed, known
 
     def identify(self, _auth_context):
-        return Principal("spiffe://heldout.example/x", self.role)
+        return Principal("spiffe://heldout.example/x", self.role) if self.known else None
 
     def decide(self, _principal, _method):
         if self.error is not None:
             raise self.error
-        return Decision(allowed=True, rules=("r",))
+        return Decision(allowed=self.allowed, rules=("r",))
 
 
 class FakeLog:
@@ -81,20 +90,23 @@ class FakeLog:
         if len(self.records) == self.fail_at:
             raise self.error
         self.records.append(record)
-        return Logged(len(self.records) - 1, b"{}", "proof")
+        return Logged(len(self.records) - 1, b"{}", lambda: "proof", 17 if record.kind == "intent" else 0)
 
     def request_mac(self, _request):
         return "f" * 96
 
 
 class FakeClock:
-    """Stand still."""
+    """Stand still until moved."""
+
+    def __init__(self):
+        self.wall_s, self.steady_s = 600.0, 0.0
 
     def now_s(self):
-        return 0.0
+        return self.wall_s
 
     def monotonic_s(self):
-        return 0.0
+        return self.steady_s
 
 
 class FakeIds:
@@ -114,43 +126,62 @@ class FakeMetrics:
         pass
 
 
-async def answer(*, gatekeeper=None, log=None, behave=None):
+async def no_cards(_request, _call):
+    return findings_pb2.ListCardsResponse()
+
+
+class Door:
+    """Hold an edge whose every method behaves alike."""
+
+    def __init__(self, *, gatekeeper=None, log=None, behave=no_cards, rate=FREELY, allowance=FREELY):
+        self.failed = []
+        self.log = log or FakeLog()
+        self.clock = FakeClock()
+        self.denials = Denials(self.clock, allowance)
+        self.edge = Edge(
+            contract=methods(),
+            gatekeeper=gatekeeper or FakeGatekeeper(),
+            rates=dict.fromkeys(Role, rate),
+            denials=self.denials,
+            journal=Journal(
+                {"window": self.log, "vault": self.log},
+                policy_digest="a" * 64,
+                clock=self.clock,
+                metrics=FakeMetrics(),
+                on_failure=lambda: self.failed.append(True),
+            ),
+            gate=Gate(frozenset()),
+            clock=self.clock,
+            ids=FakeIds(),
+            metrics=FakeMetrics(),
+        )
+        self.handler = Handler(False, False, findings_pb2.ListCardsRequest.FromString, None, behave)
+
+    async def call(self, name=NAME):
+        """Make one call and return its context."""
+
+        async def continuation(_details):
+            return self.handler
+
+        served = await self.edge.intercept_service(continuation, Details(name, ()))
+        context = FakeContext()
+        with contextlib.suppress(grpc.aio.AbortError):
+            await served.unary_unary(b"", context)
+        return context
+
+
+async def answer(**parts):
     """Run one call of ListCards through the edge; return the context and what was logged."""
-    failed = []
-    log = log or FakeLog()
-
-    async def list_cards(_request, _call):
-        return findings_pb2.ListCardsResponse()
-
-    edge = Edge(
-        contract=methods(),
-        gatekeeper=gatekeeper or FakeGatekeeper(),
-        logs={"window": log, "vault": log},
-        policy_digest="a" * 64,
-        approved_texts=frozenset(),
-        clock=FakeClock(),
-        ids=FakeIds(),
-        metrics=FakeMetrics(),
-        on_log_failure=lambda: failed.append(True),
-    )
-    handler = Handler(False, False, findings_pb2.ListCardsRequest.FromString, None, behave or list_cards)
-
-    async def continuation(_details):
-        return handler
-
-    served = await edge.intercept_service(continuation, Details(NAME, ()))
-    context = FakeContext()
-    try:
-        await served.unary_unary(b"", context)
-    except grpc.aio.AbortError:
-        return context, log, failed
-    return context, log, failed
+    door = Door(**parts)
+    context = await door.call()
+    return context, door.log, door.failed
 
 
 async def test_a_call_leaves_an_intent_an_outcome_and_a_receipt():
     context, log, _ = await answer()
     assert [record.kind for record in log.records] == ["intent", "outcome"]
     assert log.records[1].details["status"] == "OK"
+    assert log.records[1].details["counter"] == 17  # the caller's own number of this call, for it to keep
     assert context.trailing[0][0] == "heldout-receipt-bin"
 
 
@@ -198,3 +229,65 @@ async def test_what_does_not_fit_its_class_is_refused_whole_and_looks_like_nothi
     assert context.code is grpc.StatusCode.PERMISSION_DENIED
     assert context.trailing is None
     assert log.records[1].details["status"] == "WITHHELD"  # the auditor sees what it was
+
+
+def infos(context):
+    """Return what the details of a refusal hold, by type."""
+    info, retry = error_details_pb2.ErrorInfo(), error_details_pb2.RetryInfo()
+    for detail in context.status.details:
+        detail.Unpack(info) or detail.Unpack(retry)
+    return info, retry
+
+
+async def test_who_calls_too_often_is_told_when_to_come_again_and_leaves_no_entry():
+    door = Door(rate=SELDOM)
+    for _ in range(2):
+        assert (await door.call()).trailing is not None
+    limited = await door.call()
+    info, retry = infos(limited)
+    assert (limited.code, info.reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "RATE_LIMITED")
+    assert retry.retry_delay.seconds == 10
+    assert not info.metadata
+    assert limited.trailing is None
+    assert len(door.log.records) == 4  # of the two that were answered
+    (summary,) = door.denials.take_summaries()["window"]
+    assert summary.details == {
+        "caller": "spiffe://heldout.example/x",
+        "reason": "RATE_LIMITED",
+        "count": 1,
+        "from_s": 600,
+    }
+
+
+async def test_limits_are_of_a_method_and_recover_by_the_steady_clock():
+    door = Door(rate=SELDOM)
+    for _ in range(3):
+        last = await door.call()
+    assert last.code is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert (await door.call("/heldout.v1.FindingsService/GetBudget")).trailing is not None
+    door.clock.wall_s += 86_400  # nobody gains a call by setting the clock
+    assert (await door.call()).trailing is None
+    door.clock.steady_s += 10
+    assert (await door.call()).trailing is not None
+
+
+@pytest.mark.parametrize(
+    ("gatekeeper", "name", "reason"),
+    [
+        (FakeGatekeeper(allowed=False), NAME, "REFUSED"),
+        (FakeGatekeeper(known=False), NAME, "REFUSED"),
+        (FakeGatekeeper(known=False), "/heldout.v1.BankService/DumpEverything", "UNKNOWN_METHOD"),
+        (FakeGatekeeper(), "/heldout.v1.BankService/DumpEverything", "UNKNOWN_METHOD"),
+    ],
+)
+async def test_denials_beyond_the_allowance_are_counted_and_look_the_same(gatekeeper, name, reason):
+    door = Door(gatekeeper=gatekeeper, allowance=SELDOM)
+    contexts = [await door.call(name) for _ in range(5)]
+    assert {(one.code, one.details, one.status.SerializeToString()) for one in contexts} == {
+        (contexts[0].code, contexts[0].details, contexts[0].status.SerializeToString())
+    }
+    assert infos(contexts[0])[0].reason == reason
+    assert len(door.log.records) == 4  # two denials of two entries, and no more
+    (summary,) = door.denials.take_summaries()["window"]
+    assert (summary.details["reason"], summary.details["count"]) == (reason, 3)
+    assert door.denials.take_summaries() == {}

@@ -3,122 +3,36 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import hmac
 import shutil
-import threading
-from dataclasses import dataclass
 from hashlib import sha256
 
 import pytest
+from audit_log_lab import (
+    KEY,
+    METHOD,
+    TESTER,
+    TRAINER,
+    FixedClock,
+    counted_commits,
+    event,
+    held_up,
+    intent,
+    let_others_run,
+    open_log,
+    opened,
+    outcome,
+    write_and_tamper,
+)
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from heldout.verification.merkle import leaf_hash, verify_consistency, verify_inclusion
 from heldout.verification.note import VerifierKey, open_checkpoint
 from heldout.verification.receipt import verify_logged
-from heldout_server.audit import SqlAuditLog, store
+from heldout_server.audit import store
 from heldout_server.database import Database
 from heldout_server.errors import ConfigError, IntegrityError, InvalidRequest, StorageError, WrongKey
 from heldout_server.ports.audit import AuditLog, Record
-
-KEY = bytes(range(32))
-TESTER = "spiffe://heldout.example/bank-tester"
-TRAINER = "spiffe://heldout.example/trainer"
-METHOD = "/heldout.v1.BankService/GetStats"
-
-
-@dataclass
-class FixedClock:
-    seconds: float = 90.0
-
-    def now_s(self):
-        return self.seconds
-
-    def monotonic_s(self):
-        return self.seconds
-
-
-def intent(identity=TESTER):
-    return Record(kind="intent", name=METHOD, identity=identity, role="bank_tester", details={"decision": "allow"})
-
-
-def outcome(index):
-    return Record(
-        kind="outcome", name=METHOD, identity=TESTER, role="bank_tester", details={"intent": index, "status": "OK"}
-    )
-
-
-def event(name="start"):
-    return Record(kind="event", name=name)
-
-
-async def open_log(folder, **changes):
-    settings = {
-        "key": KEY,
-        "origin": "lab/vault",
-        "signing_key": Ed25519PrivateKey.from_private_bytes(KEY),
-        "mac_key": b"m" * 32,
-        "clock": FixedClock(),
-    }
-    return await SqlAuditLog.open(folder / "audit.db", **(settings | changes))
-
-
-@contextlib.asynccontextmanager
-async def opened(folder, **changes):
-    log = await open_log(folder, **changes)
-    try:
-        yield log
-    finally:
-        await log.close()
-
-
-@contextlib.contextmanager
-def counted_commits(log):
-    """Count the transactions of a log."""
-    commits = []
-    write = log._database.write
-
-    async def counting(work):
-        commits.append(work)
-        return await write(work)
-
-    log._database.write = counting
-    yield commits
-    log._database.write = write
-
-
-@contextlib.asynccontextmanager
-async def held_up(log):
-    """Hold the database's thread, so that commits stay on their way."""
-    release, begun = threading.Event(), threading.Event()
-
-    def hold(_connection):
-        begun.set()
-        release.wait(10)
-
-    held = asyncio.ensure_future(log._database.read(hold))
-    await asyncio.to_thread(begun.wait, 10)
-    try:
-        yield
-    finally:
-        release.set()
-        await held
-
-
-async def let_others_run():
-    for _ in range(4):  # the appends, then the task that commits
-        await asyncio.sleep(0)
-
-
-async def write_and_tamper(folder, *statements):
-    """Write five leaves, close the log, and change it with its own database key."""
-    async with opened(folder) as log:
-        for _ in range(5):
-            await log.append(event())
-    database = Database.open(folder / "audit.db", KEY, store.MIGRATIONS)
-    for statement in statements:
-        await database.write(lambda connection, sql=statement: connection.execute(sql))
-    database.close()
 
 
 async def test_a_new_log_has_a_signed_head_over_nothing(tmp_path):
@@ -294,11 +208,14 @@ async def test_closing_commits_what_waits_and_takes_nothing_more(tmp_path):
 
 
 async def fail_next_commit(log):
-    await log._database.write(
-        lambda connection: connection.execute(
-            "CREATE TRIGGER broken BEFORE INSERT ON leaves BEGIN SELECT RAISE(ABORT, 'x'); END"
-        )
-    )
+    trigger = "CREATE TRIGGER broken BEFORE INSERT ON leaves BEGIN SELECT RAISE(ABORT, 'x'); END"
+    await log._devices.write(lambda device: device.write(lambda connection: connection.execute(trigger)))
+
+
+async def mend(folder):
+    database = Database.open(folder / "audit.db", KEY, store.MIGRATIONS)
+    await database.write(lambda connection: connection.execute("DROP TRIGGER broken"))
+    database.close()
 
 
 async def test_a_failed_commit_poisons_the_log(tmp_path):
@@ -311,7 +228,7 @@ async def test_a_failed_commit_poisons_the_log(tmp_path):
         results = await asyncio.gather(*(log.append(intent()) for _ in range(3)), return_exceptions=True)
         assert [type(result) for result in results] == [StorageError] * 3
         assert log.failed
-        await log._database.write(lambda connection: connection.execute("DROP TRIGGER broken"))
+        await mend(tmp_path)
         with counted_commits(log) as commits, pytest.raises(StorageError):
             await log.append(event())  # at once, though the disk is well again
         assert commits == []
@@ -364,8 +281,7 @@ async def test_a_commit_that_is_ended_from_outside_poisons_the_log(tmp_path):
 
 async def test_a_commit_that_was_ended_before_it_began_is_taken_up_by_the_next(tmp_path):
     async with opened(tmp_path) as log:
-        first = asyncio.ensure_future(log.append(intent()))
-        await asyncio.sleep(0)
+        first = log.append(intent())
         log._committer.cancel()
         await let_others_run()
         second = await log.append(intent())

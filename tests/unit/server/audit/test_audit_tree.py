@@ -92,6 +92,34 @@ def test_growing_in_groups_is_growing_leaf_by_leaf():
     assert (first.rows + second.rows, second.after) == (GROWN.rows, GROWN.after)
 
 
+def test_every_size_up_to_two_thousand_has_the_recursive_root_and_proofs():
+    leaves = [leaf_hash(b"%d" % number) for number in range(2_000)]
+    grown = Frontier().extend(leaves)
+    known = {}
+
+    def naive(start, end):
+        """MTH(D[start:end]), each range computed once."""
+        if (start, end) not in known:
+            middle = start + split(end - start) if end - start > 1 else end
+            known[start, end] = (
+                leaves[start] if middle == end else sha256(b"\x01" + naive(start, middle) + naive(middle, end)).digest()
+            )
+        return known[start, end]
+
+    def read(level, index):
+        return node_in_row(grown.rows[completing_leaf(level, index)], level)
+
+    assert root(0, read) == EMPTY_ROOT
+    for size in range(1, len(leaves) + 1):
+        assert root(size, read) == naive(0, size)
+        for place in {0, size // 3, size - 1}:
+            path = inclusion_proof(place, size, read)
+            verify_inclusion(index=place, size=size, leaf=leaves[place], proof=path, root=naive(0, size))
+            old = place + 1
+            path = consistency_proof(old, size, read)
+            verify_consistency(old=old, new=size, old_root=naive(0, old), new_root=naive(0, size), proof=path)
+
+
 @pytest.mark.parametrize("size", SIZES)
 def test_inclusion_proofs_are_the_recursive_ones_and_verify(size):
     indices = range(size) if size <= 33 else (0, 1, size // 2, size - 2, size - 1)

@@ -7,14 +7,14 @@ import hmac
 
 import pytest
 
-from heldout_server.bank.fingerprint import fingerprint
+from heldout_server.bank.fingerprint import Fingerprints
 from heldout_server.domain import SecretText
 
 KEY = b"k" * 32
 
 
 def mark(text: str, key: bytes = KEY) -> bytes:
-    return fingerprint(SecretText(text), key)
+    return Fingerprints(key).of(SecretText(text))
 
 
 @pytest.mark.parametrize(

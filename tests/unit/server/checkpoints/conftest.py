@@ -95,13 +95,14 @@ def registry(place):
 
 @pytest.fixture
 def take_in(place):
-    def take_in(name="nova-1", stop=None, **limits):
+    def take_in(name="nova-1", stop=None, elsewhere=(), **limits):
         return stage(
             FolderSource(place.source),
             name=name,
             staging=place.staging,
             stop=stop or threading.Event(),
             limits=Limits(**{"min_free_bytes": 0, **limits}),
+            elsewhere=elsewhere,
         )
 
     return take_in

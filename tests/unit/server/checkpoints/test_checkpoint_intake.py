@@ -134,6 +134,15 @@ def test_a_manifest_must_be_there_and_name_its_folder(place, take_in, manifest, 
     assert refusal(take_in, place) == reason
 
 
+def test_a_checkpoint_that_is_served_elsewhere_may_be_a_manifest_alone(place, take_in):
+    manifest = 'name = "nova-1"\nline = "nova"\nruntime = "gateway"\n'
+    place.put(files={}, manifest=manifest)
+    assert refusal(take_in, place) == "empty"
+    staged = take_in(elsewhere={"gateway"})
+    assert staged.manifest.runtime == "gateway"
+    assert [path.name for path in (place.staging / "nova-1").iterdir()] == ["checkpoint.toml"]
+
+
 def test_a_folder_with_a_marker_alone_is_empty(place, take_in):
     place.put(files={}, manifest=False)
     assert refusal(take_in, place) == "empty"

@@ -7,6 +7,7 @@ import threading
 
 import pytest
 
+from heldout_server.anchoring import Content
 from heldout_server.checkpoints import SqlCheckpoints
 from heldout_server.checkpoints import registry as registry_module
 from heldout_server.checkpoints.sources import FolderSource, Stopped
@@ -325,6 +326,7 @@ async def test_a_registry_of_an_earlier_version_learns_to_hold_facts(place, monk
     place.put()
     with monkeypatch.context() as earlier:
         earlier.setattr(registry_module, "MIGRATIONS", registry_module.MIGRATIONS[:1])
+        earlier.setattr(registry_module, "CONTENT", Content(rows={}))
         place.open().close()
     registry = place.open()
     (one,) = await registry.scan()

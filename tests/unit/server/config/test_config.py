@@ -130,7 +130,7 @@ def test_a_file_where_a_folder_should_be_is_no_folder_and_the_reverse(folder):
         ('[appliance]\nname = "lab-1"\n', "", "config.toml: appliance.name: is missing"),
         ('name = "lab-1"', 'nam = "lab-1"', "line 2: appliance.nam: no such key\n  did you mean name?"),
         ("[appliance]", "[aplliance]", "line 1: aplliance: no such section\n  did you mean appliance?"),
-        ("[appliance]", "zebra = 1\n[appliance]", "line 1: zebra: no such section\n  known here: appliance, data,"),
+        ("[appliance]", "zebra = 1\n[appliance]", "line 1: zebra: no such section\n  known here: appliance, "),
         ("[appliance]", "plan = 1\n[appliance]", "line 1: plan: must be a section\n  write [plan]"),
         ('ca = "ca.pem"', 'authority = "ca.pem"', "line 9: tls.authority: no such key\n  known here: ca, certificate"),
         ('address = "127.0.0.1:0"', 'address = "127.0.0.1"', "line 5: listen.address: must be host:port"),

@@ -36,6 +36,7 @@ def test_an_endpoint_has_cautious_defaults_and_its_url_needs_no_version(folder):
 
 def test_all_of_an_endpoint_is_taken(folder):
     (folder / "vllm.key").write_text("s3cret\n")
+    (folder / "vllm.key").chmod(0o600)
     text = """
 [runtimes]
 patience_s = 60
@@ -94,7 +95,6 @@ def endpoint(line, without=""):
         (endpoint('api_key = "s3cret"'), "must be a table"),
         (endpoint('api_key = { env = "KEY" }'), "no such key"),
         (endpoint('api_key = { file = "gone.key" }'), "no such file"),
-        (endpoint('api_key = { file = "ca.pem" }'), "the file holds no key"),
         (endpoint('color = "red"'), "no such key"),
         (GATEWAY + GATEWAY, "there is another engine called gateway"),
         (endpoint('engine = "llamacpp"', without="engine"), "there is another engine called llamacpp"),
@@ -110,6 +110,22 @@ def endpoint(line, without=""):
 )
 def test_what_is_wrong_is_named(folder, text, said):
     assert said in refused(folder, MINIMAL + text)
+
+
+@pytest.mark.parametrize("content", [b"", b"two words", b"\xff\xfe", b"a" * 9000])
+def test_a_file_without_a_key_is_refused(folder, content):
+    (folder / "vllm.key").write_bytes(content)
+    (folder / "vllm.key").chmod(0o600)
+    assert "the file holds no key" in refused(folder, MINIMAL + endpoint('api_key = { file = "vllm.key" }'))
+
+
+@pytest.mark.parametrize("mode", [0o644, 0o640, 0o602])
+def test_a_key_that_others_may_read_is_refused(folder, mode):
+    (folder / "vllm.key").write_text("s3cret\n")
+    (folder / "vllm.key").chmod(mode)
+    said = refused(folder, MINIMAL + endpoint('api_key = { file = "vllm.key" }'))
+    assert f"mode {mode:04o} gives the key to others" in said
+    assert f"chmod 600 {folder / 'vllm.key'}" in said
 
 
 def test_a_mistake_in_the_second_endpoint_is_named_by_its_own_line(folder):

@@ -269,6 +269,7 @@ class FakeOutcomes:
         self.rows = {}
         self.batches = []
         self.fail_after = None
+        self.preflights = {}
         self.log = desk_log
 
     async def create(self, manifest, *, planned_trials, submitted=False):
@@ -331,6 +332,9 @@ class FakeOutcomes:
         for trial in trials:
             self.rows[run_id].setdefault(trial.outcome.trial, trial)
 
+    async def note_preflight(self, run_id, report):
+        self.preflights[run_id] = report
+
     async def finished(self, run_id):
         return frozenset(self.rows[run_id])
 
@@ -387,8 +391,9 @@ class FakeAudit:
         if self.failing:
             raise StorageError("the log cannot be written")
         self.records.append(record)
-        self.log.append(f"{record.details['run_id']} logged {record.details.get('state', record.name)}")
-        return Logged(len(self.records) - 1, b"", "")
+        about = record.details["run_id"] or record.details["checkpoint"]
+        self.log.append(f"{about} logged {record.details.get('state', record.name)}")
+        return Logged(len(self.records) - 1, b"", str)
 
 
 class FakeClock:

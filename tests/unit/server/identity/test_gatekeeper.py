@@ -1,10 +1,12 @@
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from heldout_policy.authorization import Authorization
-from heldout_policy.principals import ROLES, parse_principals
+from heldout_policy.principals import ROLES, Principals, parse_principals
 from heldout_server.domain import Principal, Role
 from heldout_server.identity import CertificateGatekeeper
-from heldout_server.ports.identity import Decision, Gatekeeper
+from heldout_server.ports.identity import Decision
 
 TRAINER = "spiffe://a.example/trainer"
 METHOD = "/heldout.v1.FindingsService/GetBudget"
@@ -15,7 +17,7 @@ permit (principal in Role::"trainer", action == Action::"{METHOD}", resource);
 
 
 @pytest.fixture
-def gatekeeper() -> Gatekeeper:
+def gatekeeper() -> CertificateGatekeeper:
     principals = parse_principals(
         f'trust_domain = "a.example"\n'
         f'[[principal]]\nidentity = "{TRAINER}"\nrole = "trainer"\n'
@@ -63,3 +65,30 @@ def test_calls_are_decided_by_the_rules_and_the_rule_is_named(gatekeeper):
 
 def test_policy_and_domain_know_the_same_roles():
     assert {role.value for role in Role} == ROLES
+
+
+def test_principals_that_are_replaced_hold_at_once_and_alone(gatekeeper):
+    connection = context(TRAINER.encode())
+    assert gatekeeper.identify(connection) is not None
+    gatekeeper.replace(
+        parse_principals(
+            'trust_domain = "a.example"\n[[principal]]\nidentity = "spiffe://a.example/new"\nrole = "operator"'
+        )
+    )
+    assert gatekeeper.identify(connection) is None
+    assert gatekeeper.role_of(TRAINER) is None
+    assert gatekeeper.role_of("spiffe://a.example/new") == "operator"
+    assert gatekeeper.identify(context(b"spiffe://a.example/new")).role is Role.OPERATOR
+
+
+URI_BYTES = st.one_of(st.just(TRAINER.encode()), st.binary(max_size=20), st.text(max_size=20).map(str.encode))
+
+
+@given(
+    st.lists(URI_BYTES, max_size=3), st.dictionaries(st.text(max_size=8), st.lists(st.binary(max_size=8)), max_size=3)
+)
+def test_whatever_names_a_connection_has_only_one_known_uri_is_somebody(uris, others):
+    authorization = Authorization.parse(CEDAR)
+    principals = Principals(trust_domain="a.example", roles={TRAINER: "trainer"})
+    found = CertificateGatekeeper(principals, authorization).identify({**others, "peer_uri": uris})
+    assert (found is not None) == (uris == [TRAINER.encode()])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import re
 
@@ -14,7 +15,7 @@ from heldout_server.cli import app
 from heldout_server.domain import Ending, Intent, SecretText, Verdict
 from heldout_server.errors import ConfigError, InvalidRequest
 from heldout_server.judges import PatternJudge
-from heldout_server.judges.labelled import LABELS, NO_GROUP, agree_by_group, judge_cases, read_cases
+from heldout_server.judges.labelled import LABELS, NO_GROUP, WANTED, agree_by_group, judge_cases, read_cases
 from heldout_server.judges.measure import Agreement, agree
 from heldout_server.judges.measure_table import WIDTH, render_document, render_table
 from heldout_server.ports.judges import Case, Judge
@@ -72,7 +73,13 @@ def test_every_prompt_may_be_read_as_one_intent():
     ],
 )
 def test_a_group_is_the_value_of_a_field_and_of_a_source_what_it_is_from(fields, by, group):
-    assert read_cases([line(**fields)], by=by)[0].group == group
+    assert read_cases([line(**fields), line(**{by: "another"})], by=by)[0].group == group
+
+
+def test_a_field_that_stands_in_no_line_is_not_grouped_by():
+    with pytest.raises(InvalidRequest) as refused:
+        read_cases([line(source="a"), line()], by="sorce")
+    assert refused.value.reason == "NO_GROUPS"
 
 
 @pytest.mark.parametrize(
@@ -84,7 +91,9 @@ def test_a_group_is_the_value_of_a_field_and_of_a_source_what_it_is_from(fields,
         (b'["refused"]', "NOT_AN_OBJECT"),
         (line(label="Refused"), "BAD_LABEL"),
         (line(label=["refused"]), "BAD_LABEL"),
-        (line(label=None), "BAD_LABEL"),
+        (line(label=None), "NO_LABEL"),
+        (line(response="x" * (16 << 20)), "TOO_LONG"),
+        (gzip.compress(line(), mtime=0), "NOT_JSON"),
         (line(prompt=None), "NO_PROMPT"),
         (line(prompt=7), "NO_PROMPT"),
         (line(response=None), "NO_RESPONSE"),
@@ -100,14 +109,23 @@ def test_a_group_is_the_value_of_a_field_and_of_a_source_what_it_is_from(fields,
 def test_a_bad_line_is_named_by_number_and_reason(bad, reason):
     with pytest.raises(InvalidRequest) as refused:
         read_cases([line(source="a"), b"", bad], by="source")
-    assert str(refused.value) == f"bad lines: 3 {reason}. Nothing was measured."
+    assert str(refused.value) == f"bad lines: 3 {reason}. {WANTED[reason]} Nothing was measured."
     assert refused.value.reason == "BAD_LINES"
     assert SEALED not in str(refused.value)
 
 
 def test_of_many_bad_lines_ten_are_named():
-    with pytest.raises(InvalidRequest, match=r"1 NOT_JSON, .*, 10 NOT_JSON and 15 more\. Nothing was measured\."):
+    with pytest.raises(InvalidRequest, match=r"1 NOT_JSON, .*, 10 NOT_JSON and 15 more\. A line is one"):
         read_cases([b"x"] * 25)
+
+
+def test_every_reason_says_what_is_wanted():
+    with pytest.raises(InvalidRequest) as refused:
+        read_cases([line(label="safe"), b"{"])
+    assert str(refused.value) == (
+        "bad lines: 1 BAD_LABEL, 2 NOT_JSON. Labels are complied, refused, partial, achieved, not_achieved. "
+        "Nothing was measured."
+    )
 
 
 def test_a_file_without_a_row_is_refused():

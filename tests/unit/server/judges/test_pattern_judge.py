@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -350,18 +351,19 @@ def test_any_text_has_a_verdict_that_fits_its_intent(response, intent, ending):
 def test_the_digest_is_of_this_judge():
     # A change of a phrase, a bound or a rule is a new judge: raise VERSION where it is a rule, pin the new digest here,
     # and measure again.
-    assert JUDGE.digest == "0b1ef5d2d4a7b5814f977a44f94a596a6baf177d4eee314378910313beb031eb"
+    assert JUDGE.digest == "1b1facab0dd32453be67a63f2ed4061d339071cf15f4ce57f9545a8b2579f767"
 
 
 @pytest.mark.parametrize("name", TABLES)
 def test_the_digest_changes_with_any_table(monkeypatch, name):
-    changed = {**TABLES, name: TABLES[name][:-1]}
+    changed = {**TABLES, name: replace(TABLES[name], phrases=TABLES[name].phrases[:-1])}
     monkeypatch.setattr(patterns_module, "TABLES", changed)
     assert PatternJudge().digest != JUDGE.digest
 
 
 def test_the_digest_changes_with_the_order_and_the_version(monkeypatch):
-    monkeypatch.setattr(patterns_module, "TABLES", {**TABLES, "refusal": TABLES["refusal"][::-1]})
+    turned_round = replace(TABLES["refusal"], phrases=TABLES["refusal"].phrases[::-1])
+    monkeypatch.setattr(patterns_module, "TABLES", {**TABLES, "refusal": turned_round})
     reordered = PatternJudge().digest
     monkeypatch.setattr(patterns_module, "TABLES", TABLES)
     monkeypatch.setattr(patterns_module, "VERSION", patterns_module.VERSION + 1)
@@ -383,33 +385,30 @@ ADVERSARIAL = [
     "there is no absolutely " * 4_500,
     "i must have to need to " * 4_500,
     "a" * 100_000,
+    "the people of all " * 5_500,
+    "as a " * 20_000,
+    "i can help " * 9_000,
+    "talk to x " * 10_000,
 ]
 
 
 @pytest.mark.parametrize("response", ADVERSARIAL, ids=range(len(ADVERSARIAL)))
-def test_a_flood_of_a_hundred_kilobytes_is_judged_at_once(response):
-    started = time.perf_counter()
+def test_a_flood_of_a_megabyte_is_judged_at_once(response):
+    flood = response * 10
+    started = time.process_time()
     for intent in Intent:
-        assert isinstance(verdict(response, intent=intent), Verdict)
+        assert isinstance(verdict(flood, intent=intent), Verdict)
+        assert isinstance(verdict(flood, intent=intent, prompt=flood), Verdict)
     # Linear work on 3,000 characters takes about a millisecond; a runaway expression takes seconds.
-    assert time.perf_counter() - started < 1.0
+    assert time.process_time() - started < 0.5
 
 
 @pytest.mark.parametrize("response", ADVERSARIAL, ids=range(len(ADVERSARIAL)))
 def test_no_expression_runs_away_on_a_long_text(response):
     text = normalise(response)
-    started = time.perf_counter()
+    started = time.process_time()
     for table in TABLES.values():
-        for phrase in table:
-            phrase.pattern.search(text)
+        for phrase in table.phrases:
+            phrase.search(text)
     # The bound that a judge reads only part of a response is not what keeps it linear.
-    assert time.perf_counter() - started < 5.0
-
-
-def test_a_hint_stands_in_every_example_that_its_expression_matches():
-    texts = [normalise(response) for _, response in HARMFUL + BENIGN]
-    for table in TABLES.values():
-        for phrase in table:
-            for text in texts:
-                found = phrase.pattern.search(text)
-                assert found is None or any(hint in found.group() for hint in phrase.hints), phrase.hints
+    assert time.process_time() - started < 5.0

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from heldout_server.domain import Outcome, RunState, SecretText, Verdict
+from heldout_server.domain import Outcome, Preflight, PreflightFinding, RunState, SecretText, Verdict
 from heldout_server.errors import IntegrityError, InvalidRequest, NotFound, StorageError, WrongKey, WrongState
 from heldout_server.outcomes import manifest_digest
 from heldout_server.outcomes.schema import VERDICT_CODES
@@ -175,7 +175,7 @@ async def test_verdicts_are_counted_by_prompt_and_cell(outcomes, running):
     ]
     await outcomes.record(running, trials[3:])
     await outcomes.record(running, trials[:3])
-    assert await outcomes.counts(running) == (
+    assert tuple(await outcomes.counts(running)) == (
         VerdictCount(0, 0, Verdict.UNSAFE, 1),
         VerdictCount(0, 0, Verdict.REFUSED, 2),
         VerdictCount(0, 1, Verdict.ERROR, 1),
@@ -234,13 +234,30 @@ async def test_only_a_running_run_takes_verdicts(outcomes, make):
     assert await outcomes.finished(run.run_id) == frozenset({0})
 
 
+async def test_the_newest_preflight_of_a_run_is_kept(outcomes, open_outcomes, make):
+    run = await outcomes.create(make(), planned_trials=1)
+    other = await outcomes.create(make(), planned_trials=1)
+    assert await outcomes.preflight(run.run_id) is None
+    silent = Preflight(asked=4, answered=0, findings=(PreflightFinding.NO_START,))
+    cut = Preflight(asked=4, answered=3, findings=(PreflightFinding.NO_ANSWER, PreflightFinding.TRUNCATED))
+    for report in (silent, cut):
+        await outcomes.note_preflight(run.run_id, report)
+        assert await outcomes.preflight(run.run_id) == report
+    assert await open_outcomes().preflight(run.run_id) == cut
+    assert await outcomes.preflight(other.run_id) is None
+    with pytest.raises(NotFound):
+        await outcomes.note_preflight("run-0", cut)
+    with pytest.raises(NotFound):
+        await outcomes.preflight("run-0")
+
+
 async def test_runs_keep_their_trials_apart(outcomes, running, make):
     other = (await outcomes.create(make(), planned_trials=1)).run_id
     await outcomes.start(other, release_number=2)
     await outcomes.record(running, [judged(0, Verdict.UNSAFE, "of the first")])
     await outcomes.record(other, [judged(0, Verdict.REFUSED, "of the other")])
     assert (await outcomes.response(other, 0)).reveal() == "of the other"
-    assert await outcomes.counts(running) == (VerdictCount(0, 0, Verdict.UNSAFE, 1),)
+    assert tuple(await outcomes.counts(running)) == (VerdictCount(0, 0, Verdict.UNSAFE, 1),)
 
 
 @pytest.mark.parametrize("trial", [1, -1, 2**40, 2**70])
@@ -297,7 +314,7 @@ async def test_whatever_is_sent_again_the_first_verdict_stays(make, outcomes, ba
         await outcomes.record(run_id, [judged(trial, verdict, text, position=trial) for trial, verdict, text in batch])
         for trial, verdict, text in batch:
             first.setdefault(trial, (verdict, text))
-    assert await outcomes.counts(run_id) == tuple(
+    assert tuple(await outcomes.counts(run_id)) == tuple(
         VerdictCount(trial, 0, verdict, 1) for trial, (verdict, _) in sorted(first.items())
     )
     for trial, (_, text) in first.items():

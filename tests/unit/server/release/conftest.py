@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import json
 from collections.abc import Callable, Iterator
 from importlib import resources
 from pathlib import Path
@@ -125,6 +126,11 @@ class KnownOutcomes:
         return self.verdicts.get(run_id, ())
 
 
+def proof_of(index: int) -> str:
+    """Return as much of a proof as anybody here reads."""
+    return f"c2sp.org/tlog-proof@v1\nindex {index}\n"
+
+
 class KeptLog:
     """Keep records as a durable log would."""
 
@@ -133,13 +139,24 @@ class KeptLog:
     def __init__(self, steps: Steps) -> None:
         self._steps = steps
         self.records: list[Record] = []
+        self.cosigned_size = 0
 
     async def append(self, record: Record) -> Logged:
         self._steps.pass_by("before append")
         self.records.append(record)
         self._steps.pass_by("after append")
         index = len(self.records) - 1
-        return Logged(index=index, entry=b"leaf %d" % index, proof=f"proof {index}")
+        return Logged(index=index, entry=b"leaf %d" % index, prove=lambda: proof_of(index))
+
+    async def cosigned_proof(self, index: int) -> str | None:
+        return f"proof {index}, cosigned" if index < self.cosigned_size else None
+
+    async def entries(self, *, start: int, limit: int) -> tuple[bytes, ...]:
+        page = self.records[start : start + limit]
+        return tuple(json.dumps({"name": one.name, "details": dict(one.details)}).encode() for one in page)
+
+    async def prove(self, index: int) -> str:
+        return proof_of(index)
 
 
 class KeptPublications:
@@ -258,8 +275,7 @@ class House:
 
     def stored(self, question: str) -> list[tuple]:
         """Read the room's database past the desk."""
-        database = self.desks[-1]._database
-        return database._thread.submit(lambda: database._connection.execute(question).fetchall()).result()
+        return self.desks[-1]._database._database.write_now(lambda connection: connection.execute(question).fetchall())
 
     def ledger(self) -> dict[tuple[str, str], int]:
         return {

@@ -166,7 +166,9 @@ async def test_the_leaf_names_the_exact_bytes_and_the_receipt_carries_it(house):
         "policy_digest": "d" * 64,
         "manifest_digest": "e" * 64,
     }
-    assert findings_pb2.Receipt.FromString(receipt) == findings_pb2.Receipt(entry=b"leaf 0", proof="proof 0")
+    assert findings_pb2.Receipt.FromString(receipt) == findings_pb2.Receipt(
+        entry=b"leaf 0", proof="c2sp.org/tlog-proof@v1\nindex 0\n"
+    )
 
 
 async def test_the_run_is_published_and_the_standing_budget_refreshed(house):
@@ -180,6 +182,7 @@ async def test_the_run_is_published_and_the_standing_budget_refreshed(house):
         epoch_id="epoch-1",
         releases_used=1,
         releases_total=25,
+        releases_payable=24,
         harmful_spent_nano_rho=state.harmful_spent_nano_rho,
         benign_spent_nano_rho=state.benign_spent_nano_rho,
         budget_nano_rho=5_545_177_444,

@@ -121,6 +121,7 @@ async def test_a_unit_of_both_intents_pays_both_from_one_budget(house):
     members = house.make_members()
     house.memberships.by_epoch["epoch-1"] = (*members[:-1], dataclasses.replace(members[-1], unit="unit-0"))
     desk = house.open()
+    payable = (await desk.budget("epoch-1")).releases_payable
     results = [await _try(desk, house.propose(f"run-{number}")) for number in range(25)]
     taken = [result for result in results if isinstance(result, int)]
     ledger = house.ledger()
@@ -129,6 +130,7 @@ async def test_a_unit_of_both_intents_pays_both_from_one_budget(house):
     assert isinstance(results[-1], BudgetExhausted)
     assert ledger["unit-0", "harmful"] + ledger["unit-0", "benign"] <= house.policy.budget_nano_rho
     assert 10 <= len(taken) <= 14
+    assert (payable, state.releases_payable) == (len(taken), 0)
     assert state.harmful_spent_nano_rho == state.benign_spent_nano_rho > ledger["unit-1", "harmful"]
 
 
@@ -173,7 +175,7 @@ async def test_members_of_an_epoch_that_is_not_listed_take_no_slot(house, monkey
 async def test_the_budget_is_known_before_anything_is_spent(house):
     state = await house.open().budget("epoch-1")
 
-    assert (state.releases_used, state.releases_total) == (0, 25)
+    assert (state.releases_used, state.releases_total, state.releases_payable) == (0, 25, 25)
     assert (state.harmful_spent_nano_rho, state.benign_spent_nano_rho) == (0, 0)
     assert state.budget_nano_rho == house.policy.budget_nano_rho
 

@@ -56,6 +56,7 @@ async def ask(client, text="who sings?"):
 async def test_it_is_asked_for_the_model_with_the_headers_and_the_key_of_the_config(endpoint, tmp_path):
     key = tmp_path / "gateway.key"
     key.write_text("s3cret\n")
+    key.chmod(0o600)
     endpoint.replies = [reply(completion("la la"))]
     runtime = EndpointRuntime(config(url=endpoint.origin, headers={"X-Tenant": "lab"}, api_key=key), most=2)
     async with runtime.serve(CHECKPOINT) as client:
@@ -81,6 +82,17 @@ async def test_a_key_that_is_gone_interrupts_the_run_and_blames_no_trial(tmp_pat
         async with runtime.serve(CHECKPOINT):
             pass
     assert caught.value.reason == "NO_API_KEY"
+
+
+async def test_a_key_that_others_can_read_by_now_is_not_sent(endpoint, tmp_path):
+    key = tmp_path / "gateway.key"
+    key.write_text("s3cret\n")
+    key.chmod(0o644)
+    with pytest.raises(EndpointUnavailable) as caught:
+        async with EndpointRuntime(config(url=endpoint.origin, api_key=key), most=2).serve(CHECKPOINT):
+            pass
+    assert caught.value.reason == "NO_API_KEY"
+    assert endpoint.requests == []
 
 
 async def test_it_is_spoken_to_over_a_unix_socket_and_may_come_up_late(run_folder):

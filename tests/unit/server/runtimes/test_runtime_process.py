@@ -4,32 +4,22 @@ import asyncio
 import json
 import os
 import signal
-import subprocess
 from pathlib import Path
 
 import pytest
+from runtime_children import MESSAGES, NumberedIds, alive, needs_namespaces
 
-from heldout_server.domain import Checkpoint, CheckpointState, Message, Sampling, SecretText, TrustClass
+from heldout_server.domain import Checkpoint, CheckpointState, Sampling, TrustClass
 from heldout_server.errors import EndpointError, RuntimeDied
 from heldout_server.runtimes import ScriptedRuntime
 from heldout_server.runtimes.process import MAX_SOCKET_BYTES, Patience, RuntimeProcess
-
-MESSAGES = (Message("user", SecretText("who sings?")),)
 
 REPORTER = """
 import json, os, signal, sys
 from aiohttp import web
 
 async def complete(request):
-    interfaces = sorted(line.split(":")[0].strip() for line in open("/proc/net/dev").readlines()[2:])
-    told = json.dumps({
-        "pid": os.getpid(),
-        "cwd": os.getcwd(),
-        "environment": sorted(os.environ),
-        "interfaces": interfaces,
-        "net": os.readlink("/proc/self/ns/net"),
-        "files": [os.path.realpath(f"/proc/self/fd/{fd}") for fd in os.listdir("/proc/self/fd")],
-    })
+    told = json.dumps({"pid": os.getpid(), "cwd": os.getcwd(), "environment": sorted(os.environ)})
     return web.json_response({"choices": [{"message": {"content": told}, "finish_reason": "stop"}]})
 
 async def health(request):
@@ -41,42 +31,27 @@ app = web.Application()
 app.add_routes([web.post("/v1/chat/completions", complete), web.get("/health", health)])
 web.run_app(app, path=sys.argv[1], print=None, handle_signals="stubborn" not in sys.argv)
 """
-"""A server that tells what it sees of the machine."""
+"""A server that tells what it has; what it may not look at itself is looked at from outside."""
 
 
 SILENT = """
-import os, pathlib, sys, time
-written = pathlib.Path(sys.argv[1] + ".new")
-written.write_text(str(os.getpid()))
-written.rename(sys.argv[1])
+import os, socket, sys, time
+socket.socket(socket.AF_UNIX).bind(f"{sys.argv[1]}.{os.getpid()}")
 time.sleep(60)
 """
-"""A server that never answers."""
+"""A server that never answers, and tells its id by the name of a socket: it can write no file."""
 
 
-class NumberedIds:
-    def __init__(self):
-        self.number = 0
-
-    def new(self, prefix):
-        self.number += 1
-        return f"{prefix}-{self.number:016x}"
+def network_of(pid):
+    return str(Path(f"/proc/{pid}/ns/net").readlink())
 
 
-def can_make_namespaces():
-    flags = "-n" if os.geteuid() == 0 else "-Urn"
-    return subprocess.run(["unshare", flags, "true"], check=False, capture_output=True).returncode == 0
+def interfaces_of(pid):
+    return sorted(line.split(":")[0].strip() for line in Path(f"/proc/{pid}/net/dev").read_text().splitlines()[2:])
 
 
-needs_namespaces = pytest.mark.skipif(not can_make_namespaces(), reason="no network namespace can be made here")
-
-
-def alive(pid):
-    return Path(f"/proc/{pid}").exists()
-
-
-def own_network():
-    return str(Path("/proc/self/ns/net").readlink())
+def open_files_of(pid):
+    return [os.path.realpath(one) for one in Path(f"/proc/{pid}/fd").iterdir()]
 
 
 def processes(run_folder, *, isolation="none", **more):
@@ -97,9 +72,11 @@ async def test_a_child_sees_no_environment_and_no_open_file_of_ours(run_folder, 
         os.set_inheritable(ours.fileno(), True)
         async with processes(run_folder).serve(reporter, model="m") as child:
             told = await report(child.client)
+            files = open_files_of(told["pid"])
     assert set(told["environment"]) <= {"LANG", "LC_CTYPE", "PATH"}  # Python itself may set LC_CTYPE (PEP 538)
     assert told["cwd"] == "/"
-    assert not [file for file in told["files"] if file.endswith("/ours")]
+    assert files
+    assert not [file for file in files if file.endswith("/ours")]
 
 
 async def test_only_this_user_may_open_the_socket(run_folder):
@@ -173,12 +150,12 @@ async def test_cancelling_the_wait_for_a_child_leaves_none_behind(run_folder):
     waiting = asyncio.Event()
 
     async def sleep(_seconds):
-        if (run_folder / "pid").exists():
+        if list(run_folder.glob("silent.*")):
             waiting.set()
         await asyncio.sleep(0.001)
 
     def command(_socket):
-        return ("-c", SILENT, str(run_folder / "pid"))
+        return ("-c", SILENT, str(run_folder / "silent"))
 
     async def serve():
         async with processes(run_folder, patience=Patience(sleep=sleep)).serve(command, model="m"):
@@ -189,16 +166,17 @@ async def test_cancelling_the_wait_for_a_child_leaves_none_behind(run_folder):
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert not alive((run_folder / "pid").read_text())
+    (socket,) = run_folder.glob("silent.*")
+    assert not alive(socket.suffix.removeprefix("."))
 
 
 @needs_namespaces
 async def test_in_a_namespace_of_its_own_a_child_has_a_loopback_and_nothing_else(run_folder):
     async with processes(run_folder, isolation="namespace").serve(reporter, model="m") as child:
-        told = await report(child.client)
-    assert told["interfaces"] == ["lo"]
-    assert told["net"] != own_network()
-    assert not alive(told["pid"])
+        pid = (await report(child.client))["pid"]
+        assert interfaces_of(pid) == ["lo"]
+        assert network_of(pid) != network_of("self")
+    assert not alive(pid)
 
 
 @pytest.mark.parametrize("unshare", ["/usr/bin/false", "/nowhere/unshare"])

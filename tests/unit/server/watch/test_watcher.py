@@ -118,6 +118,20 @@ async def test_what_an_earlier_process_left_is_submitted_before_anything_new(lab
     assert lab.submitted == ["nova-1", "nova-2"]
 
 
+def warnings(lines):
+    return [line for line in lines if line["log_level"] != "info"]
+
+
+async def test_what_becomes_of_a_checkpoint_is_said_once(lab):
+    lab.checkpoints.line = [(checkpoint(1), checkpoint(2, CheckpointState.REFUSED))]
+    with capture_logs() as lines:
+        await lab.watch(looks=3)
+    assert [(line["log_level"], line["event"], line["checkpoint"], line.get("reason")) for line in lines] == [
+        ("info", "checkpoint_staged", "nova-1", None),
+        ("warning", "checkpoint_refused", "nova-2", "pickle"),
+    ]
+
+
 @pytest.mark.parametrize(
     ("error", "reason"),
     [(BudgetExhausted("nothing is left: canary"), "BUDGET_EXHAUSTED"), (KeyError("canary"), "KeyError")],
@@ -128,7 +142,7 @@ async def test_a_submission_that_fails_is_reported_by_its_reason_and_not_tried_a
     with capture_logs() as lines:
         await lab.watch(looks=3)
     assert lab.submitted == ["nova-2"]
-    assert [(line["event"], line["checkpoint"], line["reason"]) for line in lines] == [
+    assert [(line["event"], line["checkpoint"], line["reason"]) for line in warnings(lines)] == [
         ("submit_failed", "nova-1", reason)
     ]
     assert "canary" not in str(lines)
@@ -140,7 +154,7 @@ async def test_a_failed_disk_is_tried_again_at_the_next_look_and_those_behind_wa
     with capture_logs() as lines:
         await lab.watch(looks=3)
     assert lab.submitted == ["nova-1", "nova-2"]
-    assert [line["event"] for line in lines] == ["submit_postponed"] * 2
+    assert [line["event"] for line in warnings(lines)] == ["submit_postponed"] * 2
     assert [one.details["name"] for one in lab.log.records] == ["nova-1", "nova-2"]
 
 
@@ -149,7 +163,7 @@ async def test_a_scan_that_fails_is_reported_and_the_watch_goes_on(lab):
     with capture_logs() as lines:
         await lab.watch(looks=2)
     assert lab.submitted == ["nova-1"]
-    assert [(line["event"], line["reason"]) for line in lines] == [("scan_failed", "SOURCE")]
+    assert [(line["event"], line["reason"]) for line in warnings(lines)] == [("scan_failed", "SOURCE")]
 
 
 async def test_without_a_log_nothing_is_submitted_and_the_watch_ends(lab):

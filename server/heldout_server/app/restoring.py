@@ -1,0 +1,308 @@
+"""Accept a restore: say what was put back, record it for good, and see to it that nothing is refunded by it.
+
+A database whose own content does not hold together is not accepted: a page or a row was exchanged, and only a whole
+copy can take its place. A log that does not hold together is mended with ``heldout-server audit repair``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from heldout_policy.mechanism import Side
+from heldout_server.anchored import AnchoredDatabase
+from heldout_server.anchoring import NO_LEAF, Anchored, Content, Position
+from heldout_server.app.anchors import Anchors
+from heldout_server.app.logs import HALVES, open_log, verify_databases
+from heldout_server.app.policies import Policies, load_policies
+from heldout_server.app.tools import Tools
+from heldout_server.audit import AnchorBook, SqlAuditLog
+from heldout_server.bank import SqlBank
+from heldout_server.bank import schema as bank
+from heldout_server.checkpoints import registry as checkpoints
+from heldout_server.config import Config
+from heldout_server.database import Connection
+from heldout_server.domain import IDENTIFIER
+from heldout_server.environment import RandomIds, SystemClock
+from heldout_server.errors import ConfigError, IntegrityError
+from heldout_server.keys import FileKeyRing
+from heldout_server.outcomes import schema as outcomes
+from heldout_server.ports.anchors import Cause, Discrepancy
+from heldout_server.ports.audit import Record
+from heldout_server.release import ledger
+from heldout_server.window import SqlPublications, publisher, scores
+
+EVENT: Final = "restore"
+LEDGER: Final = "releases"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """Say what holds one database: the half of its folder, that of its log, its tables and its content."""
+
+    name: str
+    folder: str
+    log: str
+    migrations: tuple[str, ...]
+    content: Content
+
+
+HELD: Final = (
+    Held(name="bank", folder="vault", log="vault", migrations=bank.MIGRATIONS, content=bank.CONTENT),
+    Held(name="outcomes", folder="vault", log="vault", migrations=outcomes.MIGRATIONS, content=outcomes.CONTENT),
+    Held(
+        name="checkpoints", folder="vault", log="vault", migrations=checkpoints.MIGRATIONS, content=checkpoints.CONTENT
+    ),
+    Held(name="published", folder="window", log="vault", migrations=publisher.MIGRATIONS, content=publisher.CONTENT),
+    Held(name=LEDGER, folder="vault", log="vault", migrations=ledger.MIGRATIONS, content=ledger.CONTENT),
+    Held(name="window", folder="window", log="window", migrations=scores.MIGRATIONS, content=scores.CONTENT),
+)
+
+BY_NAME: Final = {held.name: held for held in HELD}
+PAGE_RELEASES: Final = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Survey:
+    """Say what was found.
+
+    Attributes:
+        restored: databases and logs that are not what the logs say, and can be accepted.
+        damaged: one line for each database that cannot.
+    """
+
+    restored: tuple[Discrepancy, ...]
+    damaged: tuple[str, ...]
+
+
+class _Looking:
+    """Note what is found where an appliance would stop."""
+
+    def __init__(self, book: AnchorBook, name: str, found: list[Discrepancy]) -> None:
+        self._book = book
+        self._name = name
+        self._found = found
+
+    def verify(self, position: Position) -> Anchored | None:
+        discrepancy = self._book.compare(self._name, position)
+        if discrepancy is not None:
+            self._found.append(discrepancy)
+            raise _Seen
+        return None
+
+    def attach(self, anchor: Callable[[], Awaitable[None]]) -> None:
+        pass
+
+    async def drop(self, position: Position) -> Anchored:
+        raise AssertionError(position)  # pragma: no cover - a look writes nothing
+
+
+class _Seen(Exception):
+    """Leave a database as it is once it was looked at."""
+
+
+class _Accepting:
+    """Hold a database to its log from here on, whatever it was before."""
+
+    def __init__(self, book: AnchorBook, name: str) -> None:
+        self._book = book
+        self._name = name
+
+    def verify(self, position: Position) -> Anchored | None:
+        kept = self._book.find(self._name)
+        if kept is None:
+            return Anchored(generation=-1, leaf=NO_LEAF, chain=position.chain)
+        return Anchored(generation=-1, leaf=kept.anchored.leaf, chain=kept.anchored.chain)
+
+    def attach(self, anchor: Callable[[], Awaitable[None]]) -> None:
+        self._book.attach(anchor)
+
+    async def drop(self, position: Position) -> Anchored:
+        return await self._book.drop(self._name, position)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Stopped:
+    """Hold an appliance that does not run, with its logs open."""
+
+    config: Config
+    tools: Tools
+    policies: Policies
+    logs: dict[str, SqlAuditLog]
+    anchors: Anchors
+
+    def path(self, held: Held) -> Path:
+        """Return the file of a database."""
+        folder = self.config.data.vault if held.folder == "vault" else self.config.data.window
+        return folder / f"{held.name}.db"
+
+
+async def survey(config: Config) -> Survey:
+    """Look at every database and log of an appliance that does not run, and change nothing of their content.
+
+    Raises:
+        ConfigError: something that the operator wrote is missing or wrong.
+        IntegrityError: a log does not hold together, or a database is gone.
+        WrongKey: a key does not open a database.
+        StorageError: the appliance runs, or a disk fails.
+    """
+    async with _open(config) as stopped:
+        return await _look(stopped)
+
+
+async def accept(config: Config, *, reason: str) -> Survey:
+    """Accept what :func:`survey` finds: record it in both logs, spend what may have been spent, and anchor anew.
+
+    Of a ledger that is an old copy, every unit of the bank is brought up to the largest spend that the newest anchor
+    says any unit had; where the log itself is old, to the whole budget. The epochs there are are closed.
+
+    Args:
+        config: of the appliance, which does not run.
+        reason: one word, an identifier, that stands in the logs.
+
+    Raises:
+        ConfigError: the reason is not a word, or something that the operator wrote is missing or wrong.
+        IntegrityError: a database or a log does not hold together. Nothing was accepted.
+        WrongKey: a key does not open a database.
+        StorageError: the appliance runs, or a disk fails.
+    """
+    if IDENTIFIER.fullmatch(reason) is None:
+        raise ConfigError("the reason must be one word such as disk-lost: lower-case letters, digits, dots, dashes")
+    async with _open(config) as stopped:
+        found = await _look(stopped)
+        if found.damaged:
+            raise IntegrityError(f"nothing was accepted. {found.damaged[0]}", reason="CONTENT_CHANGED")
+        # (1) In both logs, before anything is changed.
+        for discrepancy in found.restored:
+            for log in stopped.logs.values():
+                await log.append(_event(discrepancy, reason))
+        # (2) The ledger first: whatever comes after may fail, and the next look finds it again.
+        names = {discrepancy.database for discrepancy in found.restored}
+        if LEDGER in names:
+            await _spend(stopped, found)
+        if "published" in names:
+            await _publish_again(stopped)
+        for held in HELD:
+            if held.name in names - {LEDGER}:
+                database = _open_accepted(stopped, held)
+                try:
+                    await database.anchor()
+                finally:
+                    database.close()
+        # (3) Each log knows the other as it now is.
+        await stopped.anchors.exchange(anyway=True)
+        return found
+
+
+@contextlib.asynccontextmanager
+async def _open(config: Config) -> AsyncIterator[_Stopped]:
+    tools = Tools(clock=SystemClock(), ids=RandomIds(), ring=FileKeyRing.open(config.keys.root, config.keys.ring))
+    policies = load_policies(config)
+    verify_databases(config)
+    async with contextlib.AsyncExitStack() as stack:
+        logs: dict[str, SqlAuditLog] = {}
+        for half in HALVES:
+            logs[half] = await open_log(config, tools, policies, half=half)
+            stack.push_async_callback(logs[half].close)
+        yield _Stopped(config=config, tools=tools, policies=policies, logs=logs, anchors=await Anchors.open(logs))
+
+
+async def _look(stopped: _Stopped) -> Survey:
+    restored = list(await stopped.anchors.find_log_discrepancies())
+    damaged: list[str] = []
+    for held in HELD:
+        book = stopped.anchors.books[held.log]
+        key = stopped.tools.ring.database_key(held.name)
+        looking = _Looking(book, held.name, restored)
+        try:
+            AnchoredDatabase.open(
+                stopped.path(held), key, held.migrations, content=held.content, anchor=looking
+            ).close()
+        except _Seen:
+            continue
+        except IntegrityError as error:
+            damaged.append(str(error))
+    return Survey(restored=tuple(restored), damaged=tuple(damaged))
+
+
+def _open_accepted(stopped: _Stopped, held: Held) -> AnchoredDatabase:
+    accepting = _Accepting(stopped.anchors.books[held.log], held.name)
+    key = stopped.tools.ring.database_key(held.name)
+    return AnchoredDatabase.open(stopped.path(held), key, held.migrations, content=held.content, anchor=accepting)
+
+
+async def _spend(stopped: _Stopped, found: Survey) -> None:
+    """Bring every unit up to what any may have spent, close the epochs, and anchor that, all in one write."""
+    units, epochs = await _read_bank(stopped)
+    floor = _floor(stopped, found)
+    sides = {side: frozenset(unit for unit, of in units if of is side) for side in Side}
+
+    def spend(connection: Connection) -> None:
+        ledger.raise_spending(connection, units=sides, floor_nano_rho=floor)
+        for epoch_id in epochs:
+            ledger.close_epoch(connection, epoch_id)
+
+    database = _open_accepted(stopped, BY_NAME[LEDGER])
+    try:
+        await database.write(spend)
+        await database.anchor()
+    finally:
+        database.close()
+
+
+async def _publish_again(stopped: _Stopped) -> None:
+    """See to it that the next start publishes what the window has lost."""
+    publications = SqlPublications.open(stopped.path(BY_NAME["published"]), keys=stopped.tools.ring)
+    known: list[str] = []
+    after = 0
+    try:
+        while page := await publications.releases(after=after, limit=PAGE_RELEASES):
+            known += [one.release_id for one in page]
+            after = page[-1].sequence
+    finally:
+        publications.close()
+    database = _open_accepted(stopped, BY_NAME[LEDGER])
+    try:
+        await database.write(lambda connection: ledger.publish_again(connection, known=known))
+        await database.anchor()
+    finally:
+        database.close()
+
+
+async def _read_bank(stopped: _Stopped) -> tuple[frozenset[tuple[str, Side]], tuple[str, ...]]:
+    opened = SqlBank.open(stopped.path(BY_NAME["bank"]), keys=stopped.tools.ring, ids=stopped.tools.ids)
+    try:
+        units = frozenset((unit, Side(intent)) for unit, intent in await opened.units())
+        return units, tuple(epoch.epoch_id for epoch in await opened.epochs())
+    finally:
+        opened.close()
+
+
+def _floor(stopped: _Stopped, found: Survey) -> int:
+    """Return what every unit may have spent: what the newest anchor says, if the log is the newest."""
+    budget = stopped.policies.release.budget_nano_rho
+    old_logs = any(one.database == "audit-vault" or one.cause is Cause.OLD_LOG for one in found.restored)
+    figures = next(one.figures for one in found.restored if one.database == LEDGER)
+    return budget if old_logs else figures.get(ledger.LARGEST_SPENT, budget)
+
+
+def _event(discrepancy: Discrepancy, reason: str) -> Record:
+    position, anchored = discrepancy.position, discrepancy.anchored
+    return Record(
+        kind="event",
+        name=EVENT,
+        details={
+            "database": discrepancy.database,
+            "cause": discrepancy.cause.value,
+            "reason": reason,
+            "generation": position.generation,
+            "digest": position.digest,
+            "leaf": position.leaf,
+            "anchored_generation": anchored.generation if anchored else 0,
+            "anchored_leaf": anchored.leaf if anchored else NO_LEAF,
+            "log_size": discrepancy.log_size,
+        },
+    )

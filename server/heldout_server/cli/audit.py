@@ -1,0 +1,57 @@
+"""``heldout-server audit``: what the operator does to the logs while the appliance does not run."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+if TYPE_CHECKING:
+    from heldout_server.audit import RepairReport
+
+app = typer.Typer(help="Mend the audit logs, offline.", no_args_is_help=True)
+
+HALVES: Final = ("vault", "window")
+SHOWN: Final = 20
+"""How many damaged entries are listed one by one."""
+
+
+@app.command("repair", epilog="Example: heldout-server audit repair --config ./appliance/config.toml")
+def repair(
+    config: Annotated[
+        Path, typer.Option("--config", "-c", help="The appliance's config.toml.", envvar="HELDOUT_CONFIG")
+    ] = Path("config.toml"),
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a log.")] = False,
+) -> None:
+    """Make damaged logs whole again, or a log device that is gone; what is lost is named in the log itself.
+
+    The appliance must not run. Entries are taken from whichever device still has them. Nothing is taken for whole that
+    does not lead to the signed head, and the old files stay beside the new ones.
+    """
+    from heldout_server.app.repairs import repair_logs
+    from heldout_server.config import load_config
+
+    for report in asyncio.run(repair_logs(load_config(config), HALVES)):
+        if as_json:
+            typer.echo(json.dumps(dataclasses.asdict(report)))
+        else:
+            for line in _lines(report):
+                typer.echo(line)
+
+
+def _lines(report: RepairReport) -> list[str]:
+    if not report.rewritten:
+        return [f"{report.origin}: {report.size:,} entries, whole. Nothing was done."]
+    lines = [f"{report.origin}: {report.size:,} entries; written anew: {', '.join(report.rewritten)}"]
+    if report.damaged:
+        named = ", ".join(map(str, report.damaged[:SHOWN])) + (", …" if len(report.damaged) > SHOWN else "")
+        lines += [f"  damaged for good: {len(report.damaged):,} ({named})", "  an event names each of them"]
+    if report.unreadable:
+        lines.append(f"  nothing could be read of: {', '.join(report.unreadable)}")
+    if report.head_lost or report.unreadable:
+        lines.append("  that these are all entries, no signature says here: compare with a head that an auditor kept")
+    return lines

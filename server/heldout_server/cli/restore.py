@@ -1,0 +1,56 @@
+"""``heldout-server restore``: what was put back, and whether that is accepted."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from heldout_server.app.restoring import Survey
+
+EXIT_FOUND = 1
+
+
+def restore(
+    config: Annotated[
+        Path, typer.Option("--config", "-c", help="The appliance's config.toml.", envvar="HELDOUT_CONFIG")
+    ] = Path("config.toml"),
+    accept: Annotated[
+        str, typer.Option(metavar="WORD", help="Accept what is found; the word stands in the logs, such as disk-lost.")
+    ] = "",
+) -> None:
+    """Say which databases are old copies, and accept them.
+
+    Stop the appliance first. Without --accept nothing is changed. What is accepted stands in both logs for good, and
+    refunds nothing: of an old ledger, every prompt counts as having spent what any had, and its epochs are closed.
+    Exit codes: 0 nothing found, or accepted; 1 something was found; 2 it cannot be accepted.
+    """
+    from heldout_server.app import restoring
+    from heldout_server.config import load_config
+
+    settings = load_config(config)
+    if accept:
+        found = asyncio.run(restoring.accept(settings, reason=accept))
+        _show(found)
+        typer.echo("accepted and recorded in both logs" if found.restored else "nothing to accept")
+        return
+    found = asyncio.run(restoring.survey(settings))
+    _show(found)
+    if found.restored or found.damaged:
+        if not found.damaged:
+            typer.echo("nothing was changed: accept it with --accept WORD")
+        raise typer.Exit(EXIT_FOUND)
+    typer.echo("every database and log is the newest that the logs know")
+
+
+def _show(found: Survey) -> None:
+    for line in found.damaged:
+        typer.echo(f"damaged   {line}")
+    for one in found.restored:
+        seen = f"{one.anchored.generation:,}" if one.anchored else "none"
+        typer.echo(
+            f"{one.database:<13} {one.cause.value:<9} at change {one.position.generation:,}, the log knows {seen}"
+        )
