@@ -98,6 +98,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.write(" ".join(held))
         return 0
     os.execv(sys.executable, (sys.executable, "-I", *options.command))  # noqa: S606 - no shell is what is wanted
+    raise AssertionError("execv does not return")
 
 
 def _modules() -> Iterator[Path]:
