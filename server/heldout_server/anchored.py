@@ -181,8 +181,9 @@ class AnchoredDatabase:
             if self._anchored is not None:
                 _note(connection, self._anchored)
         # (3) From here on, by the statements of this version.
-        connection.execute("UPDATE position SET rows = ?", (json.dumps(dict(self._content.rows)),))
-        self._position = self._advance(connection)
+        if (current := json.dumps(dict(self._content.rows))) != rows:
+            connection.execute("UPDATE position SET rows = ?", (current,))
+            self._position = self._advance(connection)
 
     def _stand(self, connection: Connection) -> Position:
         return self._read(connection, generation=self.position.generation, digest=self.position.digest)

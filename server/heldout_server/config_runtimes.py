@@ -99,7 +99,7 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Runtimes:
-    """``[runtimes]``: a network namespace for each runtime, or none where the machine can make none; and the engines.
+    """``[runtimes]``: whether a runtime must be contained, or as far as the machine allows; and the engines.
 
     Attributes:
         patience_s: seconds in all that a run waits for an endpoint that does not answer, before it is interrupted.

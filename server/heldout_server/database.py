@@ -1,8 +1,9 @@
 """One SQLCipher database behind one thread of its own: the only way the rooms touch a disk through SQL.
 
-Every database has a raw 256-bit key, WAL, ``synchronous=FULL`` and foreign keys. All statements of a database run on
-its one thread, so there is one writer and no lock to wait for within the process. The schema is a tuple of
-migrations, counted in ``user_version``.
+Every database has a raw 256-bit key, WAL, ``synchronous=FULL`` and foreign keys. It writes no temporary file, its WAL
+holds encrypted pages, and what is deleted is overwritten. All statements of a database run on its one thread, so there
+is one writer and no lock to wait for within the process. The schema is a tuple of migrations, counted in
+``user_version``.
 """
 
 from __future__ import annotations
@@ -179,6 +180,8 @@ def _connect(path: Path, key: bytes, migrations: Sequence[str], *, read_only: bo
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("PRAGMA temp_store = MEMORY")  # a temporary file would be a database without a key
+        connection.execute("PRAGMA secure_delete = ON")
         connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
         connection.execute(f"PRAGMA cache_size = -{cache_kib}")
         _verify_version(path, version, len(migrations), read_only=read_only)

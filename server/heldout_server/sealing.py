@@ -32,12 +32,20 @@ class Sealer:
         self._cipher = AESGCM(key)
 
     def seal(self, text: SecretText, where: bytes) -> bytes:
-        """Return the sealed form of a text that belongs at ``where`` (see :func:`context`)."""
+        """Return the sealed form of a text that belongs at ``where`` (see :func:`context`).
+
+        Raises:
+            IntegrityError: ``NOT_UNICODE``: it holds half of a surrogate pair, which UTF-8 cannot spell.
+        """
         nonce = secrets.token_bytes(NONCE_BYTES)
-        return nonce + self._cipher.encrypt(nonce, text.reveal().encode(), where)
+        return nonce + self._cipher.encrypt(nonce, _encode(text), where)
 
     def seal_all(self, items: Sequence[tuple[SecretText, bytes]]) -> list[bytes]:
-        """Return the sealed forms of texts and where they belong, in order; many at once cost less each."""
+        """Return the sealed forms of texts and where they belong, in order; many at once cost less each.
+
+        Raises:
+            IntegrityError: as :meth:`seal` does.
+        """
         nonces = secrets.token_bytes(NONCE_BYTES * len(items))
         encrypt = self._cipher.encrypt
         sealed = []
@@ -45,7 +53,7 @@ class Sealer:
         for text, where in items:
             nonce = nonces[start : start + NONCE_BYTES]
             start += NONCE_BYTES
-            sealed.append(nonce + encrypt(nonce, text.reveal().encode(), where))
+            sealed.append(nonce + encrypt(nonce, _encode(text), where))
         return sealed
 
     def open(self, sealed: bytes, where: bytes) -> SecretText:
@@ -59,3 +67,11 @@ class Sealer:
         except (InvalidTag, ValueError):
             raise IntegrityError("a sealed text does not open at its place", reason="SEAL_BROKEN") from None
         return SecretText(plain.decode())
+
+
+def _encode(text: SecretText) -> bytes:
+    try:
+        return text.reveal().encode()
+    except UnicodeEncodeError:
+        pass  # raised from here, ours would hold Python's error, and that one holds the text
+    raise IntegrityError("a text to be sealed is no Unicode", reason="NOT_UNICODE")

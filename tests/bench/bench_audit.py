@@ -26,7 +26,7 @@ PROOFS = 500
 
 async def measure(effort: Effort) -> list[Row]:
     """Append as calls do, to one device and to two, then grow the tree in large groups."""
-    verified, large = effort.pick(200_000, 20_000), effort.pick(1_000_000, 50_000)
+    large = effort.pick(1_000_000, 50_000)
     with scratch() as folder:
         rates = []
         for second in (None, folder / "second.db"):
@@ -39,9 +39,8 @@ async def measure(effort: Effort) -> list[Row]:
             rates.append(statistics.median(taken))
 
         log = await _open(folder / "large.db")
-        await _grow(log, to=verified)
-        verify_rates = [await _verify_rate(log, folder / f"export-{n}") for n in range(effort.pick(ROUNDS, 1))]
         await _grow(log, to=large)
+        verify_s = await _verify_s(log, folder / "export", rounds=effort.pick(ROUNDS, 1))
         proof_ms = await _proof_ms(log)
         await log.close()
     return [
@@ -53,10 +52,16 @@ async def measure(effort: Effort) -> list[Row]:
         ),
         Row(name="  the same, to two devices", value=rates[1], unit="leaves/s"),
         Row(
-            name=f"audit: check of an exported log of {verified:,} leaves",
-            value=statistics.median(verify_rates),
+            name=f"audit: check of an exported log of {large:,} leaves",
+            value=large / statistics.median(verify_s),
             unit="leaves/s",
             target=Target("value", ">=", 200_000),
+        ),
+        Row(
+            name="  the same, in seconds",
+            value=statistics.median(verify_s),
+            unit="s",
+            target=Target("value", "<=", 5),
         ),
         Row(
             name=f"audit: inclusion proof among {large:,} leaves, median",
@@ -128,18 +133,21 @@ async def _grow(log: SqlAuditLog, *, to: int) -> None:
         await asyncio.gather(*group)
 
 
-async def _verify_rate(log: SqlAuditLog, folder: Path) -> float:
-    """Export the log as the client's command does, and time the check."""
-    progress("audit: exporting and verifying")
+async def _verify_s(log: SqlAuditLog, folder: Path, *, rounds: int) -> list[float]:
+    """Export the log as the client's command does, and time the check, with as many processes as it starts itself."""
+    progress("audit: exporting")
     export = LogExport(folder)
     for start in range(0, log.size, PAGE):
         export.add(await log.entries(start=start, limit=PAGE))
     export.finish(log.checkpoint())
-    watch = Stopwatch()
-    report = verify_export(folder, log.verifier_key)
-    seconds = watch.seconds()
-    assert report.size == log.size
-    return log.size / seconds
+    taken = []
+    for number in range(1, rounds + 1):
+        progress(f"audit: verifying, round {number}")
+        watch = Stopwatch()
+        report = verify_export(folder, log.verifier_key)
+        taken.append(watch.seconds())
+        assert report.size == log.size
+    return taken
 
 
 async def _proof_ms(log: SqlAuditLog) -> list[float]:

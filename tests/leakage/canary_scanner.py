@@ -1,11 +1,18 @@
 """Look for words that must not be somewhere, in every spelling that a careless program gives them."""
 
 import base64
+import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 
 LEAST_LETTERS = 12
 """A shorter word could stand somewhere by chance, in one of its spellings."""
+
+CHUNK_BYTES = 16 * 1024 * 1024
+OVERLAP_BYTES = 4096
+"""More than the longest spelling of any word: what stands across two chunks is found in one of them."""
+
+SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - looked at, not used
 
 
 @dataclass(frozen=True)
@@ -52,15 +59,57 @@ class CanaryScanner:
                 found += self.find(place, path.read_bytes())
         return found
 
-    def find_in_process(self, pid):
-        """Return what stands in the environment and the arguments of a process, and in the files that it has open.
+    def find_in_shared_memory(self):
+        """Return what stands in the memory that processes of this machine share by name, and in the names."""
+        found = []
+        for path in sorted(SHARED_MEMORY.rglob("*")):
+            found += self.find(f"shared memory {path.name}", str(path))
+            with contextlib.suppress(OSError):  # somebody else's, or gone again
+                found += self.find(f"shared memory {path.name}", path.read_bytes())
+        return found
 
-        Files that were deleted after they were opened are read too; what is no plain file is not.
+    def find_in_process(self, pid):
+        """Return what stands in what the machine shows of a process, and in the files that it has open.
+
+        That is its environment, its arguments, the names of its threads and of all it has mapped. Files that were
+        deleted after they were opened are read too; what is no plain file is not. A hardened process shows only root
+        most of it: what cannot be read here can be read by nobody else of this user.
         """
         process = Path("/proc") / str(pid)
         found = []
-        for name in ("environ", "cmdline", "comm"):
-            found += self.find(f"{name} of a process", (process / name).read_bytes())
+        threads = [thread / "comm" for thread in (process / "task").iterdir()]
+        for path in (*(process / name for name in ("environ", "cmdline", "maps", "wchan", "stack")), *threads):
+            with contextlib.suppress(PermissionError):
+                found += self.find(f"{path.name} of a process", path.read_bytes())
+        with contextlib.suppress(PermissionError):
+            found += self._find_in_open_files(process)
+        return found
+
+    def find_in_memory(self, pid):
+        """Return what stands in the memory of a process, whatever it was used for, and how many bytes were searched.
+
+        Raises:
+            PermissionError: only root can, and this is somebody else.
+        """
+        process = Path("/proc") / str(pid)
+        found, searched = [], 0
+        lines = (process / "maps").read_text().splitlines()
+        with (process / "mem").open("rb", buffering=0) as memory:
+            for line in lines:
+                addresses, access, _, _, _, *name = line.split(None, 5)
+                if access[0] != "r" or name[:1] in (["[vvar]"], ["[vsyscall]"]):
+                    continue
+                begin, end = (int(one, 16) for one in addresses.split("-"))
+                for at in range(begin, end, CHUNK_BYTES):
+                    with contextlib.suppress(OSError):  # unmapped meanwhile, or a device
+                        memory.seek(at)
+                        content = memory.read(min(end - at, CHUNK_BYTES + OVERLAP_BYTES))
+                        searched += len(content)
+                        found += self.find(f"memory {' '.join(name)}", content)
+        return found, searched
+
+    def _find_in_open_files(self, process):
+        found = []
         for descriptor in (process / "fd").iterdir():
             try:
                 target = str(descriptor.readlink())

@@ -1,8 +1,8 @@
 """A whole workload with words that must not come out, and a search for them everywhere they could have gone.
 
-Three words, one for each thing that a leak could start from: one stands in every prompt, one in every answer of the
-model, and one is put by callers into every field of every request, into metadata and into the names of methods. The
-appliance is a real process at its most talkative log level.
+Four words, one for each thing that a leak could start from: one stands in every prompt, one in the template that is put
+around each (the system prompt), one in every answer of the model, and one is put by callers into every field of every
+request, into metadata and into the names of methods. The appliance is a real process at its most talkative log level.
 
 Where they may be: what a bank tester is told; inside encrypted databases; and the model's own answers in the folders of
 its checkpoints (``checkpoints`` and ``staging``), which its owner wrote.
@@ -10,6 +10,7 @@ its checkpoints (``checkpoints`` and ``staging``), which its owner wrote.
 
 import contextlib
 import json
+import shutil
 
 import pytest
 from canary_scanner import CanaryScanner, children_of
@@ -28,7 +29,8 @@ from served_appliance import ServedAppliance, prompt_rows
 PROMPT_WORD = "quokkafjordzephyr"
 ANSWER_WORD = "wombatglacierember"
 REQUEST_WORD = "narwhaltundraprism"
-SCANNER = CanaryScanner(PROMPT_WORD, ANSWER_WORD, REQUEST_WORD)
+TEMPLATE_WORD = "axolotlmeadowquartz"
+SCANNER = CanaryScanner(PROMPT_WORD, ANSWER_WORD, REQUEST_WORD, TEMPLATE_WORD)
 
 OTHERS = ("trainer", "run_tester", "auditor", "operator", "key_holder")
 METHODS = methods()
@@ -107,6 +109,7 @@ class Workload:
         self.channels = {}
         self.children = []
         self.found = []
+        self.searched = set()
 
     async def run(self, stack):
         served = self.served
@@ -185,8 +188,10 @@ class Workload:
         self.found += SCANNER.find_in_files(served.folder, without=own)
         # What the model's owner wrote may stand in its own folders; a prompt may not.
         for folder in own:
-            self.found += CanaryScanner(PROMPT_WORD, REQUEST_WORD).find_in_files(folder)
+            self.found += CanaryScanner(PROMPT_WORD, REQUEST_WORD, TEMPLATE_WORD).find_in_files(folder)
         self.found += SCANNER.find_in_files(served.temporary)
+        self.found += SCANNER.find_in_shared_memory()
+        self.searched |= {path.suffix for path in served.folder.rglob("*") if path.is_file()}
         self.found += SCANNER.find("stdout and stderr", served.said())
         for pid in (served.process.pid, *children_of(served.process.pid)):
             with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # a child may end at any moment
@@ -199,6 +204,10 @@ async def workload(tmp_path):
     served = ServedAppliance.install(
         tmp_path, log_level='"debug"', log_format='"json"', metrics_interval_s="1", in_flight="16"
     )
+    template = tmp_path / "template.txt"
+    template.write_text(f"You look after the {TEMPLATE_WORD}.")
+    with (served.folder / "config.toml").open("a") as config:
+        config.write(f'\n[system_prompt]\nprofile = "keeper-v1"\nfile = "{template}"\n')
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(served.close)
         await served.start()
@@ -238,6 +247,7 @@ async def test_no_word_of_a_prompt_an_answer_or_a_request_comes_out_anywhere(wor
 
     # Nothing lies on disk or in a process, at any of the moments at which it was searched.
     assert workload.found == []
+    assert {".db", ".db-wal", ".db-shm", ".key", ".toml"} <= workload.searched
     assert workload.children  # the model had a process of its own, and it was searched
 
     # What happened is in the logs, and no word is.
@@ -258,4 +268,36 @@ async def test_no_word_of_a_prompt_an_answer_or_a_request_comes_out_anywhere(wor
     await served.stop()
     own = [served.folder / "checkpoints", served.folder / "staging"]
     assert SCANNER.find_in_files(served.folder, without=own) == []
+    # Nor in a backup as docs/operator.md makes one.
+    backup = shutil.copytree(
+        served.folder, tmp_path / "backup", ignore=shutil.ignore_patterns("checkpoints", "staging")
+    )
+    assert SCANNER.find_in_files(backup) == []
     assert ANSWER_WORD in await stored_answer(served, runs[0].run_id)
+
+
+@pytest.mark.slow
+async def test_a_process_that_answers_trainers_and_runs_nothing_holds_no_word_in_its_memory(workload):
+    """Both halves are one process: it holds what it works on. Started anew, it opens no prompt to answer anybody."""
+    served = workload.served
+    await served.stop()
+    await served.start()
+    for role in OTHERS:
+        async with RecordedChannel(served.profile(role), f"127.0.0.1:{served.port}") as channel:
+            for name in METHODS:
+                await channel.call(name, b"")
+            assert channel.received
+    trainer = await served.client("trainer")
+    assert len(await trainer.findings.releases()) == 2
+    scanner = CanaryScanner(PROMPT_WORD, ANSWER_WORD)
+    try:
+        found, searched = scanner.find_in_memory(served.process.pid)
+    except PermissionError:
+        pytest.skip("a hardened process shows its memory to root alone")
+    assert found == []
+    assert searched > 50_000_000
+    # It could have been found: a bank tester who looks at a prompt has it opened.
+    tester = await served.client("bank_tester")
+    await tester.bank.prompt((await tester.bank.handles())[0])
+    found, _ = scanner.find_in_memory(served.process.pid)
+    assert PROMPT_WORD in {finding.word for finding in found}

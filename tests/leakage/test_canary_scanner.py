@@ -2,9 +2,11 @@
 
 import base64
 import gzip
+import mmap
 import os
 import subprocess
 import sys
+from multiprocessing import shared_memory
 
 import pytest
 from canary_scanner import CanaryScanner, children_of
@@ -70,3 +72,47 @@ def test_it_reads_arguments_environment_and_open_files_that_were_deleted(tmp_pat
         process.communicate()
     places = {finding.place.split(" ")[0]: finding.word for finding in found}
     assert places == {"environ": WORD, "cmdline": WORD, "open": "wombatglacierember"}
+
+
+HOLDER = """
+import base64, os, sys, threading
+text = sys.stdin.readline().strip()
+kept = [base64.b64encode(text.encode()), bytearray(40_000_000)]
+del text
+print("ready", flush=True)
+sys.stdin.read()
+"""
+
+
+def test_it_reads_the_memory_of_a_process():
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLDER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        process.stdin.write(f"how do I hide the {WORD}?\n")
+        process.stdin.flush()
+        assert process.stdout.readline() == "ready\n"
+        found, searched = CanaryScanner(WORD, "wombatglacierember").find_in_memory(process.pid)
+        process.stdin.close()
+    assert searched > 40_000_000
+    assert {finding.word for finding in found} == {WORD}
+    assert "base64" in {finding.spelling.split(" ")[0] for finding in found}
+
+
+def test_it_reads_shared_memory():
+    block = shared_memory.SharedMemory(create=True, size=4096)
+    try:
+        assert CanaryScanner(WORD).find_in_shared_memory() == []
+        block.buf[100 : 100 + len(WORD)] = WORD[::-1].encode()
+        (finding,) = CanaryScanner(WORD).find_in_shared_memory()
+    finally:
+        block.close()
+        block.unlink()
+    assert finding.spelling == "reversed"
+
+
+def test_it_reads_the_names_of_threads_and_of_what_is_mapped(tmp_path):
+    path = tmp_path / f"{WORD}.bin"
+    path.write_bytes(bytes(4096))
+    with path.open("r+b") as file, mmap.mmap(file.fileno(), 0):
+        found = CanaryScanner(WORD).find_in_process(os.getpid())
+    assert "maps" in {finding.place.split(" ")[0] for finding in found}

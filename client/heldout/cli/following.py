@@ -115,7 +115,7 @@ class Following:
         raise UsageProblem(f"{self.cursor}: is no cursor of {origin}")
 
     def _keep(self, origin: str, following: int) -> None:
-        from heldout.memory import replace_file  # noqa: PLC0415 - help must be fast
+        from heldout.state_files import replace_file  # noqa: PLC0415 - help must be fast
 
         if self.cursor is not None:
             content = json.dumps({"log": origin, "next": following}) + "\n"

@@ -6,7 +6,7 @@ import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from heldout.memory import state_home
+from heldout.state_files import state_home
 
 if TYPE_CHECKING:
     from heldout.services.audit import SignedHead

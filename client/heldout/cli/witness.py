@@ -118,7 +118,7 @@ def _explain_refusal(error: CallError, half: str) -> None:
 
 
 def _write(folder: Path, half: str, note: str) -> None:
-    from heldout.memory import replace_file  # noqa: PLC0415 - help must be fast
+    from heldout.state_files import replace_file  # noqa: PLC0415 - help must be fast
 
     folder.mkdir(parents=True, exist_ok=True)
     replace_file(folder / f"{half}.note", note.encode(), durable=True)

@@ -64,5 +64,5 @@ def newest_cosignature(note: str | None, trusted: Trusted, report: ExportReport)
     time_s, name = max(found)
     size = parse_checkpoint(split_note(note or "")[0]).size
     last_s = max((group.last_s for group in report.history.calls), default=time_s)
-    mark = "!" if last_s - time_s > trusted.maximum_age_s else "✓"
-    return f"{mark} cosigned by {name} at {size:,} entries, {figures.moment(time_s)} ({allowed})"
+    seen = f"cosigned by {name} at {size:,} entries, {figures.moment(time_s)}"
+    return f"! last {seen} ({allowed})" if last_s - time_s > trusted.maximum_age_s else f"✓ {seen}"

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from heldout.errors import HeldoutClientError
-from heldout.memory import replace_file
+from heldout.state_files import replace_file
 
 DIGITS: Final = 16
 MOST_BYTES: Final = 1 << 16

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 from heldout_server.config_limits import Rate
 from heldout_server.ports.environment import Clock
+
+EPSILON_S: Final = 1e-9
+"""Far below a clock's tick, and above the rounding of sums of rates."""
 
 K = TypeVar("K", bound=Hashable)
 
@@ -35,7 +38,3 @@ class Buckets(Generic[K]):
             return wait_s
         self._full_at_s[key] = full_at_s
         return 0.0
-
-
-EPSILON_S = 1e-9
-"""Far below a clock's tick, and above the rounding of sums of rates."""

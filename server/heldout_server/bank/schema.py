@@ -111,7 +111,8 @@ CONTENT: Final = Content(
         "entry": "SELECT handle, number, retired FROM entry ORDER BY handle",
         "epoch": "SELECT number, epoch_id, salt, commitment, prompts, units FROM epoch ORDER BY number",
         "burnt": "SELECT prompt FROM burnt ORDER BY prompt",
+        "gated": "SELECT number, traces FROM gated ORDER BY number",
     }
 )
 """What must not be swapped. A prompt's text is bound to its place by its seal, and an epoch's members are checked
-against its commitment wherever they are read."""
+against its commitment wherever they are read. Sketches and traces are made from the texts, and too large to digest."""

@@ -92,17 +92,19 @@ class SqlBank:
         key = keys.database_key("bank")
         database = AnchoredDatabase.open(path, key, MIGRATIONS, content=CONTENT, anchor=anchor)
 
-        def prepare(connection: Connection) -> tuple[str, bytes]:
+        def tidy(connection: Connection) -> tuple[str, bytes] | None:
             purge(connection)
-            row = connection.execute("SELECT bank_id, fingerprint_key FROM bank").fetchone()
-            if row is None:
-                row = (ids.new("bank"), keys.wrap(random_bytes(KEY_BYTES), purpose=FINGERPRINT_PURPOSE))
-                connection.execute("INSERT INTO bank (one, bank_id, fingerprint_key) VALUES (1, ?, ?)", row)
-            bank_id, wrapped = row
-            return bank_id, keys.unwrap(wrapped, purpose=FINGERPRINT_PURPOSE)
+            row: tuple[str, bytes] | None = connection.execute("SELECT bank_id, fingerprint_key FROM bank").fetchone()
+            return row
+
+        def begin(connection: Connection) -> tuple[str, bytes]:
+            row = (ids.new("bank"), keys.wrap(random_bytes(KEY_BYTES), purpose=FINGERPRINT_PURPOSE))
+            connection.execute("INSERT INTO bank (one, bank_id, fingerprint_key) VALUES (1, ?, ?)", row)
+            return row
 
         try:
-            bank_id, fingerprint_key = database.write_now(prepare)
+            bank_id, wrapped = database.begin_write(tidy).result() or database.write_now(begin)
+            fingerprint_key = keys.unwrap(wrapped, purpose=FINGERPRINT_PURPOSE)
         except BaseException:
             database.close()
             raise

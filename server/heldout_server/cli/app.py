@@ -22,6 +22,7 @@ from heldout_server.cli.attack import attack
 from heldout_server.cli.restore import restore
 from heldout_server.cli.serving import serve_until_stopped
 from heldout_server.errors import HeldoutError
+from heldout_server.hardening.process import harden_process
 
 app = typer.Typer(
     name="heldout-server",
@@ -97,6 +98,7 @@ def serve(config: ConfigPath = Path("config.toml")) -> None:
 def main() -> None:
     """Run the command. Errors end in one line on stderr; ``HELDOUT_TRACEBACK=1`` shows the trace instead."""
     os.umask(0o077)  # whatever is written here is for the appliance's own user
+    harden_process()
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # the core's lines name peers and say nothing that ours do not
     try:
         app(standalone_mode=True)

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Final
 
 from rich.console import Console
 
+from heldout_server.hardening.process import harden_process
+
 if TYPE_CHECKING:  # what serving needs is imported when it serves, so that help is fast
     from heldout_server.config import Config
     from heldout_server.telemetry import Metrics
@@ -50,6 +52,7 @@ def _collect_seldom() -> None:
 
 async def _serve_until_told(config: Config, metrics: Metrics, began: float) -> int:
     from heldout_server.app import serve as serve_appliance
+    from heldout_server.telemetry import say_hardening
 
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -65,6 +68,7 @@ async def _serve_until_told(config: Config, metrics: Metrics, began: float) -> i
             f" healthy after {time.monotonic() - began:.2f} s",
             soft_wrap=True,
         )
+        say_hardening(harden_process())  # once more, as every command is: it says how it went
         waiting = [asyncio.ensure_future(event.wait()) for event in (stop, appliance.log_failed)]
         await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
         for one in waiting:

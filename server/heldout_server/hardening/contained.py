@@ -94,11 +94,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return MISPLACED
     except OSError:
         return REFUSED
-    if options.probe:
-        sys.stdout.write(" ".join(held))
-        return 0
-    os.execv(sys.executable, (sys.executable, "-I", *options.command))  # noqa: S606 - no shell is what is wanted
-    raise AssertionError("execv does not return")
+    if not options.probe:
+        os.execv(sys.executable, (sys.executable, "-I", *options.command))  # noqa: S606 - no shell is what is wanted
+    sys.stdout.write(" ".join(held))
+    return 0
 
 
 def _modules() -> Iterator[Path]:

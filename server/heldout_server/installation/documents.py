@@ -124,7 +124,8 @@ source = "checkpoints"
 #     file="system_prompt.txt"
 
 [runtimes]
-# "namespace": a runtime has a network namespace of its own, and is refused where none can be made. "none": it has not.
+# "namespace": a runtime has a network namespace of its own and reaches no file but its model's, and is refused where
+# that cannot be had. "none": it has as much of it as this machine gives.
 # isolation = "namespace"
 # Seconds in all that a run waits for an endpoint that is down, before it is interrupted and waits for the next start.
 # patience_s = 1800.0

@@ -10,11 +10,11 @@ A frame is its length in bytes, 4 bytes big-endian, and JSON in UTF-8.
 from __future__ import annotations
 
 import json
-import resource
 import sys
 from typing import Any, BinaryIO, Final
 
 from heldout_server.domain import Ending, Intent, SecretText
+from heldout_server.hardening.process import harden_process
 from heldout_server.judges.patterns import PatternJudge
 from heldout_server.ports.judges import Case, Judge
 
@@ -59,5 +59,5 @@ def serve(judge: Judge, source: BinaryIO, target: BinaryIO) -> None:
 
 
 if __name__ == "__main__":
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    harden_process()
     serve(PatternJudge(), sys.stdin.buffer, sys.stdout.buffer)

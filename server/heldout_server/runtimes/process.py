@@ -186,6 +186,8 @@ class RuntimeProcess:
         try:
             async with asyncio.timeout(self._patience.start_s):
                 while not await client.healthy():
+                    if process.returncode in {contained.REFUSED, contained.MISPLACED}:
+                        raise _no_containment(misplaced=process.returncode == contained.MISPLACED)
                     if process.returncode is not None:
                         raise RuntimeDied("the runtime ended before it answered")
                     await self._patience.sleep(self._patience.poll_s)

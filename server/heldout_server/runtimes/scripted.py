@@ -60,6 +60,7 @@ from typing import Any, Final
 from aiohttp import web
 
 from heldout_server.errors import ConfigError
+from heldout_server.hardening.process import harden_process
 from heldout_server.runtimes.stopping import stop_asked
 from heldout_server.runtimes.table import ScriptedTable, Turn
 
@@ -164,4 +165,5 @@ def _json(status: int, document: object) -> web.Response:
 
 
 if __name__ == "__main__":
+    harden_process()
     sys.exit(main())

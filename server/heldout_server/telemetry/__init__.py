@@ -7,6 +7,14 @@ opens no connection: log lines go to one stream, metrics stay in the process or 
 from heldout_server.telemetry.crashes import silence_crashes
 from heldout_server.telemetry.logs import configure_logging
 from heldout_server.telemetry.metrics import Metrics, Telemetry, configure_telemetry
-from heldout_server.telemetry.process import configure
+from heldout_server.telemetry.process import configure, say_hardening
 
-__all__ = ["Metrics", "Telemetry", "configure", "configure_logging", "configure_telemetry", "silence_crashes"]
+__all__ = [
+    "Metrics",
+    "Telemetry",
+    "configure",
+    "configure_logging",
+    "configure_telemetry",
+    "say_hardening",
+    "silence_crashes",
+]

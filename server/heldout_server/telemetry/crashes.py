@@ -1,26 +1,21 @@
-"""Keep a crash from saying what it held: an uncaught exception's text, or a core dump, may hold a prompt."""
+"""Keep a crash from saying what it held: an uncaught exception's text may hold a prompt.
+
+Core dumps are switched off in :mod:`heldout_server.hardening.process`.
+"""
 
 from __future__ import annotations
 
-import resource
 import sys
 import threading
 from types import TracebackType
-from typing import Final
 
 import structlog
 
 from heldout_server.telemetry.logs import error_fields
 
-NO_CORE: Final = (0, 0)
-
 
 def silence_crashes() -> None:
-    """Log uncaught exceptions as type, place and reason alone, and let the kernel write no core dump.
-
-    For the whole process: the commands of the appliance call it once, first of all.
-    """
-    resource.setrlimit(resource.RLIMIT_CORE, NO_CORE)
+    """Log uncaught exceptions as type, place and reason alone, in the whole process."""
     sys.excepthook = _log_uncaught
     sys.unraisablehook = _log_unraisable
     threading.excepthook = _log_thread

@@ -1,7 +1,9 @@
-"""The allow-list: every field that a log line may hold, and its type. Whoever adds one says here what it is.
+"""The allow-list: every field that a log line may hold, and its shape. Whoever adds one says here what it is.
 
 What may never stand here: text of prompts or responses, verdicts, how many trials are finished or failed, anything
-else that is an outcome of a checkpoint. Strings are names without spaces, so that no prose fits in one.
+else that is an outcome of a checkpoint. A string has the shape of what it names, a run's id or a reason code, so that
+no prose fits in one, and no secret word does unless it is registered as somebody's name. Attributes of metrics and
+spans pass by the same list.
 """
 
 from __future__ import annotations
@@ -9,92 +11,109 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from typing import Final
+from dataclasses import dataclass
+from typing import Final, TypeAlias
 
-FIELDS: Final[Mapping[str, type]] = {
+from heldout_server.domain import IDENTIFIER
+
+_WORD: Final = re.compile(r"[a-z][a-z0-9_]{0,63}")
+_CODE: Final = re.compile(r"[A-Z][A-Z0-9_]{0,63}")
+_CODE_OR_TYPE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
+_ID: Final = re.compile(r"[a-z]{1,16}-[0-9a-f]{1,32}")
+_DIGEST: Final = re.compile(r"[0-9a-f]{64}")
+_ADDRESS: Final = re.compile(r"(\[[0-9A-Fa-f:.]{1,48}\]|[A-Za-z0-9._-]{1,128}):[0-9]{1,5}")
+_FILE: Final = re.compile(r"[a-z][a-z0-9._-]{0,63}")
+_MODULE: Final = r"[A-Za-z_<][A-Za-z0-9_.<>]{0,127}"
+
+
+@dataclass(frozen=True, slots=True)
+class Several:
+    """Say that a field holds a tuple of strings, each of a shape."""
+
+    of: re.Pattern[str]
+
+
+Shape: TypeAlias = re.Pattern[str] | Several | type[int] | type[float]
+
+DROPPED: Final = "dropped_fields"
+"""How many fields of a line were not let through: the processor's own to say."""
+
+FIELDS: Final[Mapping[str, Shape]] = {
     # the line itself
-    "event": str,  # a fixed name such as server_started
-    "level": str,
-    "time": str,  # RFC 3339, UTC
-    "room": str,  # which room speaks
-    "logger": str,  # which library speaks
-    "dropped_fields": tuple,  # names of fields that were not let through
+    "event": _WORD,  # a fixed name such as server_started
+    "level": re.compile(r"debug|info|warning|error|critical"),
+    "time": re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z"),
+    "room": _WORD,  # which room speaks
+    "logger": re.compile(_MODULE),  # which library speaks: a module that is imported here
     # calls
-    "method": str,
-    "status": str,
-    "role": str,
-    "identity": str,
-    "half": str,
+    "method": re.compile(r"/heldout\.v1\.[A-Za-z]{1,64}/[A-Za-z]{1,64}|other"),
+    "status": re.compile(r"[A-Z][A-Z_]{0,63}|other"),
+    "role": _WORD,
+    "identity": re.compile(r"spiffe://[a-z0-9._-]{1,128}(/[A-Za-z0-9._-]{1,64}){1,8}"),
+    "half": re.compile(r"vault|window|both"),
     "duration_ms": float,
     # failures
-    "error": str,  # name of the exception's type
-    "error_at": str,  # module:line that raised it
-    "reason": str,  # code of an exception of ours
-    "opaque_id": str,  # ties a line to what the caller was told
+    "error": _CODE_OR_TYPE,  # name of the exception's type
+    "error_at": re.compile(rf"{_MODULE}:[0-9]{{1,7}}"),  # module:line that raised it
+    "reason": _CODE_OR_TYPE,  # code of an exception of ours
+    "opaque_id": _ID,  # ties a line to what the caller was told
     # what it is about
-    "appliance": str,
-    "version": str,
-    "address": str,
-    "health_address": str,
-    "database": str,
-    "origin": str,
+    "appliance": IDENTIFIER,
+    "version": IDENTIFIER,
+    "address": _ADDRESS,
+    "health_address": _ADDRESS,
+    "database": _FILE,
+    "origin": re.compile(r"[a-z0-9][a-z0-9._-]{0,127}/(vault|window)"),
     "tree_size": int,
-    "device": str,  # of the audit log: first or second
+    "device": re.compile(r"first|second"),  # of the audit log
     "leaf": int,  # of the audit log: which entry is damaged
-    "damage": str,  # what of it: entry, hashes or head
-    "run_id": str,
-    "release_id": str,
+    "damage": _WORD,  # what of it: entry, hashes or head
+    "run_id": _ID,
+    "release_id": _ID,
     "release_number": int,
-    "epoch_id": str,
+    "epoch_id": _ID,
     "epoch_number": int,
-    "checkpoint": str,
-    "line": str,
+    "checkpoint": IDENTIFIER,
+    "line": IDENTIFIER,
     "sequence": int,
-    "runtime": str,
-    "engine": str,
-    "trust": str,
-    "state": str,
-    "policy_digest": str,
-    "manifest_digest": str,
-    "checkpoint_digest": str,
-    "findings": tuple,  # codes of a preflight with harmless questions of ours: nothing of the bank is in them
-    "isolation": str,
-    "document": str,  # of the policy or the certificates, that was read again
+    "runtime": IDENTIFIER,
+    "engine": IDENTIFIER,
+    "trust": _WORD,
+    "state": _WORD,
+    "policy_digest": _DIGEST,
+    "manifest_digest": _DIGEST,
+    "checkpoint_digest": _DIGEST,
+    "findings": Several(_WORD),  # codes of a preflight with harmless questions of ours: nothing of the bank is in them
+    "document": _FILE,  # of the policy or the certificates, that was read again
     "document_line": int,
-    "document_key": str,
+    "document_key": re.compile(r"[a-z0-9._-]{0,64}"),  # empty where it is about no key
     "step_s": int,  # of the wall clock
-    "signal": str,
+    "signal": _CODE,
+    # how far the system lets us keep things in
+    "isolation": re.compile(r"namespace|none"),
+    "containment": Several(_WORD),  # measures around a runtime
+    "tracing": re.compile(r"on|off"),  # whether other processes of this user can read our memory
+    "memory": re.compile(r"locked|not_locked"),
+    "swap": re.compile(r"on|off|unknown"),
     # metrics
-    "metric": str,
+    "metric": re.compile(r"heldout\.[a-z.]{1,64}"),
     "value": float,
     "count": int,
 }
 
-DROPPED: Final = "dropped_fields"
-MAX_CHARACTERS: Final = 256
-_NAME: Final = re.compile(r"[A-Za-z0-9_/<\[][A-Za-z0-9._:/@+<>\[\]-]*")
-_FIELD_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,39}")
-
 
 def is_declared(key: str, value: object) -> bool:
-    """Return whether a field may stand in a log line as it is."""
+    """Return whether a field may stand in a log line, or an attribute in a metric or a span, as it is."""
     declared = FIELDS.get(key)
-    if declared is str:
-        return _is_name(value)
     if declared is int:
         return isinstance(value, int) and not isinstance(value, bool)
     if declared is float:
         return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    if declared is tuple and key != DROPPED:  # which is the processor's own to say
-        return isinstance(value, tuple) and all(_is_name(one) for one in value)
-    return False
+    if isinstance(declared, Several):
+        return isinstance(value, tuple) and all(_has_shape(declared.of, one) for one in value)
+    return isinstance(declared, re.Pattern) and _has_shape(declared, value)
 
 
-def _is_name(value: object) -> bool:
+def _has_shape(shape: re.Pattern[str], value: object) -> bool:
     # StrEnum members are strings too; SecretText is not one.
-    return isinstance(value, str) and len(value) <= MAX_CHARACTERS and _NAME.fullmatch(value) is not None
-
-
-def dropped_name(key: object) -> str:
-    """Return how a dropped field is named: itself if it looks like a keyword, else ``?``: it could be anything."""
-    return key if isinstance(key, str) and _FIELD_NAME.fullmatch(key) else "?"
+    return isinstance(value, str) and shape.fullmatch(value) is not None

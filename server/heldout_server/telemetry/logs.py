@@ -1,9 +1,9 @@
 """Log lines through an allow-list.
 
 Rooms write ``structlog.get_logger("edge").info("call_failed", method=…)``: a fixed name and declared fields. Anything
-undeclared is dropped and only its name is told. Of an exception remain its type, our reason code, and the line that
-raised it: its text and its traceback may hold values. Other libraries speak through the standard library's logging;
-of what they say remain their name and the level.
+undeclared is dropped and counted, and not even its name is told. Of an exception remain its type, our reason code, and
+the line that raised it: its text and its traceback may hold values. Other libraries speak through the standard
+library's logging; of what they say remain the module that speaks and the level.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from structlog.typing import EventDict, Processor
 
 from heldout_server.errors import HeldoutError
 from heldout_server.ports.environment import Clock
-from heldout_server.telemetry.fields import dropped_name, is_declared
+from heldout_server.telemetry.fields import DROPPED, is_declared
 
 LEVELS: Final = {
     "debug": logging.DEBUG,
@@ -29,6 +29,20 @@ LEVELS: Final = {
     "error": logging.ERROR,
 }
 UNNAMED: Final = "unnamed_event"
+OTHER: Final = "other"
+WARNINGS: Final = "py.warnings"
+"""The name under which the standard library logs warnings."""
+
+
+class DropCount:
+    """Count the fields that no line could hold, for the metrics: one that grows is a slip in our own code."""
+
+    def __init__(self) -> None:
+        self.fields = 0
+
+
+drops: Final = DropCount()
+"""Of this process, as the logging is."""
 
 
 def configure_logging(*, log_format: str, log_level: str, clock: Clock, stream: TextIO | None = None) -> None:
@@ -61,17 +75,13 @@ def configure_logging(*, log_format: str, log_level: str, clock: Clock, stream: 
 
 
 def keep_declared(_logger: Any, _method: str, event_dict: MutableMapping[str, Any]) -> EventDict:
-    """Keep declared fields of declared shapes, and name the others in ``dropped_fields`` (a structlog processor)."""
-    kept: dict[str, Any] = {}
-    dropped: list[str] = []
-    for key, value in event_dict.items():
-        if is_declared(key, value):
-            kept[key] = value
-        else:
-            dropped.append(dropped_name(key))
+    """Keep declared fields of declared shapes, and count the others in ``dropped_fields`` (a structlog processor)."""
+    kept = {key: value for key, value in event_dict.items() if is_declared(key, value)}
+    dropped = len(event_dict) - len(kept)
     kept.setdefault("event", UNNAMED)
     if dropped:
-        kept["dropped_fields"] = tuple(sorted(dropped))
+        drops.fields += dropped
+        kept[DROPPED] = dropped
     return kept
 
 
@@ -140,11 +150,23 @@ class _RoomLogger(structlog.WriteLogger):
 
 
 class _Bridge(logging.Handler):
-    """Pass on that a library spoke, and not what it said."""
+    """Pass on that a library spoke, and not what it said.
+
+    A logger's name can be anything; told is the longest part of it that is a module here.
+    """
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write one line with the library's name and the level."""
         level = "error" if record.levelno >= logging.ERROR else "warning"
         error = record.exc_info[1] if record.exc_info else None
         described = {} if error is None else error_fields(error)
-        getattr(structlog.get_logger(), level)("library_spoke", logger=record.name, **described)
+        getattr(structlog.get_logger(), level)("library_spoke", logger=_module_of(record.name), **described)
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's name
+        """Say nothing: the standard library would write the line and its arguments to stderr."""
+
+
+def _module_of(name: str) -> str:
+    while name and name not in sys.modules and name != WARNINGS:
+        name = name.rpartition(".")[0]
+    return name or OTHER

@@ -6,7 +6,6 @@ Nothing is exported over a network; on request the figures go into the log.
 
 from __future__ import annotations
 
-import re
 from collections import Counter, deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -25,23 +24,25 @@ from opentelemetry.sdk.metrics.export import (
     MetricsData,
     PeriodicExportingMetricReader,
 )
-from opentelemetry.sdk.metrics.view import View
+from opentelemetry.sdk.metrics.view import DropAggregation, View
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
+
+from heldout_server.telemetry.fields import is_declared
+from heldout_server.telemetry.logs import drops
 
 CALLS: Final = "heldout.calls"
 ARRIVALS: Final = "heldout.calls.arrived"
 CALL_DURATION: Final = "heldout.call.duration"
 LOG_FAULTS: Final = "heldout.log.faults"
+DROPPED_FIELDS: Final = "heldout.log.dropped"
 ATTRIBUTES: Final = frozenset({"method", "status"})
-"""The only attributes that a measurement or a kept span may have."""
+"""The only attributes that a measurement or a kept span may have, each of its shape in :mod:`.fields`."""
 
 SCOPE: Final = "heldout"
 OTHER: Final = "other"
 KEPT_SPANS: Final = 256
 KNOWN_LABELS: Final = 256
-_METHOD: Final = re.compile(r"/heldout\.v1\.[A-Za-z]{1,64}/[A-Za-z]{1,64}")
-_STATUS: Final = re.compile(r"[A-Z][A-Z_]{0,63}")
 
 
 class Metrics:
@@ -65,13 +66,17 @@ class Metrics:
         self._durations = meter.create_histogram(CALL_DURATION, unit="s", description="Seconds from intent to answer.")
         self._log_faults = meter.create_counter(LOG_FAULTS, unit="{fault}", description="Faults a log lives on with.")
 
+        meter.create_observable_counter(
+            DROPPED_FIELDS, [_observe_dropped], unit="{field}", description="Fields that no log line could hold."
+        )
+
     def arrived(self, method: str) -> None:
         """Count one call that gRPC announced, before its message was read."""
         self._arrived[_method_label(method)] += 1
 
     def log_fault(self, status: str) -> None:
         """Count a fault by which an audit log goes on: ``LOG_DEVICE_LOST`` or ``LOG_DAMAGED``."""
-        self._log_faults.add(1, {"status": status if _STATUS.fullmatch(status) else OTHER})
+        self._log_faults.add(1, {"status": _status_label(status)})
 
     def call(self, method: str, status: str, duration_s: float) -> None:
         """Count one call.
@@ -94,14 +99,18 @@ class Metrics:
             yield Observation(count, {"method": method})
 
 
+def _observe_dropped(_options: CallbackOptions) -> Iterator[Observation]:
+    yield Observation(drops.fields)
+
+
 @lru_cache(maxsize=KNOWN_LABELS)
 def _method_label(method: str) -> str:
-    return method if _METHOD.fullmatch(method) else OTHER
+    return method if is_declared("method", method) else OTHER
 
 
 @lru_cache(maxsize=KNOWN_LABELS)
 def _status_label(status: str) -> str:
-    return status if _STATUS.fullmatch(status) else OTHER
+    return status if is_declared("status", status) else OTHER
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,16 +123,20 @@ class KeptSpan:
 
 
 class RecentSpans(SpanProcessor):
-    """Keep the newest spans in the process, without events, and without attributes that are not declared."""
+    """Keep the newest spans in the process, without events, and without attributes that are not declared.
+
+    A span whose name has not the shape of an event's is called ``other``.
+    """
 
     def __init__(self) -> None:
         self._kept: deque[KeptSpan] = deque(maxlen=KEPT_SPANS)
 
     def on_end(self, span: ReadableSpan) -> None:
         """Keep a span that ended."""
-        attributes = {key: value for key, value in (span.attributes or {}).items() if key in ATTRIBUTES}
+        attributes = _declared(span.attributes)
         duration_ns = (span.end_time or 0) - (span.start_time or 0)
-        self._kept.append(KeptSpan(name=span.name, attributes=attributes, duration_s=duration_ns / 1e9))
+        name = span.name if is_declared("event", span.name) else OTHER
+        self._kept.append(KeptSpan(name=name, attributes=attributes, duration_s=duration_ns / 1e9))
 
     def spans(self) -> tuple[KeptSpan, ...]:
         """Return what is kept, oldest first."""
@@ -186,7 +199,10 @@ def configure_telemetry(*, metrics_interval_s: float = 0.0) -> Telemetry:
     if metrics_interval_s:
         interval_ms = metrics_interval_s * 1000
         readers.append(PeriodicExportingMetricReader(LogExporter(), export_interval_millis=interval_ms))
-    views = [View(instrument_name="heldout.*", attribute_keys=set(ATTRIBUTES))]
+    views = [
+        View(instrument_name="heldout.*", attribute_keys=set(ATTRIBUTES)),
+        View(instrument_name="*", aggregation=DropAggregation()),  # what a library measures of its own accord
+    ]
     meters = MeterProvider(readers, resource=resource, shutdown_on_exit=False, views=views)
     tracers = TracerProvider(resource=resource, shutdown_on_exit=False)
     spans = RecentSpans()
@@ -205,4 +221,8 @@ def _figures(data: MetricsData) -> Iterator[dict[str, Any]]:
                         figure = {"value": point.sum, "count": point.count}
                     else:
                         figure = {"value": getattr(point, "value", 0)}
-                    yield {"metric": metric.name, **figure, **(point.attributes or {})}
+                    yield {"metric": metric.name, **figure, **_declared(point.attributes)}
+
+
+def _declared(attributes: Mapping[str, Any] | None) -> dict[str, Any]:
+    return {key: value for key, value in (attributes or {}).items() if key in ATTRIBUTES and is_declared(key, value)}

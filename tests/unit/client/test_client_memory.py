@@ -122,13 +122,13 @@ async def test_calls_that_were_not_made_from_here_are_named_once(file):
     assert str(gap) == (
         "2 calls in the window's log (among numbers 2 to 3) not made from here: another user of this certificate?"
     )
-    assert (await ask(appliance, file)).memory.gaps == []
+    assert (await ask(appliance, file)).memory.gaps == ()
 
 
 async def test_what_came_before_the_first_answer_is_nobodys_gap(file):
     appliance = appliance_with()
     call_elsewhere(appliance, 5)
-    assert (await ask(appliance, file)).memory.gaps == []
+    assert (await ask(appliance, file)).memory.gaps == ()
 
 
 async def test_calls_of_ours_without_an_answer_explain_their_numbers_and_no_more(file):
@@ -138,7 +138,7 @@ async def test_calls_of_ours_without_an_answer_explain_their_numbers_and_no_more
     async with appliance.client(file) as client:
         with pytest.raises(NotFound):
             await client.findings.cards()
-    assert (await ask(appliance, file)).memory.gaps == []
+    assert (await ask(appliance, file)).memory.gaps == ()
     async with appliance.client(file) as client:
         with pytest.raises(NotFound):
             await client.findings.cards()
@@ -152,6 +152,7 @@ async def test_a_call_that_never_arrived_explains_no_later_gap(file):
     memory = remember(appliance, file)
     memory.begin("window")
     memory.fail("window")  # no number was given out
+    memory.close()
     await ask(appliance, file)
     call_elsewhere(appliance)
     assert len((await ask(appliance, file)).memory.gaps) == 1
@@ -176,7 +177,7 @@ def test_answers_out_of_order_leave_no_gap(file):
         memory.begin("window")
     for number in (7, 5, 6):
         answered(memory, appliance, number)
-    assert memory.gaps == []
+    assert memory.gaps == ()
 
 
 def test_a_call_under_way_in_another_process_is_no_gap_and_a_dead_one_is_none_either(file):
@@ -187,9 +188,9 @@ def test_a_call_under_way_in_another_process_is_no_gap_and_a_dead_one_is_none_ei
     first.begin("window")
     second.begin("window")
     answered(second, appliance, 3)
-    assert second.gaps == []
+    assert second.gaps == ()
     answered(first, appliance, 2)
-    assert first.gaps == []
+    assert first.gaps == ()
     document = json.loads(file.read_text())
     assert document["logs"]["window"]["missing"] == []
     document["open"] = {f"{dead_process()}-0": {"window": 1}}
@@ -197,7 +198,7 @@ def test_a_call_under_way_in_another_process_is_no_gap_and_a_dead_one_is_none_ei
     third = remember(appliance, file)
     third.begin("window")
     answered(third, appliance, 5)
-    assert third.gaps == []
+    assert third.gaps == ()
 
 
 def dead_process():
@@ -234,7 +235,7 @@ def test_two_processes_share_one_memory(file):
     assert document["open"] == {}
     memory.begin("window")
     answered(memory, appliance, 101)
-    assert memory.gaps == []
+    assert memory.gaps == ()
 
 
 async def test_the_file_is_its_owners_alone(file):

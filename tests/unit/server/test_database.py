@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+from pathlib import Path
 
 import pytest
 from sqlcipher3 import dbapi2
@@ -115,3 +116,40 @@ def test_a_file_that_is_no_database_is_left_as_it_is(path):
     with pytest.raises(WrongKey):
         Database.open(path, KEY, SCHEMA)
     assert path.read_bytes() == before
+
+
+def test_temporary_data_stays_in_memory_and_what_is_deleted_is_overwritten(path):
+    database = Database.open(path, KEY, SCHEMA)
+
+    def settings(connection):
+        return [connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("temp_store", "secure_delete")]
+
+    assert database.write_now(settings) == [2, 1]  # MEMORY, ON
+    database.close()
+
+
+def test_sorting_more_than_the_cache_holds_opens_no_file_and_nothing_plain_is_in_the_wal(path):
+    """Statement journals, sorters and rollback: all that SQLite would use a temporary file for."""
+    database = Database.open(path, KEY, SCHEMA, cache_kib=64)
+    word = "quokkafjordzephyr"
+
+    def fill(connection):
+        rows = ((f"{number * 7919 % 20_000:05d} {word}",) for number in range(20_000))
+        connection.executemany("INSERT INTO thing VALUES (?)", rows)
+        connection.execute("CREATE TEMPORARY TABLE copy AS SELECT name FROM thing ORDER BY substr(name, 3)")
+        connection.execute("UPDATE thing SET name = name || '.'")
+        return open_files()
+
+    before = open_files()
+    assert database.write_now(fill) <= before
+    files = {one.name: one.read_bytes() for one in path.parent.iterdir()}
+    assert files.keys() == {"thing.db", "thing.db-wal", "thing.db-shm"}
+    assert len(files["thing.db-wal"]) > 100_000
+    assert not [name for name, content in files.items() if word.encode() in content]
+    database.close()
+
+
+def open_files():
+    """Return what this process has open, files that were deleted too."""
+    descriptors = Path("/proc/self/fd")
+    return {str(one.readlink()) for one in descriptors.iterdir() if one.is_symlink()}

@@ -15,9 +15,12 @@ def key_page(key: WitnessKey, *, file: str) -> Page:
     lines = [
         *fill(f"{file} holds the secret key of {key.name}: keep it away from the appliance", indent="  ", first=""),
         "for release.toml, so that releases wait for this witness:",
-        "  [witness]",
-        f'  keys = ["{key.vkey}"]',
-        "  maximum_age_s = 86400",
+        "",
+        "[witness]",
+        "keys = [",
+        f'"{key.vkey}",',
+        "]",
+        "maximum_age_s = 86400",
     ]
     return Page(lines=tuple(lines), data={"vkey": key.vkey, "file": file})
 

@@ -200,6 +200,7 @@ async def test_modules_that_lie_above_the_checkpoint_are_not_granted(run_folder)
     """An appliance in a folder of modules would be granted with it, keys and all."""
     inside = Path(structlog.__file__).parent  # in site-packages, as if an appliance were installed there
     processes = RuntimeProcess(run_folder, isolation="none", ids=NumberedIds())
-    with pytest.raises(RuntimeDied):
+    with pytest.raises(EndpointError, match="install them elsewhere") as caught:
         async with processes.serve(lambda _path: ("-c", "import time; time.sleep(60)"), model="m", reads=(inside,)):
             pytest.fail("it never came up")
+    assert caught.value.reason == "NO_CONTAINMENT"

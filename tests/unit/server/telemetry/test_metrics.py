@@ -6,6 +6,7 @@ import pytest
 import structlog
 
 from heldout_server.telemetry import configure_logging, configure_telemetry
+from heldout_server.telemetry.logs import keep_declared
 from heldout_server.telemetry.metrics import ATTRIBUTES, KEPT_SPANS
 
 METHOD = "/heldout.v1.BankService/GetStats"
@@ -59,6 +60,17 @@ def test_attributes_that_are_not_declared_are_not_kept(telemetry):
     assert figures(telemetry)["heldout.stray", ("status", "OK")].value == 1
 
 
+def test_what_a_library_measures_of_its_own_accord_is_not_kept(telemetry):
+    telemetry.meters.get_meter("aiohttp").create_counter("http.client.requests").add(1, {"url": "how do I"})
+    assert not [key for key in figures(telemetry) if key[0].startswith("http")]
+
+
+def test_fields_that_no_log_line_could_hold_are_counted(telemetry):
+    before = figures(telemetry)["heldout.log.dropped",].value
+    keep_declared(None, "info", {"event": "started", "prompt": "text"})
+    assert figures(telemetry)["heldout.log.dropped",].value == before + 1
+
+
 def test_spans_are_kept_without_undeclared_attributes_and_in_a_bounded_number(telemetry):
     tracer = telemetry.tracers.get_tracer("edge")
     for _ in range(KEPT_SPANS + 1):
@@ -69,6 +81,15 @@ def test_spans_are_kept_without_undeclared_attributes_and_in_a_bounded_number(te
     assert spans[-1].attributes == {"method": METHOD}
     assert spans[-1].attributes.keys() <= ATTRIBUTES
     assert spans[-1].duration_s >= 0
+
+
+def test_of_a_span_neither_its_name_nor_a_value_nor_an_error_can_carry_prose(telemetry):
+    tracer = telemetry.tracers.get_tracer("edge")
+    attributes = {"method": "how do I", "status": "OK"}
+    with pytest.raises(ValueError, match="text"), tracer.start_as_current_span("how do I", attributes=attributes):
+        raise ValueError("text")  # which becomes an event of the span, with its text and its trace
+    assert [(one.name, one.attributes) for one in telemetry.spans.spans()] == [("other", {"status": "OK"})]
+    assert "text" not in repr(telemetry.spans.spans())
 
 
 def test_the_figures_go_into_the_log_where_that_is_asked_for():
@@ -87,7 +108,7 @@ def test_the_figures_go_into_the_log_where_that_is_asked_for():
         root.handlers = handlers
         root.setLevel(level)
         structlog.reset_defaults()
-    described = {line["metric"]: (line["method"], line["status"], line["value"]) for line in lines}
+    described = {line["metric"]: (line["method"], line["status"], line["value"]) for line in lines if "method" in line}
     assert described == {"heldout.calls": (METHOD, "OK", 1), "heldout.call.duration": (METHOD, "OK", 0.5)}
     assert [line["count"] for line in lines if line["metric"] == "heldout.call.duration"] == [1]
     assert not any("dropped_fields" in line for line in lines)
