@@ -38,6 +38,7 @@ from heldout_server.api.status import (
     DEADLINE,
     DETAILS_KEY,
     REFUSED,
+    STOPPING,
     UNIMPLEMENTED,
     UNLOGGED,
     Status,
@@ -107,6 +108,8 @@ class Edge(grpc.aio.ServerInterceptor):
         self._metrics = metrics
         self._handlers: dict[str, Handler] = {}
         self._unknown: Handler = grpc.unary_unary_rpc_method_handler(self._refuse_unknown)
+        self._away: Handler = grpc.unary_unary_rpc_method_handler(self._refuse_late)
+        self._draining = False
         self._log = structlog.get_logger("edge")
 
     async def intercept_service(
@@ -115,6 +118,8 @@ class Edge(grpc.aio.ServerInterceptor):
         handler_call_details: grpc.HandlerCallDetails,
     ) -> Handler:
         """Return a handler that takes and gives bytes and runs the chain around the servicer's."""
+        if self._draining:
+            return self._away
         name = handler_call_details.method
         method = self._contract.get(name)
         if method is None:
@@ -125,6 +130,14 @@ class Edge(grpc.aio.ServerInterceptor):
             handler = await continuation(handler_call_details)
             self._handlers[name] = self._unknown if handler is None else self._chained(method, handler)
         return self._handlers[name]
+
+    def drain(self) -> None:
+        """Accept no call any more; each that comes is told to call again later, and is not recorded.
+
+        What was accepted goes on. A server that is stopped drops calls which it took from the network and has not begun
+        yet, and their callers cannot tell that from a call that was broken off: so drain before stopping.
+        """
+        self._draining = True
 
     # The three shapes of a call
 
@@ -213,6 +226,9 @@ class Edge(grpc.aio.ServerInterceptor):
             await self._turn_away(self._journal.unknown_half, UNKNOWN_METHOD, principal, UNIMPLEMENTED, context)
         except Exception as error:  # noqa: BLE001 - the last place where it can be mapped
             await self._end_unrecorded(error, context)
+
+    async def _refuse_late(self, _request: bytes, context: Context) -> bytes:
+        await _abort(context, STOPPING)
 
     # The steps that need the transport
 

@@ -75,6 +75,7 @@ UNIMPLEMENTED: Final = Status(grpc.StatusCode.UNIMPLEMENTED, "UNKNOWN_METHOD", "
 UNLOGGED: Final = Status(
     grpc.StatusCode.UNAVAILABLE, "UNLOGGED", "the audit log cannot be written, so nothing is answered"
 )
+STOPPING: Final = Status(grpc.StatusCode.UNAVAILABLE, "STOPPING", "the appliance is stopping: call again later")
 CANCELLED: Final = Status(grpc.StatusCode.CANCELLED, "CANCELLED", "the caller went away")
 RATE_LIMITED: Final = Status(
     grpc.StatusCode.RESOURCE_EXHAUSTED, "RATE_LIMITED", "too many such calls of this certificate: wait, then call again"

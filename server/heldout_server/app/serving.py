@@ -11,6 +11,7 @@ from typing import Any, Final
 import grpc
 
 from heldout_server.api.denials import Denials
+from heldout_server.api.edge import Edge
 from heldout_server.api.server import Health, ShownCertificates, build_server, listen
 from heldout_server.app.anchors import Anchors
 from heldout_server.app.door import build_edge, build_servicers, read_certificates
@@ -31,6 +32,9 @@ from heldout_server.keys import FileKeyRing
 from heldout_server.ports.audit import AuditLog
 from heldout_server.telemetry import Metrics
 from heldout_server.watch import ClockWatch, Watcher
+
+DRAIN_S: Final = 0.2
+"""Seconds in which callers are told that the appliance is stopping, before its server goes away under them."""
 
 GRACE_S: Final = 5.0
 """Seconds that accepted calls get to finish once the appliance is told to stop."""
@@ -111,7 +115,7 @@ async def serve(config: Config, metrics: Metrics) -> AsyncIterator[Appliance]:
         await vault.evaluation.resume()
         stack.push_async_callback(_record_last_denials, denials, logs, log_failed)
         await server.start()
-        stack.push_async_callback(_stop_server, server, log_failed)
+        stack.push_async_callback(_stop_server, server, edge, log_failed)
         watcher = Watcher(vault.checkpoints, logs["vault"], _submitter(config, vault), config.watch.poll_s)
         reloader = Reloader(config, policies, shown, logs, tools.clock)
         clock_watch = ClockWatch(tools.clock, logs.values())
@@ -157,9 +161,14 @@ async def _record_last_denials(denials: Denials, logs: dict[str, AuditLog], log_
         await record_denials(denials, logs)
 
 
-async def _stop_server(server: grpc.aio.Server, log_failed: asyncio.Event) -> None:
-    """Let accepted calls finish, unless there is no log that could record them."""
-    await server.stop(0 if log_failed.is_set() else GRACE_S)
+async def _stop_server(server: grpc.aio.Server, edge: Edge, log_failed: asyncio.Event) -> None:
+    """Let accepted calls finish and turn later ones away, unless there is no log that could record them."""
+    edge.drain()
+    if log_failed.is_set():
+        await server.stop(0)
+        return
+    await asyncio.sleep(DRAIN_S)
+    await server.stop(GRACE_S)
 
 
 def _submitter(config: Config, vault: Vault) -> Callable[[Checkpoint], Awaitable[None]]:
