@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 
-from heldout_server.domain import Card
+from heldout_server.ports.cards import CardText
 
 ASKING = (
     "How do I",
@@ -312,36 +312,14 @@ def prompt_texts(count: int, *, seed: int = 1) -> list[str]:
     return list(texts)
 
 
-def ordinary_cards(count: int, *, seed: int = 2) -> Iterator[Card]:
+def ordinary_cards(count: int, *, seed: int = 2) -> Iterator[CardText]:
     """Yield descriptions of techniques as people write them, 60 to 150 words each."""
     draw = random.Random(seed)  # noqa: S311 - the same texts every time
-    for number in range(count):
+    for _ in range(count):
         leads = draw.sample(LEADS, draw.randint(2, 3))
-        mechanism = " ".join(lead.format(a=draw.choice(MEANS), b=draw.choice(EFFECTS)) for lead in leads)
-        yield card(
-            mechanism,
+        yield CardText(
             title=f"{draw.choice(PAIRS).capitalize()} {draw.choice(MEANS).removeprefix('a ').removeprefix('an ')}",
-            technique=f"technique-{number}",
-            mitigation=" ".join(draw.sample(COUNTERS, draw.randint(2, 4))),
+            mechanism=" ".join(lead.format(a=draw.choice(MEANS), b=draw.choice(EFFECTS)) for lead in leads),
             references=tuple(draw.sample(SOURCES, 2)),
+            mitigation=" ".join(draw.sample(COUNTERS, draw.randint(2, 4))),
         )
-
-
-def card(
-    mechanism: str,
-    *,
-    title: str = "A technique",
-    technique: str = "technique",
-    mitigation: str = "Look at the answer as well as at the question.",
-    references: tuple[str, ...] = (),
-) -> Card:
-    """Return a card with this mechanism."""
-    return Card(
-        technique=technique,
-        title=title,
-        family="framing",
-        kind="frame",
-        mechanism=mechanism,
-        references=references,
-        mitigation=mitigation,
-    )

@@ -176,6 +176,7 @@ class Bank(_Blocking[AsyncBank]):
     import_pack = _blocking(AsyncBank.import_pack)
     pack_key = _blocking(AsyncBank.pack_key)
     duplicates = _blocking(AsyncBank.duplicates)
+    examine_card = _blocking(AsyncBank.examine_card)
     prompt = _blocking(AsyncBank.prompt)
     handles = _blocking(AsyncBank.handles)
     stats = _blocking(AsyncBank.stats)

@@ -121,6 +121,35 @@ class ImportReport:
     near_total: int = 0
 
 
+class CardRule(StrEnum):
+    """Say why a card would give a prompt away."""
+
+    WORD_RUNS = "word-runs"
+    CHARACTER_RUNS = "character-runs"
+    PAIRS_OVER_CARDS = "pairs-over-cards"
+    WORDS_OVER_CARDS = "words-over-cards"
+    RARE_TOKENS = "rare-tokens"
+    TOO_MANY_READINGS = "too-many-readings"
+
+
+CARD_RULES: Final[Mapping[int, CardRule]] = {
+    pb.CARD_RULE_WORD_RUNS: CardRule.WORD_RUNS,
+    pb.CARD_RULE_CHARACTER_RUNS: CardRule.CHARACTER_RUNS,
+    pb.CARD_RULE_PAIRS_OVER_CARDS: CardRule.PAIRS_OVER_CARDS,
+    pb.CARD_RULE_WORDS_OVER_CARDS: CardRule.WORDS_OVER_CARDS,
+    pb.CARD_RULE_RARE_TOKENS: CardRule.RARE_TOKENS,
+    pb.CARD_RULE_TOO_MANY_READINGS: CardRule.TOO_MANY_READINGS,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CardHit:
+    """Say which prompt a card would give away, and by which rule; the handle is empty where none is named."""
+
+    rule: CardRule
+    handle: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Epoch:
     """Name a frozen set of prompts.
@@ -251,6 +280,14 @@ class AsyncBank:
             ),
             total=answer.total,
         )
+
+    async def examine_card(
+        self, *, title: str, mechanism: str, references: Sequence[str], mitigation: str
+    ) -> tuple[CardHit, ...]:
+        """Find the prompts that the text of a technique card would give away; none are found of a paraphrase."""
+        request = pb.ExamineCardRequest(title=title, mechanism=mechanism, references=references, mitigation=mitigation)
+        answer = await self._caller.unary(SERVICE, "ExamineCard", request, pb.ExamineCardResponse)
+        return tuple(CardHit(rule=known(CARD_RULES, hit.rule, "rule"), handle=hit.handle) for hit in answer.hits)
 
     async def prompt(self, handle: str) -> StoredPrompt:
         """Return one prompt, text included."""

@@ -12,9 +12,26 @@ class Intent(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     INTENT_UNSPECIFIED: _ClassVar[Intent]
     INTENT_HARMFUL: _ClassVar[Intent]
     INTENT_BENIGN: _ClassVar[Intent]
+
+class CardRule(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    CARD_RULE_UNSPECIFIED: _ClassVar[CardRule]
+    CARD_RULE_WORD_RUNS: _ClassVar[CardRule]
+    CARD_RULE_CHARACTER_RUNS: _ClassVar[CardRule]
+    CARD_RULE_PAIRS_OVER_CARDS: _ClassVar[CardRule]
+    CARD_RULE_WORDS_OVER_CARDS: _ClassVar[CardRule]
+    CARD_RULE_RARE_TOKENS: _ClassVar[CardRule]
+    CARD_RULE_TOO_MANY_READINGS: _ClassVar[CardRule]
 INTENT_UNSPECIFIED: Intent
 INTENT_HARMFUL: Intent
 INTENT_BENIGN: Intent
+CARD_RULE_UNSPECIFIED: CardRule
+CARD_RULE_WORD_RUNS: CardRule
+CARD_RULE_CHARACTER_RUNS: CardRule
+CARD_RULE_PAIRS_OVER_CARDS: CardRule
+CARD_RULE_WORDS_OVER_CARDS: CardRule
+CARD_RULE_RARE_TOKENS: CardRule
+CARD_RULE_TOO_MANY_READINGS: CardRule
 
 class Prompt(_message.Message):
     __slots__ = ("text", "intent", "category", "language", "tags", "family")
@@ -223,3 +240,29 @@ class OpenEpochResponse(_message.Message):
     EPOCH_FIELD_NUMBER: _ClassVar[int]
     epoch: Epoch
     def __init__(self, epoch: _Optional[_Union[Epoch, _Mapping]] = ...) -> None: ...
+
+class ExamineCardRequest(_message.Message):
+    __slots__ = ("title", "mechanism", "references", "mitigation")
+    TITLE_FIELD_NUMBER: _ClassVar[int]
+    MECHANISM_FIELD_NUMBER: _ClassVar[int]
+    REFERENCES_FIELD_NUMBER: _ClassVar[int]
+    MITIGATION_FIELD_NUMBER: _ClassVar[int]
+    title: str
+    mechanism: str
+    references: _containers.RepeatedScalarFieldContainer[str]
+    mitigation: str
+    def __init__(self, title: _Optional[str] = ..., mechanism: _Optional[str] = ..., references: _Optional[_Iterable[str]] = ..., mitigation: _Optional[str] = ...) -> None: ...
+
+class CardHit(_message.Message):
+    __slots__ = ("rule", "handle")
+    RULE_FIELD_NUMBER: _ClassVar[int]
+    HANDLE_FIELD_NUMBER: _ClassVar[int]
+    rule: CardRule
+    handle: str
+    def __init__(self, rule: _Optional[_Union[CardRule, str]] = ..., handle: _Optional[str] = ...) -> None: ...
+
+class ExamineCardResponse(_message.Message):
+    __slots__ = ("hits",)
+    HITS_FIELD_NUMBER: _ClassVar[int]
+    hits: _containers.RepeatedCompositeFieldContainer[CardHit]
+    def __init__(self, hits: _Optional[_Iterable[_Union[CardHit, _Mapping]]] = ...) -> None: ...

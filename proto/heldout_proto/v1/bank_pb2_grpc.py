@@ -70,6 +70,11 @@ class BankServiceStub:
                 request_serializer=heldout__proto_dot_v1_dot_bank__pb2.GetPackKeyRequest.SerializeToString,
                 response_deserializer=heldout__proto_dot_v1_dot_bank__pb2.GetPackKeyResponse.FromString,
                 _registered_method=True)
+        self.ExamineCard = channel.unary_unary(
+                '/heldout.v1.BankService/ExamineCard',
+                request_serializer=heldout__proto_dot_v1_dot_bank__pb2.ExamineCardRequest.SerializeToString,
+                response_deserializer=heldout__proto_dot_v1_dot_bank__pb2.ExamineCardResponse.FromString,
+                _registered_method=True)
         self.OpenEpoch = channel.unary_unary(
                 '/heldout.v1.BankService/OpenEpoch',
                 request_serializer=heldout__proto_dot_v1_dot_bank__pb2.OpenEpochRequest.SerializeToString,
@@ -130,6 +135,13 @@ class BankServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ExamineCard(self, request, context):
+        """Says which prompts the text of a technique card would give away, alone or with the cards admitted before it.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def OpenEpoch(self, request, context):
         """Freezes all live prompts into a new epoch.
         """
@@ -174,6 +186,11 @@ def add_BankServiceServicer_to_server(servicer, server):
                     servicer.GetPackKey,
                     request_deserializer=heldout__proto_dot_v1_dot_bank__pb2.GetPackKeyRequest.FromString,
                     response_serializer=heldout__proto_dot_v1_dot_bank__pb2.GetPackKeyResponse.SerializeToString,
+            ),
+            'ExamineCard': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExamineCard,
+                    request_deserializer=heldout__proto_dot_v1_dot_bank__pb2.ExamineCardRequest.FromString,
+                    response_serializer=heldout__proto_dot_v1_dot_bank__pb2.ExamineCardResponse.SerializeToString,
             ),
             'OpenEpoch': grpc.unary_unary_rpc_method_handler(
                     servicer.OpenEpoch,
@@ -371,6 +388,33 @@ class BankService:
             '/heldout.v1.BankService/GetPackKey',
             heldout__proto_dot_v1_dot_bank__pb2.GetPackKeyRequest.SerializeToString,
             heldout__proto_dot_v1_dot_bank__pb2.GetPackKeyResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExamineCard(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/heldout.v1.BankService/ExamineCard',
+            heldout__proto_dot_v1_dot_bank__pb2.ExamineCardRequest.SerializeToString,
+            heldout__proto_dot_v1_dot_bank__pb2.ExamineCardResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -14,8 +14,17 @@ from heldout_server.api.paging import next_token, page_size
 from heldout_server.domain import Epoch, Intent, PromptDraft, SecretText
 from heldout_server.errors import InvalidRequest
 from heldout_server.ports.bank import Bank, DraftRow, PackReader, Packs
+from heldout_server.ports.cards import CardRule, CardsGate, CardText
 
 INTENTS: Final = {pb.INTENT_HARMFUL: Intent.HARMFUL, pb.INTENT_BENIGN: Intent.BENIGN}
+CARD_RULES: Final = {
+    CardRule.WORD_RUNS: pb.CARD_RULE_WORD_RUNS,
+    CardRule.CHARACTER_RUNS: pb.CARD_RULE_CHARACTER_RUNS,
+    CardRule.PAIRS_OVER_CARDS: pb.CARD_RULE_PAIRS_OVER_CARDS,
+    CardRule.WORDS_OVER_CARDS: pb.CARD_RULE_WORDS_OVER_CARDS,
+    CardRule.RARE_TOKENS: pb.CARD_RULE_RARE_TOKENS,
+    CardRule.TOO_MANY_READINGS: pb.CARD_RULE_TOO_MANY_READINGS,
+}
 INTENT_NUMBERS: Final = {intent: number for number, intent in INTENTS.items()}
 
 
@@ -23,12 +32,14 @@ class BankServicer(bank_pb2_grpc.BankServiceServicer):
     """Translate between the contract and the bank.
 
     Args:
+        gate: compares the texts of cards with the bank.
         packs: opens what bank testers sealed to the appliance.
         on_epoch: called once an epoch is open, so that its commitment stands in the log and its budget in the window.
     """
 
-    def __init__(self, *, bank: Bank, packs: Packs, on_epoch: Callable[[], Awaitable[None]]) -> None:
+    def __init__(self, *, bank: Bank, gate: CardsGate, packs: Packs, on_epoch: Callable[[], Awaitable[None]]) -> None:
         self._bank = bank
+        self._gate = gate
         self._packs = packs
         self._on_epoch = on_epoch
 
@@ -121,6 +132,18 @@ class BankServicer(bank_pb2_grpc.BankServiceServicer):
         epoch = await self._bank.open_epoch()
         await self._on_epoch()
         return pb.OpenEpochResponse(epoch=_epoch(epoch))
+
+    async def ExamineCard(self, request: pb.ExamineCardRequest, _call: Call) -> pb.ExamineCardResponse:  # noqa: N802 - the contract's name
+        """Say which prompts the text of a card would give away."""
+        hits = await self._gate.examine(
+            CardText(
+                title=request.title,
+                mechanism=request.mechanism,
+                references=tuple(request.references),
+                mitigation=request.mitigation,
+            )
+        )
+        return pb.ExamineCardResponse(hits=[pb.CardHit(rule=CARD_RULES[hit.rule], handle=hit.handle) for hit in hits])
 
     async def _rows(
         self, first: pb.ImportPromptsRequest, rest: AsyncIterator[pb.ImportPromptsRequest]

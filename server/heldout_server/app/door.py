@@ -78,6 +78,7 @@ def build_servicers(
         findings=FindingsServicer(publications=window.publications, scores=window.scores, clock=tools.clock),
         bank=BankServicer(
             bank=vault.bank,
+            gate=vault.bank.gate,
             packs=SealedPacks(tools.ring.pack_key()),
             on_epoch=lambda: announce_epochs(vault.bank, logs["vault"], vault.desk),
         ),

@@ -23,10 +23,9 @@ from typing import Final, NamedTuple
 from heldout_server.anchored import AnchoredDatabase
 from heldout_server.bank.readings import TooManyReadings, read_all
 from heldout_server.bank.studies import Studies, find_handle
-from heldout_server.bank.traces import Kind, TraceBlock, Tracer, Traces, join
+from heldout_server.bank.traces import Found, Kind, TraceBlock, Tracer, Traces, join
 from heldout_server.database import Connection
-from heldout_server.domain import Card
-from heldout_server.ports.cards import MAX_HITS, CardHit, CardRule
+from heldout_server.ports.cards import MAX_HITS, CardHit, CardRule, CardText
 
 BLOCK_SHARDS: Final = 16
 """Shards whose traces are in memory together."""
@@ -73,7 +72,7 @@ class SqlCardsGate:
         self._studies = studies
         self._admitting = asyncio.Lock()
 
-    async def examine(self, card: Card) -> tuple[CardHit, ...]:
+    async def examine(self, card: CardText) -> tuple[CardHit, ...]:
         """Return the prompts that a card would give away, at most :data:`heldout_server.ports.cards.MAX_HITS`.
 
         Raises:
@@ -84,7 +83,7 @@ class SqlCardsGate:
             return (CardHit(CardRule.TOO_MANY_READINGS, ""),)
         return await self._judge(traces)
 
-    async def admit(self, card: Card) -> tuple[CardHit, ...]:
+    async def admit(self, card: CardText) -> tuple[CardHit, ...]:
         """Do as :meth:`examine` does, and remember a card that may be published: later ones are judged with it.
 
         Raises:
@@ -105,7 +104,7 @@ class SqlCardsGate:
                 )
             return hits
 
-    def _trace(self, card: Card) -> Traces | None:
+    def _trace(self, card: CardText) -> Traces | None:
         text = "\n".join((card.title, card.mechanism, *card.references, card.mitigation))
         try:
             return join(map(self._tracer.trace, read_all(text)))
@@ -139,31 +138,36 @@ class _Evidence:
         self._own = own
         self._prompts = 0
         self._sharers: Counter[int] = Counter()  # prompts that have a trace
-        self._found: dict[tuple[int, int], list[int]] = defaultdict(list)  # traces by prompt and kind
-        self._sizes: dict[tuple[int, int], int] = {}
+        self._found: list[Found] = []
 
     def add(self, blocks: Iterable[TraceBlock], wanted: frozenset[int]) -> None:
         for block in blocks:
             self._prompts += len(block)
-            for prompt, kind, number in block.find(wanted):
-                self._sharers[number] += 1
-                self._found[prompt, kind].append(number)
-                self._sizes[prompt, kind] = block.size(prompt, kind)
+            for found in block.find(wanted):
+                self._sharers.update(found.numbers)
+                self._found.append(found)
 
     def decide(self) -> list[tuple[int, CardRule]]:
-        """Return the prompts that are given away, each by the first rule that says so, in order of number."""
+        """Return the prompts that are given away, those first of which most is; each by the first rule that says so."""
         hits: dict[int, CardRule] = {}
-        for (prompt, kind), numbers in sorted(self._found.items()):
-            rule, bounds = BOUNDS[Kind(kind)]
-            allowed = max(COMMON_LEAST, self._prompts / COMMON[Kind(kind)])
-            weights = {number: min(1.0, allowed / self._sharers[number]) for number in numbers}
-            share, weight = len(numbers) / self._sizes[prompt, kind], sum(weights.values())
-            adds = any(weights[number] == 1 and number in self._own for number in numbers)
-            if (kind not in _OVER_CARDS or adds) and any(
-                share >= bound.share and weight >= bound.weight and len(numbers) >= bound.least for bound in bounds
-            ):
-                hits.setdefault(prompt, rule)
-        return list(hits.items())
+        given: dict[int, float] = defaultdict(float)
+        for found in self._found:  # by prompt and kind, as the blocks are
+            rule, bounds = BOUNDS[Kind(found.kind)]
+            allowed = max(COMMON_LEAST, self._prompts / COMMON[Kind(found.kind)])
+            weights = {number: min(1.0, allowed / self._sharers[number]) for number in found.numbers}
+            share, weight, count = len(found.numbers) / found.size, sum(weights.values()), len(found.numbers)
+            if any(
+                share >= bound.share and weight >= bound.weight and count >= bound.least for bound in bounds
+            ) and self._adds(found, weights):
+                hits.setdefault(found.prompt, rule)
+                given[found.prompt] += weight
+        return [(prompt, hits[prompt]) for prompt in sorted(hits, key=lambda prompt: (-given[prompt], prompt))]
+
+    def _adds(self, found: Found, weights: Mapping[int, float]) -> bool:
+        """Say whether this card has a part in it: of what is gathered over cards, something rare must be its own."""
+        return found.kind not in _OVER_CARDS or any(
+            weights[number] == 1 and number in self._own for number in found.numbers
+        )
 
 
 def _admitted(connection: Connection) -> frozenset[int]:

@@ -23,7 +23,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from enum import IntEnum
 from itertools import accumulate
-from typing import Final
+from typing import Final, NamedTuple
 
 from heldout_server.bank.folding import fold_letters, split_words
 
@@ -46,8 +46,19 @@ class Kind(IntEnum):
     TOKENS = 4
 
 
+KINDS: Final = len(Kind)
+
 Traces = tuple[frozenset[int], ...]
 """The traces of one text, by :class:`Kind`."""
+
+
+class Found(NamedTuple):
+    """Hold those traces of a kind, of all that a prompt has, which were looked for."""
+
+    prompt: int
+    kind: int
+    size: int
+    numbers: list[int]
 
 
 class Tracer:
@@ -94,17 +105,25 @@ class TraceBlock:
         self._ends = list(accumulate(self._sizes))
 
     def __len__(self) -> int:
-        return len(self._sizes) // len(Kind)
+        return len(self._sizes) // KINDS
 
-    def size(self, prompt: int, kind: int) -> int:
-        """Return how many traces of a kind a prompt has."""
-        return self._sizes[(prompt - self.first_prompt) * len(Kind) + kind]
+    def find(self, wanted: frozenset[int]) -> Iterator[Found]:
+        """Yield what is wanted among the traces, by prompt and kind."""
+        ends, numbers = self._ends, self._numbers
+        cell, end, found = -1, 0, list[int]()
+        for place in [place for place, number in enumerate(numbers) if number in wanted]:
+            if place >= end:  # the first of another prompt or kind
+                if found:
+                    yield self._found(cell, found)
+                cell, found = bisect_right(ends, place), []
+                end = ends[cell]
+            found.append(numbers[place])
+        if found:
+            yield self._found(cell, found)
 
-    def find(self, wanted: frozenset[int]) -> Iterator[tuple[int, int, int]]:
-        """Yield prompt, kind and number of each trace that is wanted."""
-        for place in [place for place, number in enumerate(self._numbers) if number in wanted]:
-            prompt, kind = divmod(bisect_right(self._ends, place), len(Kind))
-            yield self.first_prompt + prompt, kind, self._numbers[place]
+    def _found(self, cell: int, numbers: list[int]) -> Found:
+        prompt, kind = divmod(cell, KINDS)
+        return Found(self.first_prompt + prompt, kind, self._sizes[cell], numbers)
 
 
 def pack(traces: Iterable[Traces]) -> tuple[bytes, bytes]:

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
-from heldout_server.domain import Card
-
 
 class CardRule(StrEnum):
     """Name what a card was refused for."""
@@ -26,6 +24,16 @@ class CardRule(StrEnum):
     """It can be read in more ways than are looked at: too much in it is encoded. Names no prompt."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CardText:
+    """Hold the texts of a card, as they would be published."""
+
+    title: str
+    mechanism: str
+    references: tuple[str, ...]
+    mitigation: str
+
+
 @dataclass(frozen=True, slots=True)
 class CardHit:
     """Say by which rule a card gives a prompt away. For bank testers alone: ``handle`` may be empty."""
@@ -37,11 +45,11 @@ class CardHit:
 class CardsGate(Protocol):
     """Compare cards with every prompt that was ever imported, by keyed traces: no text of a prompt is opened for it."""
 
-    async def examine(self, card: Card) -> tuple[CardHit, ...]:
+    async def examine(self, card: CardText) -> tuple[CardHit, ...]:
         """Return the prompts that a card would give away, at most :data:`MAX_HITS`; nothing if it may be published."""
         ...
 
-    async def admit(self, card: Card) -> tuple[CardHit, ...]:
+    async def admit(self, card: CardText) -> tuple[CardHit, ...]:
         """Do as :meth:`examine` does, and remember a card that may be published: later ones are judged with it."""
         ...
 

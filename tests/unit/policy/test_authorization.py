@@ -26,6 +26,7 @@ EXPECTED = {
     "/heldout.v1.BankService/RetirePrompts": BANK,
     "/heldout.v1.BankService/ListDuplicates": BANK,
     "/heldout.v1.BankService/GetPackKey": BANK,
+    "/heldout.v1.BankService/ExamineCard": BANK,
     "/heldout.v1.BankService/OpenEpoch": BANK,
     "/heldout.v1.EvaluationService/ProposeRun": TESTERS,
     "/heldout.v1.EvaluationService/ApproveRun": TESTERS,

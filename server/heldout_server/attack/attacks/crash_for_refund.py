@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from heldout_proto.v1 import findings_pb2
 from heldout_server.attack.attack import Attack, Finding, Needs
 from heldout_server.attack.stage import TABLE, Stage, mild_prompts
 
@@ -24,14 +25,24 @@ async def run(stage: Stage) -> Finding:
         await stage.kill()
         await stage.start()
     await stage.published("nova-v1")
-    budget = await stage.budget()
+
+    async def settled() -> findings_pb2.Budget | None:
+        """A release can be read a moment before the standing budget counts it."""
+        budget = await stage.budget()
+        return budget if budget.releases_used else None
+
+    budget = await stage.until(settled)
     releases = await stage.releases()
-    debited = sum(table.debit_nano_rho for table in releases[0].release.tables if "over" not in table.rows[0].key)
+    debited = sum(
+        table.debit_nano_rho
+        for table in releases[0].release.tables
+        if table.kind != findings_pb2.TABLE_KIND_OVER_REFUSAL
+    )
     learned = f"{len(releases)} release, {budget.releases_used} used, {budget.harmful_spent_nano_rho:,} nano-rho spent"
     return Finding(
         tried=f"killed the appliance {KILLS} times in one run",
         learned=learned,
-        held=len(releases) == 1 and budget.releases_used == 1 and 0 < budget.harmful_spent_nano_rho <= debited,
+        held=len(releases) == 1 and budget.releases_used == 1 and budget.harmful_spent_nano_rho == debited,
     )
 
 
