@@ -22,8 +22,9 @@ def count_payable(
         spent: by unit, in billionths of zCDP rho.
         used: releases of the epoch that are taken.
     """
+    budget = policy.budget_nano_rho  # a logarithm to 50 digits: once, and not once a unit
     left = {
-        sides: min(policy.budget_nano_rho - spent.get(unit, 0) for unit in names)
+        sides: budget - max(spent.get(unit, 0) for unit in names)
         for sides, names in {
             (Side.HARMFUL,): set(units[Side.HARMFUL]) - set(units[Side.BENIGN]),
             (Side.BENIGN,): set(units[Side.BENIGN]) - set(units[Side.HARMFUL]),
