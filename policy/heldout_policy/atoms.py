@@ -22,9 +22,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from heldout_policy.mechanism import Side
+from heldout_policy.mechanism import RowPlan, Side, TableKind, TablePlan
 
 
 @dataclass(frozen=True, slots=True, order=True, kw_only=True)
@@ -103,20 +103,45 @@ class Released:
         return signatures
 
 
-def offered_sets(epoch_id: str, *, harmful: Mapping[str, str], benign: Iterable[str]) -> dict[SetName, frozenset[str]]:
-    """Return the sets that the rows of an epoch's releases sum over, in the order of the tables.
+def set_of(table: TablePlan, row: RowPlan, *, epoch_id: str) -> SetName:
+    """Return the name of the set that a row sums over."""
+    category = row.key if table.kind is TableKind.CATEGORY else ""
+    return SetName(epoch_id=epoch_id, side=table.side, category=category)
+
+
+def offered_sets(
+    epoch_id: str, tables: Iterable[TablePlan], *, harmful: Mapping[str, str], benign: Iterable[str]
+) -> dict[SetName, frozenset[str]]:
+    """Return the sets that the rows of a release sum over, in their order; rows that are withheld sum over none.
 
     Args:
         epoch_id: the epoch.
+        tables: as planned, or as they were released.
         harmful: the category of every harmful unit, from :func:`heldout_policy.mechanism.unit_categories`.
         benign: the benign units.
     """
-    by_category: dict[str, set[str]] = {}
+    sides = {Side.HARMFUL: frozenset(harmful), Side.BENIGN: frozenset(benign)}
+    categories: dict[str, set[str]] = {}
     for unit, category in harmful.items():
-        by_category.setdefault(category, set()).add(unit)
-    sets = {SetName(epoch_id=epoch_id, side=Side.HARMFUL): frozenset(harmful)}
-    for category in sorted(by_category):
-        name = SetName(epoch_id=epoch_id, side=Side.HARMFUL, category=category)
-        sets[name] = frozenset(by_category[category])
-    sets[SetName(epoch_id=epoch_id, side=Side.BENIGN)] = frozenset(benign)
-    return {name: units for name, units in sets.items() if units}
+        categories.setdefault(category, set()).add(unit)
+    sets: dict[SetName, frozenset[str]] = {}
+    for table in tables:
+        for row in table.rows:
+            name = set_of(table, row, epoch_id=epoch_id)
+            if not row.withheld:
+                sets[name] = frozenset(categories[name.category]) if name.category else sides[name.side]
+    return sets
+
+
+def withhold(tables: Iterable[TablePlan], withheld: frozenset[SetName], *, epoch_id: str) -> tuple[TablePlan, ...]:
+    """Return the tables with every row withheld that sums over a set which is."""
+    return tuple(
+        replace(
+            table,
+            rows=tuple(
+                replace(row, withheld=row.withheld or set_of(table, row, epoch_id=epoch_id) in withheld)
+                for row in table.rows
+            ),
+        )
+        for table in tables
+    )

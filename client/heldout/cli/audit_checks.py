@@ -23,8 +23,27 @@ def register(audit: typer.Typer) -> None:
         epilog="Examples: heldout audit verify · offline: heldout audit verify export/ · "
         "two exports: heldout audit verify export/ --against older/",
     )(verify_logs)
+    audit.command("check-atoms", epilog="Example: heldout audit check-atoms")(check_atoms)
     audit.command("replay", epilog="Example: heldout audit replay export/")(replay_decisions)
     audit.command("report", epilog="Example: heldout audit report export/ --html report.html")(report)
+
+
+def check_atoms(context: typer.Context, as_json: Json = False) -> None:
+    """Check that no small group of prompts can be reached by subtracting released sums. Nothing is taken on trust.
+
+    Every release lists the sets that were ever summed over, and the groups that these tell apart, by size. What this
+    cannot see is which prompts are in a set.
+    """
+    from heldout.cli.screens.atoms import atoms_page  # noqa: PLC0415 - help must be fast
+    from heldout.verification.atoms import minimum_of, verify_atoms  # noqa: PLC0415 - likewise
+
+    session = session_of(context)
+    with session.client() as client:
+        policy = client.audit.policy()
+        releases = client.findings.releases()
+    minimum = minimum_of(policy.release_toml)
+    newest = verify_atoms(releases, minimums={policy.policy_digest: minimum})
+    session.show(atoms_page(releases, newest, minimum=minimum), as_json=as_json)
 
 
 def verify_logs(

@@ -11,6 +11,9 @@ from typing import Final, TypeVar
 from heldout.errors import UnknownAnswer
 from heldout.findings.model import (
     MILLI,
+    Atom,
+    AtomCertificate,
+    AtomSet,
     Budget,
     Card,
     Release,
@@ -82,6 +85,7 @@ def release_from(message: pb.Release) -> Release:
         full=message.full,
         tables=tuple(_table(table) for table in message.tables),
         cancelled=message.cancelled,
+        atoms=_certificate(message.atoms),
     )
 
 
@@ -154,6 +158,17 @@ def score_from(message: pb.Score) -> Score:
         kind=known(SCORE_KINDS, message.kind, "kind of score"),
         benchmark=message.benchmark,
         value_milli=message.value_milli,
+    )
+
+
+def _certificate(message: pb.AtomCertificate) -> AtomCertificate:
+    return AtomCertificate(
+        minimum=message.minimum,
+        sets=tuple(
+            AtomSet(epoch_id=one.epoch_id, benign=one.benign, category=one.category, units=one.units)
+            for one in message.sets
+        ),
+        atoms=tuple(Atom(sets=tuple(one.sets), units=one.units) for one in message.atoms),
     )
 
 

@@ -15,7 +15,8 @@ some bank, and that they never change.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping
 
 from heldout.errors import VerificationError
 from heldout.findings.model import AtomCertificate, AtomSet, Release, Table, TableKind
@@ -23,12 +24,13 @@ from heldout.findings.model import AtomCertificate, AtomSet, Release, Table, Tab
 EMPTY = AtomCertificate(minimum=0, sets=(), atoms=())
 
 
-def verify_atoms(releases: Iterable[Release], *, minimum: int) -> AtomCertificate:
+def verify_atoms(releases: Iterable[Release], *, minimums: Mapping[str, int]) -> AtomCertificate:
     """Check the certificates of releases by the rules of this module.
 
     Args:
         releases: every release that was ever published, in the order of publication.
-        minimum: units that the signed policy wants of every atom, at least 1.
+        minimums: units that signed policies want of every atom, by policy digest; a release under a policy that is
+            not here is held to what it says itself.
 
     Returns:
         The newest certificate; an empty one where nothing was released.
@@ -38,10 +40,25 @@ def verify_atoms(releases: Iterable[Release], *, minimum: int) -> AtomCertificat
     """
     before = EMPTY
     for release in releases:
-        for problem in _problems(release, before, minimum=minimum):
+        for problem in _problems(release, before, minimum=minimums.get(release.policy_digest, 1)):
             raise VerificationError(f"{release.release_id}: {problem}")
         before = release.atoms
     return before
+
+
+def minimum_of(release_toml: bytes) -> int:
+    """Return how many units a release policy wants of every atom.
+
+    Raises:
+        VerificationError: the document does not say.
+    """
+    try:
+        minimum = tomllib.loads(release_toml.decode())["minimum_units_per_cell"]
+    except (ValueError, KeyError):
+        minimum = None
+    if not isinstance(minimum, int):
+        raise VerificationError("the release policy names no minimum_units_per_cell")
+    return minimum
 
 
 def _problems(release: Release, before: AtomCertificate, *, minimum: int) -> Iterator[str]:

@@ -117,7 +117,7 @@ class TestedSystem(_message.Message):
     def __init__(self, checkpoint: _Optional[str] = ..., line: _Optional[str] = ..., checkpoint_digest: _Optional[str] = ..., runtime: _Optional[str] = ..., trust: _Optional[_Union[TrustClass, str]] = ..., temperature_milli: _Optional[int] = ..., top_p_milli: _Optional[int] = ..., max_tokens: _Optional[int] = ..., attempts: _Optional[int] = ..., engine_version: _Optional[str] = ..., dialect: _Optional[str] = ..., top_k: _Optional[int] = ..., min_p_milli: _Optional[int] = ..., repetition_penalty_milli: _Optional[int] = ..., reasoning_off: _Optional[bool] = ..., precision: _Optional[str] = ..., chat_template_digest: _Optional[str] = ..., system_profile: _Optional[str] = ..., system_digest: _Optional[str] = ..., filters: _Optional[_Iterable[str]] = ..., burnt_prompts: _Optional[int] = ...) -> None: ...
 
 class Release(_message.Message):
-    __slots__ = ("release_id", "number", "releases_total", "run_id", "epoch_id", "epoch_number", "tested", "manifest_digest", "policy_digest", "judge", "judge_digest", "published_s", "full", "tables", "cancelled")
+    __slots__ = ("release_id", "number", "releases_total", "run_id", "epoch_id", "epoch_number", "tested", "manifest_digest", "policy_digest", "judge", "judge_digest", "published_s", "full", "tables", "cancelled", "atoms")
     RELEASE_ID_FIELD_NUMBER: _ClassVar[int]
     NUMBER_FIELD_NUMBER: _ClassVar[int]
     RELEASES_TOTAL_FIELD_NUMBER: _ClassVar[int]
@@ -133,6 +133,7 @@ class Release(_message.Message):
     FULL_FIELD_NUMBER: _ClassVar[int]
     TABLES_FIELD_NUMBER: _ClassVar[int]
     CANCELLED_FIELD_NUMBER: _ClassVar[int]
+    ATOMS_FIELD_NUMBER: _ClassVar[int]
     release_id: str
     number: int
     releases_total: int
@@ -148,7 +149,38 @@ class Release(_message.Message):
     full: bool
     tables: _containers.RepeatedCompositeFieldContainer[Table]
     cancelled: bool
-    def __init__(self, release_id: _Optional[str] = ..., number: _Optional[int] = ..., releases_total: _Optional[int] = ..., run_id: _Optional[str] = ..., epoch_id: _Optional[str] = ..., epoch_number: _Optional[int] = ..., tested: _Optional[_Union[TestedSystem, _Mapping]] = ..., manifest_digest: _Optional[str] = ..., policy_digest: _Optional[str] = ..., judge: _Optional[str] = ..., judge_digest: _Optional[str] = ..., published_s: _Optional[int] = ..., full: _Optional[bool] = ..., tables: _Optional[_Iterable[_Union[Table, _Mapping]]] = ..., cancelled: _Optional[bool] = ...) -> None: ...
+    atoms: AtomCertificate
+    def __init__(self, release_id: _Optional[str] = ..., number: _Optional[int] = ..., releases_total: _Optional[int] = ..., run_id: _Optional[str] = ..., epoch_id: _Optional[str] = ..., epoch_number: _Optional[int] = ..., tested: _Optional[_Union[TestedSystem, _Mapping]] = ..., manifest_digest: _Optional[str] = ..., policy_digest: _Optional[str] = ..., judge: _Optional[str] = ..., judge_digest: _Optional[str] = ..., published_s: _Optional[int] = ..., full: _Optional[bool] = ..., tables: _Optional[_Iterable[_Union[Table, _Mapping]]] = ..., cancelled: _Optional[bool] = ..., atoms: _Optional[_Union[AtomCertificate, _Mapping]] = ...) -> None: ...
+
+class AtomCertificate(_message.Message):
+    __slots__ = ("minimum", "sets", "atoms")
+    MINIMUM_FIELD_NUMBER: _ClassVar[int]
+    SETS_FIELD_NUMBER: _ClassVar[int]
+    ATOMS_FIELD_NUMBER: _ClassVar[int]
+    minimum: int
+    sets: _containers.RepeatedCompositeFieldContainer[AtomSet]
+    atoms: _containers.RepeatedCompositeFieldContainer[Atom]
+    def __init__(self, minimum: _Optional[int] = ..., sets: _Optional[_Iterable[_Union[AtomSet, _Mapping]]] = ..., atoms: _Optional[_Iterable[_Union[Atom, _Mapping]]] = ...) -> None: ...
+
+class AtomSet(_message.Message):
+    __slots__ = ("epoch_id", "benign", "category", "units")
+    EPOCH_ID_FIELD_NUMBER: _ClassVar[int]
+    BENIGN_FIELD_NUMBER: _ClassVar[int]
+    CATEGORY_FIELD_NUMBER: _ClassVar[int]
+    UNITS_FIELD_NUMBER: _ClassVar[int]
+    epoch_id: str
+    benign: bool
+    category: str
+    units: int
+    def __init__(self, epoch_id: _Optional[str] = ..., benign: _Optional[bool] = ..., category: _Optional[str] = ..., units: _Optional[int] = ...) -> None: ...
+
+class Atom(_message.Message):
+    __slots__ = ("sets", "units")
+    SETS_FIELD_NUMBER: _ClassVar[int]
+    UNITS_FIELD_NUMBER: _ClassVar[int]
+    sets: _containers.RepeatedScalarFieldContainer[int]
+    units: int
+    def __init__(self, sets: _Optional[_Iterable[int]] = ..., units: _Optional[int] = ...) -> None: ...
 
 class Receipt(_message.Message):
     __slots__ = ("entry", "proof", "salt")

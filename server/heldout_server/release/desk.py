@@ -23,12 +23,13 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import structlog
 
-from heldout_policy.mechanism import Side, plan_tables, side_debit
+from heldout_policy.atoms import withhold
+from heldout_policy.mechanism import Side, TablePlan, plan_tables, side_debit
 from heldout_policy.release_policy import ReleasePolicy
 from heldout_proto.v1 import findings_pb2
 from heldout_server.anchored import AnchoredDatabase
@@ -45,6 +46,7 @@ from heldout_server.ports.release import BudgetState
 from heldout_server.ports.window import Publisher
 from heldout_server.release import ledger
 from heldout_server.release.aggregation import aggregate
+from heldout_server.release.atoms import certificate, released_before, sets_of, verify_worth
 from heldout_server.release.document import budget_document, draft_release, finish_cancelled, finish_release
 from heldout_server.release.ledger import Slot, SlotState
 from heldout_server.release.logged import find_release
@@ -159,10 +161,11 @@ class SqlReleaseDesk:
             raise WrongState(f"{run.run_id} was proposed under another policy", reason="POLICY_CHANGED")
         if PLAIN not in run.manifest.techniques:
             raise InvalidRequest(f"{run.run_id} has no plain cell", reason="PLAIN_MISSING")
-        members = await self._memberships.members(run.manifest.epoch_id)
         numbers = {epoch.epoch_id: epoch.number for epoch in await self._memberships.epochs()}
         if run.manifest.epoch_id not in numbers:
             raise NotFound("no such epoch")
+        epochs = {epoch_id for epoch_id, _ in await self._database.read(ledger.list_drafts)} | {run.manifest.epoch_id}
+        members = {epoch_id: await self._memberships.members(epoch_id) for epoch_id in sorted(epochs)}
         release_id = self._ids.new("release")
         return await self._database.write(
             lambda connection: self._take_slot(
@@ -175,7 +178,13 @@ class SqlReleaseDesk:
         )
 
     def _take_slot(
-        self, connection: Connection, *, run: Run, release_id: str, epoch_number: int, members: Sequence[Member]
+        self,
+        connection: Connection,
+        *,
+        run: Run,
+        release_id: str,
+        epoch_number: int,
+        members: Mapping[str, Sequence[Member]],
     ) -> int:
         taken = ledger.find_slot(connection, run.run_id)  # again: another call may have come first
         if taken is not None:
@@ -191,11 +200,12 @@ class SqlReleaseDesk:
             release_number=number,
             techniques=manifest.techniques,
             stacks=manifest.stacks,
-            members=members,
+            members=members[manifest.epoch_id],
         )
+        tables, atoms = self._withhold_small_atoms(connection, tables, epoch_id=manifest.epoch_id, members=members)
         ledger.debit(
             connection,
-            units=ledger.units_by_side(members),
+            units=ledger.units_by_side(members[manifest.epoch_id]),
             debits={side: side_debit(tables, side) for side in Side},
             budget_nano_rho=self._policy.budget_nano_rho,
         )
@@ -206,6 +216,7 @@ class SqlReleaseDesk:
             epoch_number=epoch_number,
             policy=self._policy,
             tables=tables,
+            atoms=atoms,
         )
         ledger.insert_slot(
             connection,
@@ -216,6 +227,24 @@ class SqlReleaseDesk:
             draft=draft,
         )
         return number
+
+    def _withhold_small_atoms(
+        self,
+        connection: Connection,
+        tables: Sequence[TablePlan],
+        *,
+        epoch_id: str,
+        members: Mapping[str, Sequence[Member]],
+    ) -> tuple[tuple[TablePlan, ...], findings_pb2.AtomCertificate]:
+        """Withhold rows that would tell a small group of units apart, over everything that was ever released."""
+        minimum = self._policy.minimum_units_per_cell
+        drafts = ledger.list_drafts(connection)
+        if any(epoch not in members for epoch, _ in drafts):
+            raise WrongState("another epoch was released meanwhile: start again", reason="EPOCH_RELEASED_MEANWHILE")
+        before = released_before((draft for _, draft in drafts), members)
+        released, withheld = before.admit(sets_of(epoch_id, tables, members[epoch_id]), minimum=minimum)
+        verify_worth(tables, minimum=minimum, withheld=withheld)
+        return withhold(tables, withheld, epoch_id=epoch_id), certificate(released, minimum=minimum)
 
     async def has_slot(self, run_id: str) -> bool:
         """Say whether a run took a slot."""

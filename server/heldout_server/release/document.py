@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from heldout_policy.mechanism import TableKind, TablePlan, is_full, to_grid
+from heldout_policy.mechanism import RowPlan, Side, TableKind, TablePlan, is_full, to_grid
 from heldout_policy.release_policy import ReleasePolicy
 from heldout_proto.v1 import findings_pb2
 from heldout_server.domain import Run
@@ -37,6 +37,7 @@ def draft_release(
     epoch_number: int,
     policy: ReleasePolicy,
     tables: Sequence[TablePlan],
+    atoms: findings_pb2.AtomCertificate | None = None,
 ) -> bytes:
     """Write all of a release that is known before its run starts.
 
@@ -47,6 +48,7 @@ def draft_release(
         epoch_number: the epoch's number.
         policy: the policy in force.
         tables: what it will hold, from :func:`heldout_policy.mechanism.plan_tables`.
+        atoms: its certificate.
     """
     manifest = run.manifest
     return findings_pb2.Release(
@@ -63,6 +65,7 @@ def draft_release(
         judge_digest=manifest.judge_digest,
         full=is_full(policy, number),
         tables=[_table(table) for table in tables],
+        atoms=atoms,
     ).SerializeToString(deterministic=True)
 
 
@@ -116,6 +119,22 @@ def budget_document(state: BudgetState, *, policy_digest: str) -> bytes:
         budget_nano_rho=state.budget_nano_rho,
         policy_digest=policy_digest,
     ).SerializeToString(deterministic=True)
+
+
+def tables_of(release: findings_pb2.Release) -> tuple[TablePlan, ...]:
+    """Return the tables of a release or draft as they were planned."""
+    return tuple(
+        TablePlan(
+            kind=(kind := _TABLES[table.kind]),
+            side=Side.BENIGN if kind is TableKind.OVER_REFUSAL else Side.HARMFUL,
+            debit_nano_rho=table.debit_nano_rho,
+            cells_per_unit=table.cells_per_unit,
+            sigma_micro=table.sigma_micro,
+            grid_micro=table.grid_micro,
+            rows=tuple(RowPlan(key=row.key, units=row.units, withheld=row.withheld) for row in table.rows),
+        )
+        for table in release.tables
+    )
 
 
 def _table(plan: TablePlan) -> findings_pb2.Table:

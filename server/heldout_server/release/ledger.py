@@ -186,6 +186,11 @@ def count_slots(connection: Connection, epoch_id: str) -> int:
     return counted
 
 
+def list_drafts(connection: Connection) -> tuple[tuple[str, bytes], ...]:
+    """Return epoch and draft of every release that was ever taken, in that order."""
+    return tuple(connection.execute("SELECT epoch_id, draft FROM releases ORDER BY sequence"))
+
+
 def find_slot(connection: Connection, run_id: str) -> Slot | None:
     """Return the slot of a run, or None."""
     row = connection.execute(f"SELECT {_COLUMNS} FROM releases WHERE run_id = ?", (run_id,)).fetchone()  # noqa: S608 - a constant

@@ -7,8 +7,8 @@ from itertools import product
 from hypothesis import given
 from hypothesis import strategies as st
 
-from heldout_policy.atoms import Atom, Released, SetName, offered_sets
-from heldout_policy.mechanism import Side
+from heldout_policy.atoms import Atom, Released, SetName, offered_sets, withhold
+from heldout_policy.mechanism import RowPlan, Side, TableKind, TablePlan
 
 MINIMUM = 3
 
@@ -22,8 +22,11 @@ def name(epoch: str = "e1", category: str = "", side: Side = Side.HARMFUL) -> Se
 
 
 def epoch(epoch_id: str, categories: dict[str, range]) -> dict[SetName, frozenset[str]]:
-    harmful = {f"u{number}": category for category, numbers in categories.items() for number in numbers}
-    return offered_sets(epoch_id, harmful=harmful, benign=())
+    """Return the sets of a full release: all units, then each category."""
+    sets = {category: units(*numbers) for category, numbers in categories.items()}
+    return {name(epoch_id): frozenset().union(*sets.values())} | {
+        name(epoch_id, category): held for category, held in sets.items()
+    }
 
 
 def test_a_small_category_takes_another_with_it():
@@ -110,3 +113,38 @@ def test_no_sum_or_difference_of_released_sets_is_smaller_than_the_minimum(chose
             for taken, one in zip(inside, sets, strict=True):
                 group = group & one if taken else group - one
             assert not group or len(group) >= minimum
+
+
+def table(kind, *rows, side=Side.HARMFUL):
+    return TablePlan(
+        kind=kind, side=side, debit_nano_rho=1, cells_per_unit=1, sigma_micro=1, grid_micro=1, rows=tuple(rows)
+    )
+
+
+def row(key, *, withheld=False):
+    return RowPlan(key=key, units=1, withheld=withheld)
+
+
+TABLES = (
+    table(TableKind.TECHNIQUE, row("plain"), row("persona")),
+    table(TableKind.CATEGORY, row("a"), row("b"), row("c", withheld=True)),
+    table(TableKind.OVER_REFUSAL, row("all"), side=Side.BENIGN),
+)
+
+
+def test_a_release_offers_the_sets_that_its_rows_sum_over():
+    """Rows of one set offer it once; a row that is withheld offers none."""
+    offered = offered_sets("e1", TABLES, harmful={"u1": "a", "u2": "b", "u3": "c"}, benign=["u4"])
+    assert offered == {
+        name(): units(1, 2, 3),
+        name(category="a"): units(1),
+        name(category="b"): units(2),
+        name(side=Side.BENIGN): units(4),
+    }
+
+
+def test_withholding_a_set_withholds_every_row_over_it_and_no_other():
+    one = withhold(TABLES, frozenset({name(category="b")}), epoch_id="e1")
+    assert [[row.withheld for row in table.rows] for table in one] == [[False] * 2, [False, True, True], [False]]
+    whole = withhold(TABLES, frozenset({name()}), epoch_id="e1")
+    assert [[row.withheld for row in table.rows] for table in whole] == [[True] * 2, [False, False, True], [False]]

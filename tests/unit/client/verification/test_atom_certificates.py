@@ -12,10 +12,11 @@ from heldout.errors import VerificationError
 from heldout.findings import model
 from heldout.findings.model import Atom, AtomCertificate, AtomSet, Release, Row, Table, TableKind, TrustClass
 from heldout.verification.atoms import verify_atoms
-from heldout_policy.atoms import Released, offered_sets
+from heldout_policy.atoms import Released, SetName
 from heldout_policy.mechanism import Side
 
 MINIMUM = 3
+POLICY = "3" * 64
 TESTED = model.Tested(
     checkpoint="v1",
     line="nova",
@@ -68,7 +69,7 @@ def release(number: int, *, epoch_id: str, atoms: AtomCertificate) -> Release:
         epoch_number=1,
         tested=TESTED,
         manifest_digest="",
-        policy_digest="",
+        policy_digest=POLICY,
         judge="patterns",
         judge_digest="",
         published_s=0,
@@ -85,8 +86,11 @@ def released(*epochs: dict[str, range], benign: range = range(0)) -> list[Releas
     """Release each epoch once, as the policy decides."""
     so_far, releases = Released(), []
     for number, categories in enumerate(epochs, start=1):
-        harmful = {f"u{unit}": category for category, units in categories.items() for unit in units}
-        offered = offered_sets(f"epoch-{number}", harmful=harmful, benign=[f"b{unit}" for unit in benign])
+        epoch_id = f"epoch-{number}"
+        of = {category: frozenset(f"u{unit}" for unit in units) for category, units in categories.items()}
+        offered = {SetName(epoch_id=epoch_id, side=Side.HARMFUL): frozenset().union(*of.values())}
+        offered |= {SetName(epoch_id=epoch_id, side=Side.HARMFUL, category=one): held for one, held in of.items()}
+        offered[SetName(epoch_id=epoch_id, side=Side.BENIGN)] = frozenset(f"b{unit}" for unit in benign)
         so_far, _ = so_far.admit(offered, minimum=MINIMUM)
         releases.append(release(number, epoch_id=f"epoch-{number}", atoms=certificate(so_far)))
     return releases
@@ -97,12 +101,12 @@ TWO = ({"a": range(5), "b": range(5, 10)}, {"a": range(5), "b": range(8, 15)})
 
 def test_two_epochs_hold_and_the_newest_certificate_is_returned():
     releases = released(*TWO, benign=range(4))
-    assert verify_atoms(releases, minimum=MINIMUM) == releases[-1].atoms
+    assert verify_atoms(releases, minimums={POLICY: MINIMUM}) == releases[-1].atoms
     assert min(atom.units for atom in releases[-1].atoms.atoms) >= MINIMUM
 
 
 def test_no_release_has_nothing_to_check():
-    assert verify_atoms([], minimum=MINIMUM).sets == ()
+    assert verify_atoms([], minimums={POLICY: MINIMUM}).sets == ()
 
 
 def changed(releases: list[Release], **fields: object) -> list[Release]:
@@ -135,7 +139,7 @@ def broken_certificates() -> dict[str, list[Release]]:
 @pytest.mark.parametrize("what", broken_certificates())
 def test_a_certificate_that_breaks_a_rule_is_refused(what):
     with pytest.raises(VerificationError, match=r"release-\d: "):
-        verify_atoms(broken_certificates()[what], minimum=MINIMUM)
+        verify_atoms(broken_certificates()[what], minimums={POLICY: MINIMUM})
 
 
 def test_atoms_that_regroup_old_units_are_refused():
@@ -150,10 +154,12 @@ def test_atoms_that_regroup_old_units_are_refused():
         sets=(*first.sets, AtomSet(epoch_id="f", benign=False, category="", units=4)),
         atoms=(Atom(sets=(0,), units=1), Atom(sets=(1,), units=1), Atom(sets=(0, 1), units=3)),
     )
-    verify_atoms([release(1, epoch_id="e", atoms=first), release(2, epoch_id="f", atoms=second)], minimum=1)
+    verify_atoms([release(1, epoch_id="e", atoms=first), release(2, epoch_id="f", atoms=second)], minimums={POLICY: 1})
     moved = dataclasses.replace(second, atoms=(Atom(sets=(0,), units=2), *second.atoms[1:]))
     with pytest.raises(VerificationError, match="release-2"):
-        verify_atoms([release(1, epoch_id="e", atoms=first), release(2, epoch_id="f", atoms=moved)], minimum=1)
+        verify_atoms(
+            [release(1, epoch_id="e", atoms=first), release(2, epoch_id="f", atoms=moved)], minimums={POLICY: 1}
+        )
 
 
 epochs = st.lists(
@@ -168,4 +174,4 @@ epochs = st.lists(
 
 @given(epochs)
 def test_whatever_the_policy_admits_holds_for_the_reader(chosen):
-    verify_atoms(released(*chosen), minimum=MINIMUM)
+    verify_atoms(released(*chosen), minimums={POLICY: MINIMUM})
