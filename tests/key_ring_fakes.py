@@ -46,3 +46,6 @@ class RandomIds:
 
     def new(self, prefix: str) -> str:
         return f"{prefix}-{secrets.token_hex(8)}"
+
+    def several(self, prefix: str, count: int) -> list[str]:
+        return [self.new(prefix) for _ in range(count)]

@@ -136,6 +136,14 @@ class AnchoredDatabase:
         self._keep(change)()
         return result
 
+    def read_now(self, work: Callable[[Connection], T]) -> T:
+        """Do as :meth:`read` does, blocking the caller, which must not be this database's thread or an event loop.
+
+        Raises:
+            StorageError: the disk or the database fails.
+        """
+        return self._database.read_now(work)
+
     async def read(self, work: Callable[[Connection], T]) -> T:
         """Run ``work``, which only reads, and return what it returns.
 

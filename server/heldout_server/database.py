@@ -97,6 +97,14 @@ class Database:
         """
         return self._thread.submit(self._transact, work).result()
 
+    def read_now(self, work: Callable[[Connection], T]) -> T:
+        """Do as :meth:`read` does, blocking the caller, which must not be this database's thread or an event loop.
+
+        Raises:
+            StorageError: the disk or the database fails.
+        """
+        return self._thread.submit(self._run, work).result()
+
     async def read(self, work: Callable[[Connection], T]) -> T:
         """Run ``work``, which only reads, and return what it returns.
 

@@ -28,3 +28,9 @@ class RandomIds:
     def new(self, prefix: str) -> str:
         """Return ``prefix``, a dash, and 16 hex digits: ``run-4f0c9a1be2d37c55``."""
         return f"{prefix}-{os.urandom(RANDOM_BYTES).hex()}"
+
+    def several(self, prefix: str, count: int) -> list[str]:
+        """Return ``count`` such names, drawn in one go."""
+        digits = os.urandom(RANDOM_BYTES * count).hex()
+        width = 2 * RANDOM_BYTES
+        return [f"{prefix}-{digits[start : start + width]}" for start in range(0, len(digits), width)]

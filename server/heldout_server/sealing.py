@@ -21,8 +21,11 @@ NONCE_BYTES: Final = 12
 
 def context(*parts: str | int) -> bytes:
     """Encode where a text belongs, unambiguously: each part is prefixed with its length in bytes."""
-    encoded = [str(part).encode() for part in parts]
-    return b"".join(len(part).to_bytes(4, "big") + part for part in encoded)
+    place = b""
+    for part in parts:
+        encoded = str(part).encode()
+        place += len(encoded).to_bytes(4, "big") + encoded
+    return place
 
 
 class Sealer:

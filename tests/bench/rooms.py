@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -35,6 +35,7 @@ CHECKPOINT = "bench-v1"
 CELLS = len(DEFAULT_TECHNIQUES) + len(DEFAULT_STACKS)
 POLICY = resources.files("heldout_policy").joinpath("defaults", "release.toml").read_bytes()
 POLL_S = 0.005
+MESSAGE_ROWS = 500  # as many as the client sends at a time
 FAILED = frozenset({Verdict.ERROR, Verdict.NOT_DELIVERED, Verdict.TRUNCATED, Verdict.BLOCKED, Verdict.UNDECIDED})
 WORDS = (
     (
@@ -213,10 +214,10 @@ def draft_rows(*, harmful: int, benign: int) -> list[DraftRow]:
     ]
 
 
-async def stream(rows: Iterable[DraftRow]) -> AsyncIterator[DraftRow]:
-    """Yield rows as an upload would."""
-    for row in rows:
-        yield row
+async def stream(rows: Sequence[DraftRow]) -> AsyncIterator[Sequence[DraftRow]]:
+    """Yield rows as an upload does, some hundreds in a message."""
+    for start in range(0, len(rows), MESSAGE_ROWS):
+        yield rows[start : start + MESSAGE_ROWS]
 
 
 def _make_folders(folder: Path, engine: str) -> None:

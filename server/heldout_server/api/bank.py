@@ -147,18 +147,15 @@ class BankServicer(bank_pb2_grpc.BankServiceServicer):
 
     async def _rows(
         self, first: pb.ImportPromptsRequest, rest: AsyncIterator[pb.ImportPromptsRequest]
-    ) -> AsyncIterator[DraftRow]:
-        for row in first.rows:
-            yield _draft(row)
+    ) -> AsyncIterator[list[DraftRow]]:
+        yield [_draft(row) for row in first.rows]
         whole = first.last
         pack: PackReader | None = None
         async for request in rest:
-            for row in request.rows:
-                yield _draft(row)
+            yield [_draft(row) for row in request.rows]
             if request.sealed:
                 pack = pack or self._packs.reader()
-                for row in _opened(pack, request.sealed):
-                    yield _draft(row)
+                yield [_draft(row) for row in _opened(pack, request.sealed)]
             whole = request.last
         if not whole:
             # gRPC ends the iterator of a cancelled or broken call first, and cancels its servicer after.

@@ -1,14 +1,12 @@
 """An import under way: rows go in batch by batch, unseen, and become visible all at once.
 
-Everything here runs on the database's thread, each function inside one transaction.
+What is given a connection runs on the database's thread, inside one transaction.
 """
 
 from __future__ import annotations
 
-import json
 from array import array
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Executor
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
@@ -30,35 +28,46 @@ _PUBLISH_FAMILIES: Final = """
 INSERT INTO family (family, number) SELECT family, number FROM prompt
 WHERE number >= (SELECT first_prompt FROM unfinished) AND family <> '' ORDER BY family, number
 """
-
-
+_FAMILY_CATEGORIES: Final = """
+SELECT DISTINCT family.family, prompt.category FROM family JOIN prompt USING (number)
+JOIN entry ON entry.handle = prompt.handle WHERE NOT entry.retired AND prompt.intent = ?
+"""
 _COLUMNS: Final = ("number", "handle", "unit", "intent", "category", "language", "tags", "family", "shard", "sealed")
+_STATEMENT_VALUES: Final = 3_000 * len(_COLUMNS)
+"""SQLite takes 32,766. The fewer statements, the less often the database's thread waits for Python's lock."""
 
 
-Checked = tuple[DraftRow, bytes]
-"""A row that is right by itself, and its fingerprint."""
+class _Held(NamedTuple):
+    """What the bank holds of one text."""
+
+    live_handle: str  # of the prompt that is live, or ""
+    spent_unit: str  # that was in an epoch, or ""
 
 
-class _Admitted(NamedTuple):
-    """A row that may enter. A tuple, since a large import makes very many."""
-
-    line: int
-    draft: PromptDraft
-    handle: str
-    unit: str
+_Admitted = tuple[PromptDraft, str, str]
+"""A row that may enter, its handle and its unit."""
 
 
-class _Block(NamedTuple):
-    """Rows that go into one shard together."""
+class _Shard(NamedTuple):
+    """A shard of this import's own."""
 
-    first: int  # the number of the first
-    shard: int
+    number: int
     sealer: Sealer
-    rows: Sequence[_Admitted]
+    wrapped_key: bytes
+
+
+class Batch(NamedTuple):
+    """Rows that are sealed and ready to be appended."""
+
+    shards: Sequence[_Shard]  # those that begin with this batch
+    values: list[Any]  # of the rows end to end, as a statement takes them
 
 
 class Intake:
-    """Take in the rows of one import."""
+    """Take in the rows of one import.
+
+    ``prepare`` does all that needs no database, on a thread of its own, while ``append`` writes the rows before.
+    """
 
     def __init__(
         self,
@@ -67,55 +76,80 @@ class Intake:
         fingerprint_key: bytes,
         shards: Shards,
         ids: Ids,
-        sealing: Executor,
+        look_up: Callable[[Callable[[Connection], Any]], Any],
         skip_bad: bool,
     ) -> None:
+        """Take in rows for a bank.
+
+        Args:
+            bank_id: whose seals they get.
+            fingerprint_key: 32 bytes.
+            shards: makes the shards that they go into.
+            ids: names the prompts.
+            look_up: runs a reading function on the database's thread and returns its result; blocks.
+            skip_bad: leave bad rows out, instead of leaving everything.
+        """
         self._place_before = context(bank_id, "bank")
         self._place_after = context(VERSION, "text")
         self._fingerprints = Fingerprints(fingerprint_key)
         self._shards = shards
         self._ids = ids
-        self._sealing = sealing
+        self._look_up = look_up
         self._skip_bad = skip_bad
-        self._begun = False
         self._first_prompt = 0
+        self._first_shard = 0
         self._imported = 0
-        self._own_shards: list[tuple[int, Sealer]] = []
+        self._own_shards: list[_Shard] = []
         self._bad: list[BadRow] = []
         self._already: list[str] = []  # handles of live prompts that rows repeat
         self._repeated: list[str] = []  # handles of this import's own prompts that later rows repeat
         self._held: dict[bytes, list[int]] = {}  # numbers of the bank's prompts by fingerprint
         self._seen: dict[bytes, str] = {}  # handles of this import's own, in the order in which they were admitted
         self._lines = array("i")  # of this import's own, likewise
-        self._categories: dict[str, str] = {}  # of the harmful members of each family met so far; "" for none yet
+        self._categories: dict[str, str] = {}  # of the harmful members of each family met so far
 
     @property
     def fails(self) -> bool:
         """Say whether the import will leave nothing, for a bad row that was not to be skipped."""
         return bool(self._bad) and not self._skip_bad
 
-    def check(self, rows: Sequence[DraftRow]) -> list[Checked]:
-        """Return the rows of a batch that are right by themselves, and list the others. Needs no database."""
-        checked: list[Checked] = []
-        mark_of = self._fingerprints.of
-        for row in rows:
-            reason = decide_reason(row.draft)
-            if reason is None:
-                checked.append((row, mark_of(row.draft.text)))
-            else:
-                self._bad.append(BadRow(row.line, reason))
-        return checked
+    def begin(self, connection: Connection) -> None:
+        """Note that an import is under way, and learn what the bank holds."""
+        purge(connection)
+        self._first_prompt, self._first_shard = connection.execute(
+            "SELECT (SELECT coalesce(max(number), 0) + 1 FROM prompt),"
+            # A shard's number is never given again, not even when its key was deleted.
+            " coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'shard'), 0) + 1"
+        ).fetchone()
+        connection.execute(
+            "INSERT INTO unfinished (one, first_prompt, first_shard) VALUES (1, ?, ?)",
+            (self._first_prompt, self._first_shard),
+        )
+        self._held = self._shards.fingerprints(connection)
+        self._categories = dict(connection.execute(_FAMILY_CATEGORIES, (INTENT_CODES[Intent.HARMFUL],)))
 
-    def take(self, connection: Connection, batch: Sequence[Checked]) -> None:
-        """Append what may enter of a batch, sealed and unseen."""
-        if not self._begun:
-            self._begin(connection)
-        # (1) Against the bank and the rows before it.
-        self._learn_families(connection, {row.draft.family for row, _ in batch if row.draft.family})
-        admitted = [row for row in (self._admit(connection, row, mark) for row, mark in batch) if row is not None]
-        # (2) A bad row that is not to be skipped leaves nothing: from there on rows are only checked.
-        if not self.fails:
-            self._append(connection, admitted)
+    def prepare(self, rows: Sequence[DraftRow]) -> Batch:
+        """Return what may enter of a batch, sealed, and list the other rows. Batches come one after the other."""
+        marks = [self._mark(row) for row in rows]
+        held = self._find_held([mark for mark in marks if mark in self._held])
+        handles = self._ids.several("prompt", len(rows))
+        admitted: list[_Admitted] = []
+        for row, mark, handle in zip(rows, marks, handles, strict=True):
+            unit = self._admit(row, mark, handle, held)
+            if unit is not None:
+                self._seen[mark] = handle
+                self._lines.append(row.line)
+                admitted.append((row.draft, handle, unit))
+        # A bad row that is not to be skipped leaves nothing: from there on rows are only checked.
+        return Batch((), []) if self.fails else self._seal(admitted)
+
+    def append(self, connection: Connection, batch: Batch) -> None:
+        """Append the rows of a batch, unseen."""
+        for shard in batch.shards:
+            self._shards.store(connection, shard.number, shard.wrapped_key)
+        for start in range(0, len(batch.values), _STATEMENT_VALUES):
+            values = batch.values[start : start + _STATEMENT_VALUES]
+            connection.execute(_insert_statement(len(values) // len(_COLUMNS)), values)
 
     def finish(self, connection: Connection) -> ImportReport:
         """Make the rows visible, or drop them all, and say what was done."""
@@ -123,20 +157,18 @@ class Intake:
         if self.fails:
             purge(connection)
             return ImportReport(imported=0, bad=bad, duplicates=tuple(self._already))
-        if self._begun:
-            connection.execute(_PUBLISH_ENTRIES)
-            connection.execute(_PUBLISH_FAMILIES)
-            marks = tuple(self._seen)
-            for place, (shard, _) in enumerate(self._own_shards):
-                start = place * SHARD_PROMPTS
-                first = self._first_prompt + start
-                self._shards.fill(
-                    connection,
-                    shard,
-                    first,
-                    fingerprints=marks[start : start + SHARD_PROMPTS],
-                )
-            connection.execute("DELETE FROM unfinished")
+        connection.execute(_PUBLISH_ENTRIES)
+        connection.execute(_PUBLISH_FAMILIES)
+        marks = tuple(self._seen)
+        for place, shard in enumerate(self._own_shards):
+            start = place * SHARD_PROMPTS
+            self._shards.fill(
+                connection,
+                shard.number,
+                self._first_prompt + start,
+                fingerprints=marks[start : start + SHARD_PROMPTS],
+            )
+        connection.execute("DELETE FROM unfinished")
         return ImportReport(
             imported=self._imported,
             bad=bad,
@@ -145,25 +177,32 @@ class Intake:
             lines=self._lines,
         )
 
-    def _begin(self, connection: Connection) -> None:
-        purge(connection)
-        self._first_prompt, first_shard = connection.execute(
-            "SELECT (SELECT coalesce(max(number), 0) + 1 FROM prompt), (SELECT coalesce(max(number), 0) + 1 FROM shard)"
-        ).fetchone()
-        connection.execute(
-            "INSERT INTO unfinished (one, first_prompt, first_shard) VALUES (1, ?, ?)",
-            (self._first_prompt, first_shard),
-        )
-        self._held = self._shards.fingerprints(connection)
-        self._begun = True
+    def _mark(self, row: DraftRow) -> bytes:
+        """Return a row's fingerprint, or nothing for one that is not right by itself, which is listed."""
+        reason = decide_reason(row.draft)
+        if reason is None:
+            return self._fingerprints.of(row.draft.text)
+        self._bad.append(BadRow(row.line, reason))
+        return b""
 
-    def _admit(self, connection: Connection, row: DraftRow, mark: bytes) -> _Admitted | None:
-        """Return a row that may enter, or put it on the list of why not."""
+    def _find_held(self, marks: Sequence[bytes]) -> Mapping[bytes, _Held]:
+        """Ask the database for what the bank holds of texts, if there are any."""
+
+        def work(connection: Connection) -> dict[bytes, _Held]:
+            return {mark: _held(connection, self._held[mark]) for mark in marks}
+
+        found: Mapping[bytes, _Held] = self._look_up(work) if marks else {}
+        return found
+
+    def _admit(self, row: DraftRow, mark: bytes, handle: str, held: Mapping[bytes, _Held]) -> str | None:
+        """Return the unit of a row that may enter, or put it on the list of why not."""
+        if not mark:
+            return None
         draft = row.draft
         # (1) A text that is live, or came before in this import, is left out.
         spent_unit = ""
-        if mark in self._held:
-            live_handle, spent_unit = _held(connection, self._held[mark])
+        if mark in held:
+            live_handle, spent_unit = held[mark]
             if live_handle:
                 self._already.append(live_handle)
                 return None
@@ -171,7 +210,6 @@ class Intake:
             self._repeated.append(self._seen[mark])
             return None
         # (2) A text that was in an epoch stays in the unit whose budget it spent.
-        handle = self._ids.new("prompt")
         unit = f"f-{draft.family}" if draft.family else f"p-{handle}"
         if spent_unit and not draft.family and spent_unit.startswith("p-"):
             unit = spent_unit
@@ -180,40 +218,35 @@ class Intake:
             return None
         # (3) The harmful members of a family share one category.
         if draft.family and draft.intent is Intent.HARMFUL:
-            category = self._categories[draft.family] or draft.category
+            category = self._categories.setdefault(draft.family, draft.category)
             if category != draft.category:
                 self._bad.append(BadRow(row.line, "family_mixes_categories"))
                 return None
-            self._categories[draft.family] = category
-        self._seen[mark] = handle
-        return _Admitted(row.line, draft, handle, unit)
+        return unit
 
-    def _append(self, connection: Connection, admitted: Sequence[_Admitted]) -> None:
-        """Append rows shard by shard. While the database writes one block, the next is sealed."""
-        blocks = list(self._blocks(connection, admitted))
-        for block, values in zip(blocks, self._sealing.map(self._seal, blocks), strict=True):
-            connection.execute(_insert_statement(len(block.rows)), values)
-
-    def _blocks(self, connection: Connection, admitted: Sequence[_Admitted]) -> Iterator[_Block]:
-        """Cut what was admitted where a shard is full, and count it as imported."""
+    def _seal(self, admitted: Sequence[_Admitted]) -> Batch:
+        """Seal rows into shards, beginning a new one where one is full, and count them as imported."""
+        known = len(self._own_shards)
+        values: list[Any] = []
         start = 0
         while start < len(admitted):
             filled = self._imported % SHARD_PROMPTS
             if not filled:
-                self._own_shards.append(self._shards.add(connection))
+                number = self._first_shard + len(self._own_shards)
+                self._own_shards.append(_Shard(number, *self._shards.make(number)))
             rows = admitted[start : start + SHARD_PROMPTS - filled]
-            yield _Block(self._first_prompt + self._imported, *self._own_shards[-1], rows)
-            self._lines.extend(row.line for row in rows)
+            values += self._values(self._own_shards[-1], self._first_prompt + self._imported, rows)
             self._imported += len(rows)
             start += len(rows)
+        return Batch(self._own_shards[known:], values)
 
-    def _seal(self, block: _Block) -> list[Any]:
-        """Return the values of a block's rows end to end, as the statement takes them. Touches no database."""
+    def _values(self, shard: _Shard, first: int, rows: Sequence[_Admitted]) -> list[Any]:
+        """Return what is stored of rows that go into one shard, as prompts numbered from ``first`` on."""
         before, after = self._place_before, self._place_after
-        texts = [(row.draft.text, before + context(row.handle) + after) for row in block.rows]
+        texts = [(draft.text, before + context(handle) + after) for draft, handle, _ in rows]
+        sealed_texts = shard.sealer.seal_all(texts)
         values: list[Any] = []
-        number = block.first
-        for (_, draft, handle, unit), sealed in zip(block.rows, block.sealer.seal_all(texts), strict=True):
+        for number, ((draft, handle, unit), sealed) in enumerate(zip(rows, sealed_texts, strict=True), start=first):
             values += (
                 number,
                 handle,
@@ -223,24 +256,10 @@ class Intake:
                 draft.language,
                 " ".join(draft.tags),
                 draft.family,
-                block.shard,
+                shard.number,
                 sealed,
             )
-            number += 1
         return values
-
-    def _learn_families(self, connection: Connection, families: set[str]) -> None:
-        """Look up the category of the live harmful members of families that this import has not met yet."""
-        new = families - self._categories.keys()
-        if new:
-            self._categories.update(dict.fromkeys(new, ""))
-            rows = connection.execute(
-                "SELECT family.family, prompt.category FROM family JOIN prompt USING (number)"
-                " JOIN entry ON entry.handle = prompt.handle"
-                " WHERE family.family IN (SELECT value FROM json_each(?)) AND NOT entry.retired AND prompt.intent = ?",
-                (json.dumps(sorted(new)), INTENT_CODES[Intent.HARMFUL]),
-            )
-            self._categories.update(rows)
 
 
 @lru_cache(maxsize=4)
@@ -258,8 +277,8 @@ def purge(connection: Connection) -> None:
         connection.execute("DELETE FROM unfinished")
 
 
-def _held(connection: Connection, numbers: Sequence[int]) -> tuple[str, str]:
-    """Return, of the bank's prompts with one text, the handle that is live and the unit that was in an epoch, or ''."""
+def _held(connection: Connection, numbers: Sequence[int]) -> _Held:
+    """Return what the prompts with these numbers, which share one text, are to the bank."""
     live_handle = spent_unit = ""
     for number in numbers:
         handle, unit, retired, spent = connection.execute(
@@ -270,4 +289,4 @@ def _held(connection: Connection, numbers: Sequence[int]) -> tuple[str, str]:
         ).fetchone()
         live_handle = live_handle if retired else handle
         spent_unit = unit if spent else spent_unit
-    return live_handle, spent_unit
+    return _Held(live_handle, spent_unit)

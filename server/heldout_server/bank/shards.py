@@ -14,9 +14,6 @@ from heldout_server.sealing import Sealer
 SHARD_PROMPTS: Final = 1_000
 """Prompts that share one data key, at most. Imports never share a shard."""
 
-PLACEHOLDER: Final = b""
-"""Stands for a wrapped key until the number of its shard, which the wrapping is bound to, is known."""
-
 
 class Shards:
     """Make and find the sealers of the shards. Used on the database's thread alone."""
@@ -26,16 +23,17 @@ class Shards:
         self._random_bytes = random_bytes
         self._sealers: dict[int, Sealer] = {}
 
-    def add(self, connection: Connection) -> tuple[int, Sealer]:
-        """Store a new shard and return its number and sealer.
+    def make(self, number: int) -> tuple[Sealer, bytes]:
+        """Return the sealer of a new shard, and its wrapped key, which is bound to the shard's number.
 
-        Nothing is remembered: the transaction may yet be rolled back, and the number given to another key.
+        Nothing is remembered: the transaction that stores it may yet be rolled back, and another take the number.
         """
-        number = connection.execute("INSERT INTO shard (wrapped_key) VALUES (?)", (PLACEHOLDER,)).lastrowid
         key = self._random_bytes(KEY_BYTES)
-        wrapped = self._keys.wrap(key, purpose=_purpose(number))
-        connection.execute("UPDATE shard SET wrapped_key = ? WHERE number = ?", (wrapped, number))
-        return number, Sealer(key)
+        return Sealer(key), self._keys.wrap(key, purpose=_purpose(number))
+
+    def store(self, connection: Connection, number: int, wrapped_key: bytes) -> None:
+        """Store a shard, unless it is stored."""
+        connection.execute("INSERT OR IGNORE INTO shard (number, wrapped_key) VALUES (?, ?)", (number, wrapped_key))
 
     def fill(self, connection: Connection, number: int, first_prompt: int, *, fingerprints: Sequence[bytes]) -> None:
         """Say which prompts a shard holds: those from ``first_prompt`` on, with these fingerprints."""

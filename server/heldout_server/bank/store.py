@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import AsyncIterator, Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -28,9 +27,9 @@ from heldout_server.ports.environment import Ids
 from heldout_server.ports.keys import KeyRing
 from heldout_server.sealing import context
 
-BATCH_ROWS: Final = 10_000
+BATCH_ROWS: Final = 3_000
 BATCH_CHARACTERS: Final = 4_000_000
-"""Bounds of what an import holds in memory between two appends."""
+"""Bounds of what an import holds in memory between two appends. Twice as many rows took an eighth longer."""
 
 FINGERPRINT_PURPOSE: Final = "bank-fingerprint"
 
@@ -62,7 +61,6 @@ class SqlBank:
         self._studies = Studies(database, bank_id=bank_id, key=fingerprint_key, tracer=tracer, shards=shards)
         self.gate = SqlCardsGate(database, tracer=tracer, studies=self._studies)
         self._importing = asyncio.Lock()
-        self._sealing = ThreadPoolExecutor(max_workers=1, thread_name_prefix="bank-seal")
 
     @classmethod
     def open(
@@ -120,9 +118,8 @@ class SqlBank:
     def close(self) -> None:
         """Wait for what was begun, then close the file."""
         self._database.close()
-        self._sealing.shutdown()
 
-    async def import_prompts(self, rows: AsyncIterator[DraftRow], *, skip_bad: bool) -> ImportReport:
+    async def import_prompts(self, messages: AsyncIterator[Sequence[DraftRow]], *, skip_bad: bool) -> ImportReport:
         """Take in a stream of rows, all of them or none. A second import waits for the first.
 
         With ``skip_bad`` the bad rows are left out and reported. A stream that raises leaves nothing behind.
@@ -133,20 +130,19 @@ class SqlBank:
                 fingerprint_key=self._fingerprint_key,
                 shards=self._shards,
                 ids=self._ids,
-                sealing=self._sealing,
+                look_up=self._database.read_now,
                 skip_bad=skip_bad,
             )
             await self._database.read(epochs.verify_members)
-            writing: Future[None] | None = None
             try:
-                async for batch in _batches(rows):
-                    # The next batch is read and checked while the one before it is written.
-                    checked = await asyncio.to_thread(intake.check, batch)
-                    if writing is not None:
-                        await asyncio.wrap_future(writing)
-                    writing = self._database.begin_write(partial(intake.take, batch=checked))
-                if writing is not None:
+                writing = self._database.begin_write(intake.begin)
+                await asyncio.wrap_future(writing)
+                async for batch in _batches(messages):
+                    # The next batch is read, checked and sealed while the one before it is written.
+                    prepared = await asyncio.to_thread(intake.prepare, batch)
                     await asyncio.wrap_future(writing)
+                    writing = self._database.begin_write(partial(intake.append, batch=prepared))
+                await asyncio.wrap_future(writing)
                 return await self._database.write(intake.finish)
             except BaseException:
                 await self._database.write_aside(purge)
@@ -286,12 +282,13 @@ class SqlBank:
         )
 
 
-async def _batches(rows: AsyncIterator[DraftRow]) -> AsyncIterator[list[DraftRow]]:
+async def _batches(messages: AsyncIterator[Sequence[DraftRow]]) -> AsyncIterator[list[DraftRow]]:
+    """Gather messages, which a client bounds as it likes up to gRPC's own limit, into batches."""
     batch: list[DraftRow] = []
     characters = 0
-    async for row in rows:
-        batch.append(row)
-        characters += len(row.draft.text)
+    async for rows in messages:
+        batch += rows
+        characters += sum(len(row.draft.text) for row in rows)
         if len(batch) >= BATCH_ROWS or characters >= BATCH_CHARACTERS:
             yield batch
             batch, characters = [], 0

@@ -127,8 +127,8 @@ class StoredPrompt:
 class Bank(Protocol):
     """Hold prompts, sealed, and freeze sets of them into epochs."""
 
-    async def import_prompts(self, rows: AsyncIterator[DraftRow], *, skip_bad: bool) -> ImportReport:
-        """Take in a stream of rows, all of them or none.
+    async def import_prompts(self, messages: AsyncIterator[Sequence[DraftRow]], *, skip_bad: bool) -> ImportReport:
+        """Take in a stream of rows, as many at a time as they come, all of them or none.
 
         With ``skip_bad`` the bad rows are left out and reported. A stream that raises leaves nothing behind.
         """

@@ -24,6 +24,10 @@ class Ids(Protocol):
         """Return a fresh identifier such as ``run-4f0c9a1be2d37c55``."""
         ...
 
+    def several(self, prefix: str, count: int) -> list[str]:
+        """Return ``count`` fresh identifiers; many at once cost less each."""
+        ...
+
 
 class Noise(Protocol):
     """Draw the noise that a release adds."""

@@ -47,7 +47,7 @@ async def one_row():
         tags=(),
         family="",
     )
-    yield DraftRow(1, draft)
+    yield [DraftRow(1, draft)]
 
 
 @pytest.fixture

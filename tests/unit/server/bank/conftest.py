@@ -56,9 +56,9 @@ def draft(text: str, intent: Intent = Intent.HARMFUL, category: str = "kitchen",
     return PromptDraft(text=SecretText(text), intent=intent, category=category, **more)
 
 
-async def stream(drafts: Iterable[PromptDraft]) -> AsyncIterator[DraftRow]:
+async def stream(drafts: Iterable[PromptDraft]) -> AsyncIterator[list[DraftRow]]:
     for line, one in enumerate(drafts, start=1):
-        yield DraftRow(line, one)
+        yield [DraftRow(line, one)]
 
 
 @pytest.fixture

@@ -60,7 +60,7 @@ async def open_filled(path, texts):
     async def rows():
         for line, text in enumerate(texts, start=1):
             draft = PromptDraft(text=SecretText(text), intent=Intent.HARMFUL, category="mischief")
-            yield DraftRow(line, draft)
+            yield [DraftRow(line, draft)]
 
     bank = SqlBank.open(path, keys=OneSecretKeyRing(), ids=RandomIds())
     await bank.import_prompts(rows(), skip_bad=False)
