@@ -3,10 +3,11 @@
 import json
 
 from heldout_server.attack import stage
+from heldout_server.attack.attack import Setting
 
 ROLES = ("trainer", "bank_tester", "run_tester", "auditor", "operator", "key_holder")
 
-POLICY = stage.POLICY.format(releases=3)
+POLICY = stage.policy_text(Setting(releases=3))
 TABLE = stage.TABLE
 
 

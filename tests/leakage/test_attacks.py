@@ -8,25 +8,33 @@ import sys
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
-from heldout_server.attack.attack import Attack, Finding, Needs, all_attacks, pick
-from heldout_server.attack.running import run_attacks
+from heldout_server.attack.attack import Attack, Finding, Needs, Player, all_attacks, pick
+from heldout_server.attack.running import Stages, run_attacks
 from heldout_server.errors import ConfigError
 
 COMMAND = Path(sys.executable).parent / "heldout-server"
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def stages():
+    async with Stages() as prepared:
+        yield prepared
 
 
 @pytest.mark.parametrize(
     "attack",
     [pytest.param(one, id=one.name, marks=[pytest.mark.slow] if one.slow else []) for one in all_attacks()],
 )
-async def test_the_boundary_holds(attack):
-    (result,) = await run_attacks([attack])
-    assert result.finding.held, (result.finding.tried, result.finding.learned)
+@pytest.mark.asyncio(loop_scope="module")
+async def test_the_boundary_holds(attack, stages):
+    finding = await stages.run(attack)
+    assert finding.held, (finding.tried, finding.learned)
 
 
 def attack_that(run, needs=Needs.NOTHING):
-    return Attack(name="made-up", explains="made up", needs=needs, run=run)
+    return Attack(name="made-up", plays=Player.OPERATOR, explains="made up", needs=needs, run=run)
 
 
 async def test_an_attack_that_cannot_be_carried_out_counts_as_broken():
@@ -73,4 +81,4 @@ def test_the_command_exits_with_1_if_anything_broke(tmp_path):
 
 def test_the_list_names_every_attack():
     done = subprocess.run([COMMAND, "attack", "--list", "--json"], capture_output=True, text=True, check=True)
-    assert [one["attack"] for one in json.loads(done.stdout)] == [attack.name for attack in all_attacks()]
+    assert [one["name"] for one in json.loads(done.stdout)] == [attack.name for attack in all_attacks()]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -22,11 +22,46 @@ class Needs(StrEnum):
     CALLS = "calls"
     """Certificates alone: it works on a staging appliance too, changes nothing there, and starts no run."""
 
+    SHARED = "shared"
+    """An appliance with a bank, an open epoch and a published release, which attacks use one after the other: it may be
+    called and given checkpoints, and is left serving."""
+
     OWN = "own"
     """An appliance of its own, whose folder, process and checkpoints it may do anything to."""
 
     NOTHING = "nothing"
     """No appliance: it attacks the mechanism itself, through the code that releases are made with."""
+
+
+class Player(StrEnum):
+    """Name whom an attack plays, in the order in which attacks are run."""
+
+    TRAINING_TEAM = "the training team"
+    """Has its checkpoints, and every call that its role allows."""
+
+    RUN_TESTER = "a curious run tester"
+    """May propose, start and cancel runs, and see what is published."""
+
+    OPERATOR = "a careless or dishonest operator"
+    """Has the machine's files, its network and its clock, and is not root."""
+
+    AUDITOR = "a dishonest auditor"
+    """May read the logs and hand in cosignatures."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """Say what an appliance of an attack's own is like.
+
+    Attributes:
+        releases: that its policy grants an epoch.
+        approvals: roles that must each approve a manifest before its run starts.
+        config: keys of ``config.toml`` that stand there commented out, with their values in TOML.
+    """
+
+    releases: int = 10
+    approvals: tuple[str, ...] = ()
+    config: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,26 +85,31 @@ class Attack:
 
     Attributes:
         name: an identifier.
+        plays: whom.
         explains: what it tries, in one line of at most 100 characters.
         needs: what of an appliance.
         run: does it. Whatever it raises counts as broken: an attack that cannot finish proves nothing.
         slow: takes more than a few seconds.
+        setting: of its own appliance, where it needs one.
     """
 
     name: str
+    plays: Player
     explains: str
     needs: Needs
     run: Callable[[Stage], Awaitable[Finding]]
     slow: bool = False
+    setting: Setting = Setting()
 
 
 def all_attacks() -> tuple[Attack, ...]:
-    """Return every attack, by name: the ``ATTACK`` of each module of :mod:`heldout_server.attack.attacks`."""
+    """Return the ``ATTACK`` of each module of :mod:`heldout_server.attack.attacks`, by whom it plays and by name."""
     found = [
         importlib.import_module(f"{attacks.__name__}.{module.name}").ATTACK
         for module in pkgutil.iter_modules(attacks.__path__)
     ]
-    return tuple(sorted(found, key=lambda attack: attack.name))
+    players = list(Player)
+    return tuple(sorted(found, key=lambda attack: (players.index(attack.plays), attack.name)))
 
 
 def pick(names: tuple[str, ...]) -> tuple[Attack, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from heldout_proto.v1 import findings_pb2
-from heldout_server.attack.attack import Attack, Finding, Needs
+from heldout_server.attack.attack import Attack, Finding, Needs, Player
 from heldout_server.attack.stage import TABLE, Stage, mild_prompts
 
 KILLS = 3
@@ -48,6 +48,7 @@ async def run(stage: Stage) -> Finding:
 
 ATTACK = Attack(
     name="crash-for-a-refund",
+    plays=Player.TRAINING_TEAM,
     explains="kill the appliance in a run, so that budget comes back or the noise is drawn again",
     needs=Needs.OWN,
     run=run,

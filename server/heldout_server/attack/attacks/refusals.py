@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from heldout_proto.v1 import findings_pb2
-from heldout_server.attack.attack import Attack, Finding, Needs
+from heldout_server.attack.attack import Attack, Finding, Needs, Player
 from heldout_server.attack.caller import Told, every_method
 from heldout_server.attack.stage import Stage
 
@@ -33,6 +33,7 @@ async def run(stage: Stage) -> Finding:
 
 ATTACK = Attack(
     name="refusals-told-apart",
+    plays=Player.TRAINING_TEAM,
     explains="tell what is forbidden from what is not there, by the bytes of the refusals",
     needs=Needs.CALLS,
     run=run,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from heldout_server.attack.attack import Attack, Finding, Needs
+from heldout_server.attack.attack import Attack, Finding, Needs, Player
 from heldout_server.attack.stage import Stage, mild_prompts
 
 TIMES = 50
@@ -27,6 +27,7 @@ async def run(stage: Stage) -> Finding:
 
 ATTACK = Attack(
     name="repeat-and-average",
+    plays=Player.TRAINING_TEAM,
     explains="ask for the same figures again and again, so that their noise averages out",
     needs=Needs.OWN,
     run=run,
