@@ -18,7 +18,7 @@ import sys
 from pathlib import Path
 
 from heldout_server import cli
-from heldout_server.app import halves
+from heldout_server.app import vault
 from heldout_server.domain import RunState
 from heldout_server.outcomes import SqlOutcomes
 from heldout_server.release import SqlReleaseDesk, ledger
@@ -110,7 +110,7 @@ def set_places(reaper):
 
 def main():
     folder = Path(sys.argv.pop(1))
-    halves.OpenDpNoise = lambda: KnownNoise(folder / "draws")
+    vault.OpenDpNoise = lambda: KnownNoise(folder / "draws")
     set_places(Reaper(folder / "die"))
     cli.main()
 

@@ -9,7 +9,8 @@ import pytest
 
 from heldout import AsyncClient
 from heldout.profile import read_profile
-from heldout_server.app import Appliance, serve
+from heldout_server.app.halves import pick
+from heldout_server.app.serving import Appliance, serve
 from heldout_server.config import Config, load_config
 from heldout_server.environment import SystemClock
 from heldout_server.installation import install
@@ -32,7 +33,7 @@ class Lab:
     clients: dict[str, AsyncClient] = field(default_factory=dict)
 
     async def start(self):
-        self.running = await self.stack.enter_async_context(serve(self.config, self.telemetry.metrics))
+        self.running = await self.stack.enter_async_context(serve(self.config, self.telemetry.metrics, pick("both")))
         return self.running
 
     def profile(self, role):

@@ -6,27 +6,15 @@ not speak mTLS. It says SERVING or NOT_SERVING and nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
-from heldout_proto.v1 import (
-    audit_pb2_grpc,
-    bank_pb2_grpc,
-    checkpoint_pb2_grpc,
-    evaluation_pb2_grpc,
-    findings_pb2_grpc,
-)
-from heldout_server.api.audit import AuditServicer
-from heldout_server.api.bank import BankServicer
-from heldout_server.api.checkpoint import CheckpointServicer
 from heldout_server.api.contract import Method
 from heldout_server.api.edge import Edge
-from heldout_server.api.evaluation import EvaluationServicer
-from heldout_server.api.findings import FindingsServicer
 from heldout_server.domain import Principal, Role
 from heldout_server.errors import ConfigError
 from heldout_server.ports.identity import Gatekeeper
@@ -51,17 +39,6 @@ class Certificates:
     key: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Servicers:
-    """Hold the servicers of this process."""
-
-    findings: FindingsServicer
-    bank: BankServicer
-    evaluation: EvaluationServicer
-    checkpoint: CheckpointServicer
-    audit: AuditServicer
-
-
 def verify_rules(contract: Mapping[str, Method], gatekeeper: Gatekeeper, roles: Sequence[Role]) -> None:
     """Check that every method is allowed to somebody: one that no rule names was forgotten.
 
@@ -73,14 +50,16 @@ def verify_rules(contract: Mapping[str, Method], gatekeeper: Gatekeeper, roles: 
             raise ConfigError(f"authorization.cedar: no rule lets anyone call {name}, so nothing is served")
 
 
-def build_server(edge: Edge, servicers: Servicers) -> grpc.aio.Server:
-    """Return the server of the contract, without a port."""
+def build_server(edge: Edge, services: Iterable[Callable[[grpc.aio.Server], None]]) -> grpc.aio.Server:
+    """Return the server of the contract, without a port.
+
+    Args:
+        edge: the chain that every call goes through.
+        services: put the servicers of this process into it.
+    """
     server = grpc.aio.server(interceptors=(edge,), options=OPTIONS)
-    findings_pb2_grpc.add_FindingsServiceServicer_to_server(servicers.findings, server)
-    bank_pb2_grpc.add_BankServiceServicer_to_server(servicers.bank, server)
-    evaluation_pb2_grpc.add_EvaluationServiceServicer_to_server(servicers.evaluation, server)
-    checkpoint_pb2_grpc.add_CheckpointServiceServicer_to_server(servicers.checkpoint, server)
-    audit_pb2_grpc.add_AuditServiceServicer_to_server(servicers.audit, server)
+    for register in services:
+        register(server)
     return server
 
 

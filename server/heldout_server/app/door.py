@@ -1,29 +1,21 @@
-"""The door: the edge, its servicers, and the certificates that it shows and takes."""
+"""The door: the edge, and the certificates that it shows and takes."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Mapping
 
-from heldout_server.api.audit import AuditServicer
-from heldout_server.api.bank import BankServicer
-from heldout_server.api.checkpoint import CheckpointServicer
 from heldout_server.api.contract import methods
 from heldout_server.api.denials import Denials
 from heldout_server.api.edge import Edge
-from heldout_server.api.evaluation import EvaluationServicer
-from heldout_server.api.findings import FindingsServicer
 from heldout_server.api.gate import Gate
 from heldout_server.api.journal import Journal
-from heldout_server.api.server import Certificates, Servicers
+from heldout_server.api.server import Certificates
 from heldout_server.app.documents import read_document
-from heldout_server.app.epochs import announce_epochs
-from heldout_server.app.halves import Vault, Window
 from heldout_server.app.policies import Policies
 from heldout_server.app.tools import Tools
-from heldout_server.bank import SealedPacks
 from heldout_server.config import Config
-from heldout_server.domain import Card, Role
+from heldout_server.domain import Role
 from heldout_server.identity import verify_server_certificate
 from heldout_server.ports.audit import AuditLog
 from heldout_server.telemetry import Metrics
@@ -35,8 +27,8 @@ def build_edge(
     *,
     policies: Policies,
     denials: Denials,
-    logs: dict[str, AuditLog],
-    cards: tuple[Card, ...],
+    logs: Mapping[str, AuditLog],
+    approved_texts: frozenset[str],
     metrics: Metrics,
     log_failed: asyncio.Event,
 ) -> Edge:
@@ -53,38 +45,10 @@ def build_edge(
             metrics=metrics,
             on_failure=log_failed.set,
         ),
-        gate=Gate(
-            frozenset(
-                text for card in cards for text in (card.title, card.mechanism, card.mitigation, *card.references)
-            )
-        ),
+        gate=Gate(approved_texts),
         clock=tools.clock,
         ids=tools.ids,
         metrics=metrics,
-    )
-
-
-def build_servicers(
-    tools: Tools,
-    policies: Policies,
-    *,
-    logs: dict[str, AuditLog],
-    vault: Vault,
-    window: Window,
-    on_cosignature: Callable[[], None],
-) -> Servicers:
-    """Return the servicers of both halves."""
-    return Servicers(
-        findings=FindingsServicer(publications=window.publications, scores=window.scores, clock=tools.clock),
-        bank=BankServicer(
-            bank=vault.bank,
-            gate=vault.bank.gate,
-            packs=SealedPacks(tools.ring.pack_key()),
-            on_epoch=lambda: announce_epochs(vault.bank, logs["vault"], vault.desk),
-        ),
-        evaluation=EvaluationServicer(evaluations=vault.evaluation, outcomes=vault.outcomes, standing=vault.standing),
-        checkpoint=CheckpointServicer(checkpoints=vault.checkpoints),
-        audit=AuditServicer(logs=logs, documents=lambda: policies.documents, on_cosignature=on_cosignature),
     )
 
 

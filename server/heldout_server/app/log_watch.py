@@ -23,8 +23,7 @@ _log: Final = structlog.get_logger("logs")
 class LogWatch:
     """Take note of what the logs tell, and act on it.
 
-    Damage drops readiness until the log is repaired; a lost device shows in a health service of its own; a
-    cosignature carries on the releases that wait for one.
+    Damage drops readiness until the log is repaired; a lost device shows in a health service of its own.
 
     Args:
         metrics: counts the faults.
@@ -45,7 +44,7 @@ class LogWatch:
         """Take note that a head was cosigned."""
         self._cosigned.set()
 
-    async def run(self, logs: Iterable[SqlAuditLog], pace: Pace, health: Health, desk: ReleaseDesk) -> None:
+    async def run(self, logs: Iterable[SqlAuditLog], pace: Pace, health: Health) -> None:
         """Let the logs audit themselves, and act on what is noted, until cancelled."""
         await health.set(serving=True, part=DEVICES_PART)
         async with asyncio.TaskGroup() as tasks:
@@ -53,9 +52,9 @@ class LogWatch:
                 tasks.create_task(log.audit_itself(pace))
             tasks.create_task(_drop(self._damaged, health, ""))
             tasks.create_task(_drop(self._device_lost, health, DEVICES_PART))
-            tasks.create_task(self._carry_on_cosigned(desk))
 
-    async def _carry_on_cosigned(self, desk: ReleaseDesk) -> None:
+    async def carry_on_cosigned(self, desk: ReleaseDesk) -> None:
+        """Carry on the releases that wait for a cosignature whenever there is a new one, until cancelled."""
         while True:
             await self._cosigned.wait()
             self._cosigned.clear()

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 import grpc
 
+from heldout_proto.v1 import audit_pb2_grpc
+from heldout_server.api.audit import AuditServicer
 from heldout_server.api.denials import Denials
 from heldout_server.api.edge import Edge
 from heldout_server.api.server import Health, ShownCertificates, build_server, listen
 from heldout_server.app.anchors import Anchors
-from heldout_server.app.door import build_edge, build_servicers, read_certificates
-from heldout_server.app.epochs import announce_epochs
-from heldout_server.app.halves import Vault, open_vault, open_window
+from heldout_server.app.clock_watch import ClockWatch
+from heldout_server.app.door import build_edge, read_certificates
+from heldout_server.app.half import Ground, Half, Opener, Registration
 from heldout_server.app.log_watch import LogWatch
 from heldout_server.app.logs import open_logs
 from heldout_server.app.policies import load_policies
@@ -25,13 +28,11 @@ from heldout_server.app.tools import Tools
 from heldout_server.app.upkeep import keep_up, record_denials
 from heldout_server.audit import Pace
 from heldout_server.config import Config
-from heldout_server.domain import Checkpoint
 from heldout_server.environment import RandomIds, SystemClock
 from heldout_server.errors import StorageError
 from heldout_server.keys import FileKeyRing
 from heldout_server.ports.audit import AuditLog
 from heldout_server.telemetry import Metrics
-from heldout_server.watch import ClockWatch, Watcher
 
 DRAIN_S: Final = 0.2
 """Seconds in which callers are told that the appliance is stopping, before its server goes away under them."""
@@ -58,12 +59,13 @@ class Appliance:
 
 
 @contextlib.asynccontextmanager
-async def serve(config: Config, metrics: Metrics) -> AsyncIterator[Appliance]:
-    """Start an appliance, both halves in this process, and stop it on leaving.
+async def serve(config: Config, metrics: Metrics, openers: Mapping[str, Opener]) -> AsyncIterator[Appliance]:
+    """Start an appliance, or a half of it, and stop it on leaving.
 
     Args:
         config: what the operator decided.
         metrics: counts the calls.
+        openers: open the halves that this process serves, in this order: see :func:`heldout_server.app.halves.pick`.
 
     Raises:
         ConfigError: something that the operator wrote is missing or wrong.
@@ -80,12 +82,11 @@ async def serve(config: Config, metrics: Metrics) -> AsyncIterator[Appliance]:
         anchors = await Anchors.open(kept)
         await anchors.verify_logs()
         stack.push_async_callback(_unless_failed, anchors.exchange, log_failed)
-        vault = await open_vault(stack, config, tools, policies, audit=logs["vault"], anchors=anchors)
-        window = open_window(stack, config, tools, anchors)
+        ground = Ground(config=config, tools=tools, policies=policies, logs=logs, anchors=anchors, log_watch=log_watch)
+        halves = [await open_half(stack, ground) for open_half in openers.values()]
         await anchors.settle()
         await anchors.exchange()
         stack.push_async_callback(_unless_failed, anchors.settle, log_failed)
-        await announce_epochs(vault.bank, logs["vault"], vault.desk)
         denials = Denials(tools.clock)
         edge = build_edge(
             config,
@@ -93,45 +94,35 @@ async def serve(config: Config, metrics: Metrics) -> AsyncIterator[Appliance]:
             policies=policies,
             denials=denials,
             logs=logs,
-            cards=vault.cards,
+            approved_texts=frozenset().union(*(half.approved_texts for half in halves)),
             metrics=metrics,
             log_failed=log_failed,
         )
-        servicers = build_servicers(
-            tools,
-            policies,
-            logs=logs,
-            vault=vault,
-            window=window,
-            on_cosignature=log_watch.note_cosignature,
-        )
-        server = build_server(edge, servicers)
+        server = build_server(edge, _services(ground, halves))
         shown = ShownCertificates(read_certificates(config, now_s=tools.clock.now_s()))
         port = listen(server, config.listen.address, shown)
         health = Health()
         health_port = await health.start(config.listen.health_address)
         stack.push_async_callback(health.stop)
 
-        await vault.evaluation.resume()
+        for half in halves:
+            await half.begin()
         stack.push_async_callback(_record_last_denials, denials, logs, log_failed)
         await server.start()
         stack.push_async_callback(_stop_server, server, edge, log_failed)
-        watcher = Watcher(vault.checkpoints, logs["vault"], _submitter(config, vault), config.watch.poll_s)
         reloader = Reloader(config, policies, shown, logs, tools.clock)
         clock_watch = ClockWatch(tools.clock, logs.values())
-        keeping_up = keep_up(reloader, clock_watch, denials, logs, clock=tools.clock, reload=reload)
+        keeping_up = partial(keep_up, reloader, clock_watch, denials, logs, clock=tools.clock, reload=reload)
         pace = Pace(leaves_per_s=config.audit.sweep_leaves_per_s, pause_s=config.audit.sweep_pause_s)
-        log_watching = log_watch.run(tuple(kept.values()), pace, health, vault.desk)
+        work: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {
+            "upkeep": keeping_up,
+            "logs": partial(log_watch.run, kept.values(), pace, health),
+            "anchors": anchors.exchange_now_and_then,
+        }
+        for half in halves:
+            work |= half.work
         async with asyncio.TaskGroup() as tasks:
-            beside = [
-                tasks.create_task(_while_logged(work, log_failed), name=name)
-                for name, work in (
-                    ("watch", watcher.run()),
-                    ("upkeep", keeping_up),
-                    ("logs", log_watching),
-                    ("anchors", anchors.exchange_now_and_then()),
-                )
-            ]
+            beside = [tasks.create_task(_while_logged(one(), log_failed), name=name) for name, one in work.items()]
             await health.set(serving=True)
             try:
                 yield Appliance(port=port, health_port=health_port, log_failed=log_failed, reload=reload)
@@ -171,11 +162,12 @@ async def _stop_server(server: grpc.aio.Server, edge: Edge, log_failed: asyncio.
     await server.stop(GRACE_S)
 
 
-def _submitter(config: Config, vault: Vault) -> Callable[[Checkpoint], Awaitable[None]]:
-    """Return what the watcher does with a staged checkpoint: the standing plan, started where policy lets it start."""
-
-    async def submit(checkpoint: Checkpoint) -> None:
-        if config.watch.auto_run:
-            await vault.evaluation.submit(checkpoint.name, vault.standing)
-
-    return submit
+def _services(ground: Ground, halves: Iterable[Half]) -> Iterator[Registration]:
+    for half in halves:
+        yield from half.services
+    audit = AuditServicer(
+        logs=ground.logs,
+        documents=lambda: ground.policies.documents,
+        on_cosignature=ground.log_watch.note_cosignature,
+    )
+    yield partial(audit_pb2_grpc.add_AuditServiceServicer_to_server, audit)

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from typing import Final
 
 from heldout_server.api.denials import MINUTE_S, Denials
+from heldout_server.app.clock_watch import ClockWatch
 from heldout_server.app.reloading import Reloader
 from heldout_server.ports.audit import AuditLog
 from heldout_server.ports.environment import Clock
-from heldout_server.watch import ClockWatch
 
 LOOK_S: Final = 1.0
 """Seconds between two looks."""

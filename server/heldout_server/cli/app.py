@@ -92,7 +92,7 @@ def init(
 @app.command(epilog="Example: heldout-server serve --config ./appliance/config.toml")
 def serve(config: ConfigPath = Path("config.toml")) -> None:
     """Start the appliance, both halves in one process, until SIGTERM or SIGINT."""
-    raise typer.Exit(asyncio.run(serve_until_stopped(config)))
+    raise typer.Exit(asyncio.run(serve_until_stopped(config, "both")))
 
 
 def main() -> None:

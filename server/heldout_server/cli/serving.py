@@ -16,6 +16,7 @@ from rich.console import Console
 from heldout_server.hardening.process import harden_process
 
 if TYPE_CHECKING:  # what serving needs is imported when it serves, so that help is fast
+    from heldout_server.app.halves import Served
     from heldout_server.config import Config
     from heldout_server.telemetry import Metrics
 
@@ -28,8 +29,8 @@ GRACE_S: Final = 3.0
 console = Console(stderr=True, highlight=False)
 
 
-async def serve_until_stopped(config_path: Path) -> int:
-    """Serve by a config until SIGTERM, SIGINT or a failed log, and return the exit code."""
+async def serve_until_stopped(config_path: Path, served: Served) -> int:
+    """Serve halves by a config until SIGTERM, SIGINT or a failed log, and return the exit code."""
     began = time.monotonic()
     from heldout_server.config import load_config
     from heldout_server.telemetry import configure
@@ -37,7 +38,7 @@ async def serve_until_stopped(config_path: Path) -> int:
     config = load_config(config_path)
     telemetry = configure(config.telemetry)
     try:
-        code = await _serve_until_told(config, telemetry.metrics, began)
+        code = await _serve_until_told(config, telemetry.metrics, began, served)
     finally:
         telemetry.shutdown()
     _end_within(GRACE_S, code)
@@ -50,15 +51,16 @@ def _collect_seldom() -> None:
     gc.set_threshold(COLLECT_AFTER)
 
 
-async def _serve_until_told(config: Config, metrics: Metrics, began: float) -> int:
-    from heldout_server.app import serve as serve_appliance
+async def _serve_until_told(config: Config, metrics: Metrics, began: float, served: Served) -> int:
+    from heldout_server.app.halves import pick
+    from heldout_server.app.serving import serve as serve_appliance
     from heldout_server.telemetry import say_hardening
 
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    async with serve_appliance(config, metrics) as appliance:
+    async with serve_appliance(config, metrics, pick(served)) as appliance:
         loop.add_signal_handler(signal.SIGHUP, appliance.reload.set)
         _collect_seldom()
         ending = asyncio.ensure_future(_end_once_failed(appliance.log_failed))

@@ -4,7 +4,6 @@ The room decides nothing: what a submission means, and whether it starts a run, 
 twice what it knows to have submitted, and to submit what is not in the log.
 """
 
-from heldout_server.watch.clock import ClockWatch
 from heldout_server.watch.watcher import Watcher
 
-__all__ = ["ClockWatch", "Watcher"]
+__all__ = ["Watcher"]

@@ -1,6 +1,6 @@
 import pytest
 
-from heldout_server.watch import ClockWatch
+from heldout_server.app.clock_watch import ClockWatch
 
 DAY_S = 86_400
 

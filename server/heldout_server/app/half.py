@@ -1,0 +1,57 @@
+"""What a half is built on, and what it brings to the process that serves it."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import grpc
+
+from heldout_server.app.anchors import Anchors
+from heldout_server.app.log_watch import LogWatch
+from heldout_server.app.policies import Policies
+from heldout_server.app.tools import Tools
+from heldout_server.config import Config
+from heldout_server.ports.audit import AuditLog
+
+Registration: TypeAlias = Callable[[grpc.aio.Server], None]
+"""Puts a servicer into a server."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ground:
+    """Hold what stands before any room is opened.
+
+    Attributes:
+        logs: of the halves that this process serves.
+    """
+
+    config: Config
+    tools: Tools
+    policies: Policies
+    logs: Mapping[str, AuditLog]
+    anchors: Anchors
+    log_watch: LogWatch
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Half:
+    """Hold what a half that is open brings.
+
+    Attributes:
+        services: its servicers.
+        approved_texts: every text of every approved card, as far as this half knows them.
+        begin: done once all is open and before the first call.
+        work: begins what goes on beside the calls until it is cancelled, by name.
+    """
+
+    services: tuple[Registration, ...]
+    approved_texts: frozenset[str]
+    begin: Callable[[], Awaitable[None]]
+    work: Mapping[str, Callable[[], Coroutine[Any, Any, None]]]
+
+
+Opener: TypeAlias = Callable[[contextlib.AsyncExitStack, Ground], Awaitable[Half]]
+"""Opens the rooms of a half; they are closed when the stack unwinds."""

@@ -1,0 +1,186 @@
+"""The rooms of the vault half: they keep prompts, run evaluations, and decide releases."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import partial
+
+from heldout_proto.v1 import bank_pb2_grpc, checkpoint_pb2_grpc, evaluation_pb2_grpc, findings_pb2
+from heldout_server.api.bank import BankServicer
+from heldout_server.api.checkpoint import CheckpointServicer
+from heldout_server.api.evaluation import EvaluationServicer
+from heldout_server.app.epochs import announce_epochs
+from heldout_server.app.half import Ground, Half, Registration
+from heldout_server.bank import SealedPacks, SqlBank
+from heldout_server.checkpoints import SqlCheckpoints, open_source
+from heldout_server.config import Config
+from heldout_server.domain import Card, Checkpoint, Sampling
+from heldout_server.evaluation import Evaluation
+from heldout_server.judges import PatternJudge
+from heldout_server.judges.apart import JudgeProcess
+from heldout_server.outcomes import SqlOutcomes
+from heldout_server.ports.evaluation import PlanRequest
+from heldout_server.release import OpenDpNoise, SqlReleaseDesk
+from heldout_server.runtimes import open_runtimes, read_system_prompt
+from heldout_server.techniques import TechniqueLibrary
+from heldout_server.watch import Watcher
+from heldout_server.window import SqlPublisher
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vault:
+    """Hold the rooms that keep prompts, run evaluations, and decide releases."""
+
+    bank: SqlBank
+    outcomes: SqlOutcomes
+    checkpoints: SqlCheckpoints
+    desk: SqlReleaseDesk
+    evaluation: Evaluation
+    cards: tuple[Card, ...]
+    standing: PlanRequest
+
+
+async def open_half(stack: contextlib.AsyncExitStack, ground: Ground) -> Half:
+    """Open the rooms of the vault half, and close them when the stack unwinds."""
+    config, audit = ground.config, ground.logs["vault"]
+    vault = await _open_rooms(stack, ground)
+
+    async def announce() -> None:
+        await announce_epochs(vault.bank, audit, vault.desk)
+
+    async def begin() -> None:
+        await announce()
+        await vault.evaluation.resume()
+
+    watcher = Watcher(vault.checkpoints, audit, _submitter(config, vault), config.watch.poll_s)
+    return Half(
+        services=_services(vault, ground, on_epoch=announce),
+        approved_texts=frozenset(
+            text for card in vault.cards for text in (card.title, card.mechanism, card.mitigation, *card.references)
+        ),
+        begin=begin,
+        work={"watch": watcher.run, "cosigned": partial(ground.log_watch.carry_on_cosigned, vault.desk)},
+    )
+
+
+async def _open_rooms(stack: contextlib.AsyncExitStack, ground: Ground) -> Vault:
+    config, policies, audit = ground.config, ground.policies, ground.logs["vault"]
+    folder, clock, ids, ring = config.data.vault, ground.tools.clock, ground.tools.ids, ground.tools.ring
+    book = ground.anchors.books["vault"]
+    bank = SqlBank.open(folder / "bank.db", keys=ring, ids=ids, anchor=book.of("bank"))
+    stack.callback(bank.close)
+    outcomes = SqlOutcomes.open(folder / "outcomes.db", keys=ring, ids=ids, clock=clock, anchor=book.of("outcomes"))
+    stack.callback(outcomes.close)
+    source = open_source(config.watch.source)
+    checkpoints = SqlCheckpoints.open(
+        folder / "checkpoints.db",
+        keys=ring,
+        clock=clock,
+        source=source,
+        staging=config.data.staging,
+        limits=config.watch.limits,
+        anchor=book.of("checkpoints"),
+        elsewhere=frozenset(endpoint.engine for endpoint in config.runtimes.endpoints),
+    )
+    stack.callback(checkpoints.close)
+    publisher = SqlPublisher.open(
+        config.data.window / "published.db", keys=ring, clock=clock, anchor=book.of("published")
+    )
+    stack.callback(publisher.close)
+    desk = SqlReleaseDesk.open(
+        folder / "releases.db",
+        keys=ring,
+        clock=clock,
+        ids=ids,
+        noise=OpenDpNoise(),
+        policy=policies.release,
+        policy_digest=policies.documents.digest,
+        memberships=bank,
+        outcomes=outcomes,
+        audit=audit,
+        publisher=publisher,
+        anchor=book.of("releases"),
+    )
+    stack.callback(desk.close)
+    techniques, judge = TechniqueLibrary.standard(), PatternJudge()
+    in_flight = config.evaluation.in_flight
+    evaluation = Evaluation(
+        bank=bank,
+        checkpoints=checkpoints,
+        runtimes=open_runtimes(config.runtimes, run_folder=config.data.run, ids=ids, in_flight=in_flight),
+        techniques=techniques,
+        judge=judge,
+        # On a single core a second process would only take turns with this one.
+        judging=JudgeProcess(judge) if len(os.sched_getaffinity(0)) > 1 else None,
+        outcomes=outcomes,
+        desk=desk,
+        audit=audit,
+        clock=clock,
+        policy_digest=policies.documents.digest,
+        approving_roles=policies.release.approval_roles,
+        role_of=policies.gatekeeper.role_of,
+        in_flight=in_flight,
+        deadline_s=config.evaluation.deadline_s,
+        sampling=Sampling(**dataclasses.asdict(config.sampling)),
+        system=read_system_prompt(config.system_prompt),
+        guarded=policies.release.profile == "private",
+        preflight=config.evaluation.preflight,
+    )
+    await stack.enter_async_context(evaluation)
+    cards = techniques.cards()
+    await publisher.put_state("cards", _card_set(cards).SerializeToString(deterministic=True))
+    return Vault(
+        bank=bank,
+        outcomes=outcomes,
+        checkpoints=checkpoints,
+        desk=desk,
+        evaluation=evaluation,
+        cards=cards,
+        standing=PlanRequest(
+            checkpoint="", techniques=config.plan.techniques, stacks=config.plan.stacks, attempts=config.plan.attempts
+        ),
+    )
+
+
+def _services(vault: Vault, ground: Ground, *, on_epoch: Callable[[], Awaitable[None]]) -> tuple[Registration, ...]:
+    bank = BankServicer(
+        bank=vault.bank, gate=vault.bank.gate, packs=SealedPacks(ground.tools.ring.pack_key()), on_epoch=on_epoch
+    )
+    evaluation = EvaluationServicer(evaluations=vault.evaluation, outcomes=vault.outcomes, standing=vault.standing)
+    checkpoint = CheckpointServicer(checkpoints=vault.checkpoints)
+    return (
+        partial(bank_pb2_grpc.add_BankServiceServicer_to_server, bank),
+        partial(evaluation_pb2_grpc.add_EvaluationServiceServicer_to_server, evaluation),
+        partial(checkpoint_pb2_grpc.add_CheckpointServiceServicer_to_server, checkpoint),
+    )
+
+
+def _submitter(config: Config, vault: Vault) -> Callable[[Checkpoint], Awaitable[None]]:
+    """Return what the watcher does with a staged checkpoint: the standing plan, started where policy lets it start."""
+
+    async def submit(checkpoint: Checkpoint) -> None:
+        if config.watch.auto_run:
+            await vault.evaluation.submit(checkpoint.name, vault.standing)
+
+    return submit
+
+
+def _card_set(cards: tuple[Card, ...]) -> findings_pb2.CardSet:
+    return findings_pb2.CardSet(
+        cards=[
+            findings_pb2.Card(
+                technique=card.technique,
+                title=card.title,
+                family=card.family,
+                kind=card.kind,
+                mechanism=card.mechanism,
+                references=card.references,
+                mitigation=card.mitigation,
+            )
+            for card in cards
+        ]
+    )
