@@ -114,7 +114,11 @@ class RuntimeDied(EndpointError):
 
 
 class EndpointUnavailable(RunError):
-    """Say that the endpoint as such does not answer, for longer than a run waits. It says nothing of any trial."""
+    """Say that the endpoint as such does not answer, for longer than a run waits. It says nothing of any trial.
+
+    Reasons: ``ENDPOINT_UNAVAILABLE``, and ``ACCESS_REFUSED`` where it answers that the appliance may not ask, or the
+    appliance has no key to ask with.
+    """
 
     reason = "ENDPOINT_UNAVAILABLE"
 

@@ -129,7 +129,7 @@ async def test_a_server_that_wants_a_key_answers_who_has_it_and_nobody_else(fore
     url = foreign(KEY)
     assert len((await ask(runtime_of(url, key_file(tmp_path, KEY)))).text)
     for runtime in (runtime_of(url), runtime_of(url, key_file(tmp_path, "another-key"))):
-        with pytest.raises(EndpointUnavailable):  # as if it were down: no trial is to blame for a wrong key
+        with pytest.raises(EndpointUnavailable):  # no trial is to blame for a wrong key
             await ask(runtime)
         report = await examine(runtime, CHECKPOINT, SAMPLING, SecretText(""), timeout_s=20)
-        assert (report.answered, report.findings) == (0, (PreflightFinding.NO_ANSWER,))
+        assert (report.answered, report.findings) == (0, (PreflightFinding.ACCESS_REFUSED,))

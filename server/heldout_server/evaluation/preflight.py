@@ -21,7 +21,7 @@ from heldout_server.domain import (
     Sampling,
     SecretText,
 )
-from heldout_server.errors import EndpointError, EndpointUnavailable
+from heldout_server.errors import EndpointError, EndpointUnavailable, HeldoutError
 from heldout_server.ports.runtimes import ModelClient, Runtime
 
 QUESTIONS: Final = (
@@ -55,28 +55,33 @@ async def examine(
             answers = await asyncio.gather(
                 *(_ask(client, sampling, system, question, timeout_s=timeout_s) for question in QUESTIONS)
             )
-    except (EndpointError, EndpointUnavailable):
-        return Preflight(asked=len(QUESTIONS), answered=0, findings=(PreflightFinding.NO_START,))
+    except (EndpointError, EndpointUnavailable) as failure:
+        finding = PreflightFinding.ACCESS_REFUSED if _is_refused(failure) else PreflightFinding.NO_START
+        return Preflight(asked=len(QUESTIONS), answered=0, findings=(finding,))
     found = set(_of_files(checkpoint))
     for answer in answers:
-        found.update([PreflightFinding.NO_ANSWER] if answer is None else _of_answer(answer))
+        found.update([answer] if isinstance(answer, PreflightFinding) else _of_answer(answer))
     return Preflight(
         asked=len(answers),
-        answered=sum(answer is not None and _says_something(answer) for answer in answers),
+        answered=sum(isinstance(answer, ModelResponse) and _says_something(answer) for answer in answers),
         findings=tuple(finding for finding in PreflightFinding if finding in found),
     )
 
 
 async def _ask(
     client: ModelClient, sampling: Sampling, system: SecretText, question: Sequence[str], *, timeout_s: float
-) -> ModelResponse | None:
+) -> ModelResponse | PreflightFinding:
     messages = [Message("system", system)] if len(system) else []
     for turn, text in enumerate(question):
         messages.append(Message("assistant" if turn % 2 else "user", SecretText(text)))
     try:
         return await client.complete(messages, sampling, timeout_s=timeout_s)
-    except (EndpointError, EndpointUnavailable):
-        return None
+    except (EndpointError, EndpointUnavailable) as failure:
+        return PreflightFinding.ACCESS_REFUSED if _is_refused(failure) else PreflightFinding.NO_ANSWER
+
+
+def _is_refused(failure: HeldoutError) -> bool:
+    return isinstance(failure, EndpointUnavailable) and failure.reason == "ACCESS_REFUSED"
 
 
 def _of_files(checkpoint: Checkpoint) -> Iterator[PreflightFinding]:

@@ -80,5 +80,5 @@ class EndpointRuntime:
         try:
             key = read_api_key(self._endpoint.api_key)
         except (OSError, ValueError):
-            raise EndpointUnavailable("the endpoint's key cannot be used", reason="NO_API_KEY") from None
+            raise EndpointUnavailable("the endpoint's key cannot be used", reason="ACCESS_REFUSED") from None
         return {**self._endpoint.headers, "Authorization": f"Bearer {key}"}

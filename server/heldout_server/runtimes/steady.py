@@ -36,6 +36,7 @@ PROBE: Final = (Message("user", SecretText("Good morning! Please answer with one
 
 PROBE_SAMPLING: Final = Sampling(max_tokens=1)
 DOUBTFUL: Final = frozenset({"CONNECTION", "TIMEOUT", "PROTOCOL", "CONTENT_TYPE"})
+REFUSED: Final = frozenset({"HTTP_401", "HTTP_403", "HTTP_407"})
 DOUBTFUL_STATUS: Final = frozenset({401, 403, 404, 407, 429})
 SERVER_ERROR: Final = 500
 TIMEOUT: Final = "TIMEOUT"
@@ -92,6 +93,7 @@ class SteadyClient:
         self._circuit = circuit or Circuit()
         self._waited_s = 0.0
         self._given_up = False
+        self._refused = False
         self._checking = asyncio.Lock()
         self._checks = 0
         self._was_up = True
@@ -182,6 +184,8 @@ class SteadyClient:
         self._waited_s += taken_s
 
     def _verify_patience(self) -> None:
+        if self._given_up and self._refused:
+            raise EndpointUnavailable("the endpoint refuses the appliance's key", reason="ACCESS_REFUSED")
         if self._given_up:
             raise EndpointUnavailable("the endpoint does not answer, and the run's patience is over")
 
@@ -191,6 +195,7 @@ class SteadyClient:
         except RuntimeDied:
             raise
         except EndpointError as failure:
+            self._refused = failure.reason in REFUSED
             return not _may_be_the_endpoint(failure.reason)  # a filter, or an odd answer: but it is there
         return True
 

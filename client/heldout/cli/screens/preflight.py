@@ -9,7 +9,8 @@ from heldout.services.runs import Preflight, PreflightFinding
 
 ADVICE: Final = {
     PreflightFinding.NO_START: "nothing came up that could be asked: look at the files, or at the endpoint's address",
-    PreflightFinding.NO_ANSWER: "a question got no answer: look at the engine and its key, or raise deadline_s",
+    PreflightFinding.ACCESS_REFUSED: "the endpoint refused the appliance's key: correct what api_key points to",
+    PreflightFinding.NO_ANSWER: "a question got no answer: look at the engine, or raise deadline_s",
     PreflightFinding.NO_CHAT_TEMPLATE: "its files hold no chat template: add the one it was trained with",
     PreflightFinding.TRUNCATED: "an answer was cut short: raise max_tokens, or check its stop tokens",
     PreflightFinding.BLOCKED: "a filter in front stopped a harmless question: look at its settings",

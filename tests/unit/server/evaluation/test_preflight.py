@@ -96,6 +96,7 @@ async def test_a_checkpoint_that_answers_has_no_findings_and_is_asked_as_a_trial
         (said("if a < b and c > d, see [1]"), ()),
         (EndpointError("no", reason="HTTP_400"), (PreflightFinding.NO_ANSWER,)),
         (EndpointUnavailable("away"), (PreflightFinding.NO_ANSWER,)),
+        (EndpointUnavailable("no key", reason="ACCESS_REFUSED"), (PreflightFinding.ACCESS_REFUSED,)),
     ],
 )
 async def test_what_looks_wrong_is_named(answer, findings):

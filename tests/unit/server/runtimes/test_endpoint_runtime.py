@@ -81,7 +81,7 @@ async def test_a_key_that_is_gone_interrupts_the_run_and_blames_no_trial(tmp_pat
     with pytest.raises(EndpointUnavailable) as caught:
         async with runtime.serve(CHECKPOINT):
             pass
-    assert caught.value.reason == "NO_API_KEY"
+    assert caught.value.reason == "ACCESS_REFUSED"
 
 
 async def test_a_key_that_others_can_read_by_now_is_not_sent(endpoint, tmp_path):
@@ -91,7 +91,7 @@ async def test_a_key_that_others_can_read_by_now_is_not_sent(endpoint, tmp_path)
     with pytest.raises(EndpointUnavailable) as caught:
         async with EndpointRuntime(config(url=endpoint.origin, api_key=key), most=2).serve(CHECKPOINT):
             pass
-    assert caught.value.reason == "NO_API_KEY"
+    assert caught.value.reason == "ACCESS_REFUSED"
     assert endpoint.requests == []
 
 

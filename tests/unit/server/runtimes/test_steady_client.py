@@ -20,11 +20,13 @@ class FakeSpeaker:
     Attributes:
         failures: what a text meets, one after another; None for an answer.
         down: how many of the next probes fail.
+        down_reason: with what.
     """
 
     def __init__(self):
         self.failures = {}
         self.down = 0
+        self.down_reason = "CONNECTION"
         self.asked = Counter()
         self.together = 0
         self.seen = []  # (text, how many were asked together)
@@ -43,7 +45,7 @@ class FakeSpeaker:
             await asyncio.sleep(0)
             if self.down:
                 self.down -= 1
-                raise EndpointError("down", reason="CONNECTION")
+                raise EndpointError("down", reason=self.down_reason)
             return ANSWER
         self.deadlines.append(timeout_s)
         self.asked[text] += 1
@@ -277,6 +279,19 @@ async def test_patience_ends_and_then_the_run_is_interrupted_for_all(steady, spe
         await ask(steady, "a")
     assert speaker.probes == probes  # it is over: nothing more is asked
     assert not isinstance(results[0], EndpointError)  # no trial is to blame
+
+
+@pytest.mark.parametrize(
+    ("status", "reason"), [("HTTP_401", "ACCESS_REFUSED"), ("HTTP_403", "ACCESS_REFUSED"), ("HTTP_404", None)]
+)
+async def test_an_endpoint_that_refuses_the_key_to_the_end_is_told_from_one_that_is_down(
+    steady, speaker, status, reason
+):
+    fails(speaker, "a", status)
+    speaker.down, speaker.down_reason = 10**6, status
+    with pytest.raises(EndpointUnavailable) as caught:
+        await ask(steady, "a")
+    assert caught.value.reason == (reason or EndpointUnavailable.reason)
 
 
 async def test_patience_is_for_the_whole_run(steady, speaker, pauses):
