@@ -5,7 +5,10 @@ import json
 import grpc
 from google.rpc import error_details_pb2, status_pb2
 
-STREAMING = {"ImportPrompts": "request", "WatchRun": "answer"}
+from heldout_server.api.contract import methods
+
+METHODS = methods()
+
 LOCALHOST = (("grpc.ssl_target_name_override", "localhost"), ("grpc.use_local_subchannel_pool", 1))
 
 
@@ -23,19 +26,18 @@ def channel_with(address, authority, key=None, certificate=None):
 
 async def call(channel, name, payload=b"", *, timeout_s=5):
     """Send raw bytes, and return the status code, its reason and its message; OK has no reason."""
-    shape = STREAMING.get(name.rpartition("/")[2], "none")
+    shape = METHODS[name].shape if name in METHODS else "unary_unary"
+
+    async def one():
+        yield payload
+
     try:
-        if shape == "request":
-
-            async def one():
-                yield payload
-
-            await channel.stream_unary(name)(one(), timeout=timeout_s)
-        elif shape == "answer":
-            async for _ in channel.unary_stream(name)(payload, timeout=timeout_s):
+        calling = getattr(channel, shape)(name)(one() if shape.startswith("stream") else payload, timeout=timeout_s)
+        if shape.endswith("stream"):
+            async for _ in calling:
                 pass
         else:
-            await channel.unary_unary(name)(payload, timeout=timeout_s)
+            await calling
     except grpc.aio.AioRpcError as error:
         info = error_details_pb2.ErrorInfo()
         for key, value in error.trailing_metadata() or ():

@@ -1,14 +1,36 @@
 """A raw gRPC channel that keeps every byte that came back: bodies, status texts, details and metadata."""
 
+from dataclasses import dataclass
+
 import grpc
 
-TIMEOUT_S = 10
-STREAMS = {"ImportPrompts": "stream_unary", "WatchRun": "unary_stream"}
+from heldout_server.api.contract import methods
+
+TIMEOUT_S = 30
+METHODS = methods()
 
 
-def shape_of(method):
-    """Return which of gRPC's shapes a method of the contract has."""
-    return STREAMS.get(method.rpartition("/")[2], "unary_unary")
+@dataclass(frozen=True, kw_only=True)
+class Told:
+    """Hold all that came back of one call.
+
+    Attributes:
+        status: name of the status code.
+        details: its text.
+        bodies: the messages, serialized.
+        initial, trailing: metadata, in their order.
+    """
+
+    status: str
+    details: str
+    bodies: tuple[bytes, ...]
+    initial: tuple
+    trailing: tuple
+
+    def contents(self):
+        """Return every byte and text, for a search."""
+        pairs = (part for pair in (*self.initial, *self.trailing) for part in pair)
+        return [self.details, *self.bodies, *pairs]
 
 
 class RecordedChannel:
@@ -21,7 +43,11 @@ class RecordedChannel:
 
     def __init__(self, profile, address):
         credentials = grpc.ssl_channel_credentials(profile.authority, profile.key, profile.certificate)
-        options = (("grpc.ssl_target_name_override", "localhost"), ("grpc.enable_http_proxy", 0))
+        options = (
+            ("grpc.ssl_target_name_override", "localhost"),
+            ("grpc.enable_http_proxy", 0),
+            ("grpc.use_local_subchannel_pool", 1),
+        )
         self._channel = grpc.aio.secure_channel(address, credentials, options=options)
         self.received = []
         self.statuses = []
@@ -34,36 +60,35 @@ class RecordedChannel:
 
     async def call(self, method, *requests, metadata=(), timeout_s=TIMEOUT_S):
         """Call a method, keep what comes back, and return the body of the answer, the last one of a stream."""
-        shape = shape_of(method)
-        start = getattr(self._channel, shape)(method)
-        if shape == "stream_unary":
+        told = await self.tell(method, *requests, metadata=metadata, timeout_s=timeout_s)
+        return told.bodies[-1] if told.bodies and told.status == "OK" else b""
 
-            async def stream():
-                for request in requests:
-                    yield request
+    async def tell(self, method, *requests, metadata=(), timeout_s=TIMEOUT_S):
+        """Call a method that need not exist, keep what comes back, and return all of it."""
+        shape = METHODS[method].shape if method in METHODS else "unary_unary"
 
-            call = start(stream(), timeout=timeout_s, metadata=metadata)
-        else:
-            call = start(requests[0], timeout=timeout_s, metadata=metadata)
-        body = b""
+        async def stream():
+            for request in requests:
+                yield request
+
+        sent = stream() if shape.startswith("stream") else (requests or (b"",))[0]
+        call = getattr(self._channel, shape)(method)(sent, timeout=timeout_s, metadata=metadata)
+        bodies, debug = [], ""
         try:
-            if shape == "unary_stream":
+            if shape.endswith("stream"):
                 async for body in call:
-                    self.received.append(body)
+                    bodies.append(body)  # noqa: PERF401 - what came before a failure is kept too
             else:
-                body = await call
-                self.received.append(body)
+                bodies.append(await call)
         except grpc.aio.AioRpcError as error:
-            self._keep(error.initial_metadata(), error.trailing_metadata())
-            self.received += [error.details() or "", error.debug_error_string() or ""]
-            self.statuses.append(error.code().name)
-            return b""
-        self._keep(await call.initial_metadata(), await call.trailing_metadata())
-        self.received.append(await call.details() or "")
-        self.statuses.append((await call.code()).name)
-        return body
-
-    def _keep(self, *all_metadata):
-        for metadata in all_metadata:
-            for key, value in metadata or ():
-                self.received += [key, value]
+            debug = error.debug_error_string() or ""
+        told = Told(
+            status=(await call.code()).name,
+            details=await call.details() or "",
+            bodies=tuple(bodies),
+            initial=tuple(await call.initial_metadata() or ()),
+            trailing=tuple(await call.trailing_metadata() or ()),
+        )
+        self.received += [*told.contents(), debug]
+        self.statuses.append(told.status)
+        return told

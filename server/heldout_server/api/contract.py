@@ -29,6 +29,7 @@ class Method:
         name: full name as gRPC has it, ``/heldout.v1.BankService/GetStats``.
         deadline_s: seconds after which a call is over, whatever the client asked for.
         half: whose log records it, ``vault`` or ``window``.
+        shape: of the call as gRPC names it: ``unary_unary``, ``stream_unary``, ``unary_stream`` or ``stream_stream``.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Method:
     response: Descriptor
     deadline_s: float
     half: str
+    shape: str
 
 
 def methods() -> dict[str, Method]:
@@ -54,5 +56,14 @@ def methods() -> dict[str, Method]:
                 half = HALVES.get(rpc.half)
                 if rpc.deadline_ms <= 0 or half is None:
                     raise ConfigError(f"{name}: the contract gives it no deadline or no half, so nothing is served")
-                found[name] = Method(name, descriptor.input_type, descriptor.output_type, rpc.deadline_ms / 1000, half)
+                sends = "stream" if descriptor.client_streaming else "unary"
+                gets = "stream" if descriptor.server_streaming else "unary"
+                found[name] = Method(
+                    name=name,
+                    request=descriptor.input_type,
+                    response=descriptor.output_type,
+                    deadline_s=rpc.deadline_ms / 1000,
+                    half=half,
+                    shape=f"{sends}_{gets}",
+                )
     return found

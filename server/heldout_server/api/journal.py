@@ -54,6 +54,7 @@ class Journal:
         clock: times the calls.
         metrics: counts them.
         on_failure: called once a log cannot be written: readiness drops, the process ends.
+        random_bytes: draws the salts of response digests.
     """
 
     def __init__(
@@ -64,12 +65,14 @@ class Journal:
         clock: Clock,
         metrics: Metrics,
         on_failure: Callable[[], None],
+        random_bytes: Callable[[int], bytes] = secrets.token_bytes,
     ) -> None:
         self._logs = logs
         self._policy_digest = policy_digest
         self._clock = clock
         self._metrics = metrics
         self._on_failure = on_failure
+        self._random_bytes = random_bytes
         self._unlogged = False  # set once a log failed: then nothing is answered, whichever half a call is for
         self.unknown_half = "window" if "window" in logs else next(iter(logs))
 
@@ -113,7 +116,7 @@ class Journal:
         Raises:
             Unlogged: it could not be written.
         """
-        salt = secrets.token_bytes(SALT_BYTES)
+        salt = self._random_bytes(SALT_BYTES)
         logged = await self.end(begun, OK, response_sha256=hashlib.sha256(salt + answer).hexdigest(), stream=stream)
         return findings_pb2.Receipt(entry=logged.entry, proof=logged.proof, salt=salt).SerializeToString()
 

@@ -44,6 +44,7 @@ def build_edge(
             clock=tools.clock,
             metrics=metrics,
             on_failure=log_failed.set,
+            random_bytes=tools.random_bytes,
         ),
         gate=Gate(approved_texts),
         clock=tools.clock,

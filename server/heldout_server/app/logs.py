@@ -92,6 +92,7 @@ async def open_log(
         commit_deadline_s=config.audit.commit_deadline_s,
         on_failure=on_failure,
         on_fault=on_fault,
+        random_bytes=tools.random_bytes,
     )
 
 

@@ -26,7 +26,6 @@ from heldout_server.checkpoints import registry as checkpoints
 from heldout_server.config import Config
 from heldout_server.database import Connection
 from heldout_server.domain import IDENTIFIER
-from heldout_server.environment import RandomIds, SystemClock
 from heldout_server.errors import ConfigError, IntegrityError
 from heldout_server.keys import FileKeyRing
 from heldout_server.outcomes import schema as outcomes
@@ -199,7 +198,7 @@ async def accept(config: Config, *, reason: str) -> Survey:
 
 @contextlib.asynccontextmanager
 async def _open(config: Config) -> AsyncIterator[_Stopped]:
-    tools = Tools(clock=SystemClock(), ids=RandomIds(), ring=FileKeyRing.open(config.keys.root, config.keys.ring))
+    tools = Tools(ring=FileKeyRing.open(config.keys.root, config.keys.ring))
     policies = load_policies(config)
     verify_databases(config)
     async with contextlib.AsyncExitStack() as stack:

@@ -24,11 +24,10 @@ from heldout_server.app.log_watch import LogWatch
 from heldout_server.app.logs import open_logs
 from heldout_server.app.policies import load_policies
 from heldout_server.app.reloading import Reloader
-from heldout_server.app.tools import Tools
+from heldout_server.app.tools import Environment, Tools
 from heldout_server.app.upkeep import keep_up, record_denials
 from heldout_server.audit import Pace
 from heldout_server.config import Config
-from heldout_server.environment import RandomIds, SystemClock
 from heldout_server.errors import StorageError
 from heldout_server.keys import FileKeyRing
 from heldout_server.ports.audit import AuditLog
@@ -59,20 +58,30 @@ class Appliance:
 
 
 @contextlib.asynccontextmanager
-async def serve(config: Config, metrics: Metrics, openers: Mapping[str, Opener]) -> AsyncIterator[Appliance]:
+async def serve(
+    config: Config, metrics: Metrics, openers: Mapping[str, Opener], environment: Environment | None = None
+) -> AsyncIterator[Appliance]:
     """Start an appliance, or a half of it, and stop it on leaving.
 
     Args:
         config: what the operator decided.
         metrics: counts the calls.
         openers: open the halves that this process serves, in this order: see :func:`heldout_server.app.halves.pick`.
+        environment: time, names, noise and randomness; the machine's by default.
 
     Raises:
         ConfigError: something that the operator wrote is missing or wrong.
         WrongKey: a key does not open a database.
         IntegrityError: something stored is not what was stored.
     """
-    tools = Tools(clock=SystemClock(), ids=RandomIds(), ring=FileKeyRing.open(config.keys.root, config.keys.ring))
+    outside = environment or Environment()
+    tools = Tools(
+        clock=outside.clock,
+        ids=outside.ids,
+        noise=outside.noise,
+        random_bytes=outside.random_bytes,
+        ring=FileKeyRing.open(config.keys.root, config.keys.ring, random_bytes=outside.random_bytes),
+    )
     policies = load_policies(config)
     log_failed, reload = asyncio.Event(), asyncio.Event()
     async with contextlib.AsyncExitStack() as stack:

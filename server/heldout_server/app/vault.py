@@ -71,9 +71,17 @@ async def _open_rooms(stack: contextlib.AsyncExitStack, ground: Ground) -> Vault
     config, policies, audit = ground.config, ground.policies, ground.logs["vault"]
     folder, clock, ids, ring = config.data.vault, ground.tools.clock, ground.tools.ids, ground.tools.ring
     book = ground.anchors.books["vault"]
-    bank = SqlBank.open(folder / "bank.db", keys=ring, ids=ids, anchor=book.of("bank"))
+    random_bytes = ground.tools.random_bytes
+    bank = SqlBank.open(folder / "bank.db", keys=ring, ids=ids, random_bytes=random_bytes, anchor=book.of("bank"))
     stack.callback(bank.close)
-    outcomes = SqlOutcomes.open(folder / "outcomes.db", keys=ring, ids=ids, clock=clock, anchor=book.of("outcomes"))
+    outcomes = SqlOutcomes.open(
+        folder / "outcomes.db",
+        keys=ring,
+        ids=ids,
+        clock=clock,
+        random_bytes=random_bytes,
+        anchor=book.of("outcomes"),
+    )
     stack.callback(outcomes.close)
     source = open_source(config.watch.source)
     checkpoints = SqlCheckpoints.open(
@@ -96,7 +104,7 @@ async def _open_rooms(stack: contextlib.AsyncExitStack, ground: Ground) -> Vault
         keys=ring,
         clock=clock,
         ids=ids,
-        noise=OpenDpNoise(),
+        noise=ground.tools.noise or OpenDpNoise(),
         policy=policies.release,
         policy_digest=policies.documents.digest,
         memberships=bank,

@@ -17,7 +17,7 @@ from heldout_server.api.contract import methods
 
 TIMEOUT_S: Final = 20.0
 RECEIPT: Final = "heldout-receipt-bin"
-STREAMING: Final = {"ImportPrompts": "stream_unary", "WatchRun": "unary_stream"}
+METHODS: Final = methods()
 Metadata: TypeAlias = tuple[tuple[str, str | bytes], ...]
 
 
@@ -101,13 +101,14 @@ class Caller:
             timeout_s: seconds after which the caller gives up.
         """
         began = time.perf_counter()
-        shape = STREAMING.get(method.rpartition("/")[2], "unary_unary")
+        shape = METHODS[method].shape if method in METHODS else "unary_unary"
         sent: Any = _stream(requests) if shape.startswith("stream") else (requests or (b"",))[0]
         call = getattr(self._channel, shape)(method)(sent, timeout=timeout_s, metadata=metadata)
         bodies: list[bytes] = []
         try:
             if shape.endswith("stream"):
-                bodies += [body async for body in call]
+                async for body in call:
+                    bodies.append(body)  # noqa: PERF401 - what came before a failure is kept too
             else:
                 bodies.append(await call)
             details, metadata_back = await call.details() or "", await call.trailing_metadata()

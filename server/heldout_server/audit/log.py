@@ -11,12 +11,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hmac
+import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
-from secrets import token_bytes
 from typing import Final
 
 import structlog
@@ -78,6 +78,7 @@ class SqlAuditLog:
         commit_deadline_s: float,
         on_failure: Callable[[], None] | None,
         on_fault: Callable[[str], None] | None,
+        random_bytes: Callable[[int], bytes],
     ) -> None:
         """Take what :meth:`open` checked; nobody else calls this."""
         self.origin = signer.origin
@@ -91,6 +92,7 @@ class SqlAuditLog:
         self._witnesses = witnesses
         self._on_failure = on_failure
         self._on_fault = on_fault
+        self._random_bytes = random_bytes
         self._frontier = opened.stored.frontier
         self._checkpoint = opened.stored.checkpoint
         self._counters = opened.stored.counters
@@ -115,6 +117,7 @@ class SqlAuditLog:
         commit_deadline_s: float = DEFAULT_DEADLINE_S,
         on_failure: Callable[[], None] | None = None,
         on_fault: Callable[[str], None] | None = None,
+        random_bytes: Callable[[int], bytes] = secrets.token_bytes,
     ) -> SqlAuditLog:
         """Open a log, or begin one, and check that its head is what its leaves say.
 
@@ -131,6 +134,7 @@ class SqlAuditLog:
             on_failure: called once, when the log is poisoned, so that readiness can be dropped; must not raise.
             on_fault: called with ``log_device_lost``, or ``log_damaged`` where no whole device is left, after which
                 the log goes on; must not raise.
+            random_bytes: draws the salts of :meth:`request_mac`.
 
         Raises:
             IntegrityError: the stored head, hashes and newest leaves do not belong together, another key signed, or
@@ -152,6 +156,7 @@ class SqlAuditLog:
             commit_deadline_s=commit_deadline_s,
             on_failure=on_failure,
             on_fault=on_fault,
+            random_bytes=random_bytes,
         )
         await log._take_cosignatures(opened.stored.cosignatures)
         return log
@@ -214,7 +219,7 @@ class SqlAuditLog:
         Returns:
             32 hex digits of salt, then 64 of the MAC.
         """
-        salt = token_bytes(SALT_BYTES)
+        salt = self._random_bytes(SALT_BYTES)
         mac = self._mac.copy()
         mac.update(salt + request)
         return salt.hex() + mac.hexdigest()

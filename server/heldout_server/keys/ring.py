@@ -18,7 +18,7 @@ import base64
 import binascii
 import json
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -72,8 +72,15 @@ class FileKeyRing:
         return cls.open(root_key_path, ring_path)
 
     @classmethod
-    def open(cls, root_key_path: Path, ring_path: Path) -> FileKeyRing:
+    def open(
+        cls, root_key_path: Path, ring_path: Path, *, random_bytes: Callable[[int], bytes] = secrets.token_bytes
+    ) -> FileKeyRing:
         """Open every key of the ring.
+
+        Args:
+            root_key_path: the file of the root key.
+            ring_path: the file of the ring.
+            random_bytes: draws the nonces of data keys that are wrapped later.
 
         Raises:
             ConfigError: a file is missing, or others may read it.
@@ -91,7 +98,8 @@ class FileKeyRing:
                 keys[half] = {
                     name: wrapper.unwrap(_decode(part["keys"][name]), purpose=f"{half}/{name}") for name in _names(half)
                 }
-            data_keys = Wrapper(root, salt=_decode(document["vault"]["salt"]), use="data-keys")
+            salt = _decode(document["vault"]["salt"])
+            data_keys = Wrapper(root, salt=salt, use="data-keys", random_bytes=random_bytes)
         except (KeyError, TypeError, binascii.Error):
             raise _damaged(ring_path) from None
         return cls(keys, data_keys)

@@ -7,6 +7,7 @@ that was wrapped for one thing does not open as another.
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable
 from typing import Final
 
 from cryptography.exceptions import InvalidTag
@@ -27,11 +28,15 @@ class Wrapper:
         root: the root key, 32 bytes.
         salt: random, stored beside what is wrapped (RFC 5869 section 3.1).
         use: what the derived key is for; different uses have unrelated keys.
+        random_bytes: draws nonces.
     """
 
-    def __init__(self, root: bytes, *, salt: bytes, use: str) -> None:
+    def __init__(
+        self, root: bytes, *, salt: bytes, use: str, random_bytes: Callable[[int], bytes] = secrets.token_bytes
+    ) -> None:
         info = context("heldout/v1/wrap", use)
         self._cipher = AESGCM(HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=salt, info=info).derive(root))
+        self._random_bytes = random_bytes
 
     def wrap(self, key: bytes, *, purpose: str) -> bytes:
         """Return the key encrypted and bound to its purpose.
@@ -45,7 +50,7 @@ class Wrapper:
         """
         if len(key) != KEY_BYTES:
             raise ValueError(f"a data key has {KEY_BYTES} bytes")
-        nonce = secrets.token_bytes(NONCE_BYTES)
+        nonce = self._random_bytes(NONCE_BYTES)
         return nonce + self._cipher.encrypt(nonce, key, context(purpose))
 
     def unwrap(self, wrapped: bytes, *, purpose: str) -> bytes:
