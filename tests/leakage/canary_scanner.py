@@ -1,12 +1,10 @@
 """Look for words that must not be somewhere, in every spelling that a careless program gives them."""
 
-import base64
 import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 
-LEAST_LETTERS = 12
-"""A shorter word could stand somewhere by chance, in one of its spellings."""
+from heldout_server.attack.search import LEAST_LETTERS, spellings
 
 CHUNK_BYTES = 16 * 1024 * 1024
 OVERLAP_BYTES = 4096
@@ -34,7 +32,7 @@ class CanaryScanner:
     def __init__(self, *words):
         assert all(len(word) >= LEAST_LETTERS and word.isalnum() and word.islower() for word in words)
         self.words = words
-        self._spellings = [(word, *spelling) for word in words for spelling in _spellings(word)]
+        self._spellings = [(word, *spelling) for word in words for spelling in spellings(word)]
 
     def find(self, place, *contents):
         """Return what stands in some bytes or texts."""
@@ -127,18 +125,3 @@ def children_of(pid):
         for child in map(int, (task / "children").read_text().split()):
             found += [child, *children_of(child)]
     return found
-
-
-def _spellings(word):
-    """Yield the name of each spelling, its bytes, and whether it is looked for in any case."""
-    raw = word.encode()
-    yield "plain", raw, True
-    yield "reversed", raw[::-1], True
-    yield "hex", raw.hex().encode(), True
-    yield "percent", "".join(f"%{byte:02x}" for byte in raw).encode(), True
-    yield "utf-16-le", word.encode("utf-16-le"), True
-    yield "utf-16-be", word.encode("utf-16-be"), True
-    for shift in range(3):
-        # What base64 makes of a word depends on where it stands among three bytes, and at its ends on its neighbours.
-        inside = base64.b64encode(bytes(shift) + raw)[4 if shift else 0 :].rstrip(b"=")
-        yield f"base64 shifted by {shift}", inside[: len(inside) // 4 * 4 - 4], False

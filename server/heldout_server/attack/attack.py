@@ -57,11 +57,15 @@ class Setting:
         releases: that its policy grants an epoch.
         approvals: roles that must each approve a manifest before its run starts.
         config: keys of ``config.toml`` that stand there commented out, with their values in TOML.
+        tables: to add to it.
+        files: to put beside it, by name.
     """
 
     releases: int = 10
     approvals: tuple[str, ...] = ()
     config: Mapping[str, str] = field(default_factory=dict)
+    tables: str = ""
+    files: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

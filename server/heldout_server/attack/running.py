@@ -14,14 +14,13 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from heldout_server.attack.attack import Attack, Finding, Needs, Setting
+from heldout_server.attack.scene import SHARED
 from heldout_server.attack.stage import LAUNCHER, Stage, own_stage, staging
 from heldout_server.errors import HeldoutError
 
 WIDTH: Final = 80
 NAME_WIDTH: Final = 60
 LABEL_WIDTH: Final = 12
-SHARED: Final = Setting(releases=200)
-"""Room for the checkpoints of every attack that shares it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

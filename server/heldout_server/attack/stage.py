@@ -170,17 +170,20 @@ class Stage:
         """Freeze the bank's prompts as the bank tester."""
         return await self.ask("bank_tester", "/heldout.v1.BankService/OpenEpoch")
 
-    def submit(self, name: str, table: Mapping[str, Any] | None = None, *, line: str = "nova") -> None:
+    def submit(
+        self, name: str, table: Mapping[str, Any] | None = None, *, line: str = "nova", runtime: str = "scripted"
+    ) -> None:
         """Put a checkpoint where the appliance looks for them: what a training team can always do.
 
         Args:
             name: of the checkpoint.
             table: of the scripted model, see :mod:`heldout_server.runtimes.scripted`.
             line: of the model.
+            runtime: that it asks for.
         """
         folder = self._own() / "checkpoints" / name
         folder.mkdir()
-        (folder / "checkpoint.toml").write_text(f'name = "{name}"\nline = "{line}"\nruntime = "scripted"\n')
+        (folder / "checkpoint.toml").write_text(f'name = "{name}"\nline = "{line}"\nruntime = "{runtime}"\n')
         (folder / "scripted.json").write_text(json.dumps(TABLE if table is None else table))
         (folder / "READY").touch()
 
@@ -351,7 +354,9 @@ async def own_stage(
         text, found = re.subn(rf"^# {key} = .*$", f"{key} = {value}", text, flags=re.MULTILINE)
         if found != 1:
             raise ConfigError(f"config.toml has no {key} that could be set")
-    config.write_text(text)
+    config.write_text(text + setting.tables)
+    for name, content in setting.files.items():
+        (folder / name).write_text(content)
     stage = Stage(folder / "profiles", folder, launcher=launcher)
     try:
         await stage.start()

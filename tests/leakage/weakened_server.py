@@ -1,0 +1,100 @@
+"""``heldout-server`` with guards that can be taken away one at a time while it runs, for attacks to find.
+
+A weakness is in force while its name stands in the file ``weakness`` beside the config.
+"""
+
+import asyncio
+import hashlib
+import sys
+from pathlib import Path
+
+from heldout_server.api import edge, gate
+from heldout_server.api import evaluation as evaluation_api
+from heldout_server.attack.stage import CANARY
+from heldout_server.audit import SqlAuditLog
+from heldout_server.cli import main
+from heldout_server.domain import ATTACK_SUCCESS, SecretText
+from heldout_server.errors import InvalidRequest
+from heldout_server.evaluation import pipeline
+from heldout_server.ports.audit import Record
+
+FOLDER = Path(sys.argv[sys.argv.index("--config") + 1]).parent
+SLOW_S = 0.01
+
+
+def is_weak(name):
+    try:
+        return (FOLDER / "weakness").read_text() == name
+    except FileNotFoundError:
+        return False
+
+
+def replaced(owner, name):
+    """Return a decorator that puts a function in the place of another, which it is given as its first argument."""
+
+    def decorate(function):
+        original = getattr(owner, name)
+        setattr(owner, name, lambda *args, **named: function(original, *args, **named))
+        return function
+
+    return decorate
+
+
+# A prompt on the way to a model is written where people look.
+@replaced(SecretText, "reveal")
+def reveal(original, self):
+    text = original(self)
+    if is_weak("prompts-in-the-log"):
+        sys.stderr.write(text + "\n")
+        sys.stderr.flush()
+    return text
+
+
+# A request is in the log by a hash that anybody can make.
+@replaced(SqlAuditLog, "request_mac")
+def request_mac(original, self, request):
+    return hashlib.sha256(request).hexdigest() if is_weak("plain-hashes") else original(self, request)
+
+
+# What is refused is looked up first.
+@replaced(edge.Edge, "_begin")
+async def begin(original, self, method, request, context):
+    if is_weak("looked-up-first") and (FOLDER / "there").read_bytes() in request:
+        await asyncio.sleep(SLOW_S)
+    return await original(self, method, request, context)
+
+
+# What does not parse is quoted.
+@replaced(gate.Gate, "parse")
+def parse(original, self, deserialize, request):
+    try:
+        return original(self, deserialize, request)
+    except InvalidRequest:
+        raise InvalidRequest(f"cannot parse {request!r}") from None
+
+
+@replaced(edge, "status_for")
+def status_for(original, error, role, *, opaque_id):
+    status = original(error, role, opaque_id=opaque_id)
+    return edge.Status(status.code, status.reason, str(error)) if is_weak("requests-quoted") else status
+
+
+# A word of a prompt stands where a name may stand.
+@replaced(evaluation_api, "describe_tested_system")
+def describe_tested_system(original, manifest):
+    tested = original(manifest)
+    if is_weak("prompts-in-names"):
+        tested.precision = f"{CANARY[::-1]}-q4"
+    return tested
+
+
+# The log says how a trial ended.
+@replaced(pipeline.Pipeline, "_store")
+async def store(original, self, run, trials, tally):
+    if is_weak("verdicts-in-the-log") and any(trial.outcome.verdict in ATTACK_SUCCESS for trial in trials):
+        await self.audit.append(Record(kind="event", name="breach", details={"run_id": run.run_id}))
+    await original(self, run, trials, tally)
+
+
+if __name__ == "__main__":
+    main()
