@@ -305,6 +305,7 @@ class Manifest:
         checkpoint: registered name of the checkpoint.
         checkpoint_digest: hex SHA-256 over the digests of its files.
         line: the model line it belongs to.
+        base, base_digest: name and digest of the checkpoint whose weights it adapts; empty if it stands alone.
         epoch_id: the frozen set of prompts.
         epoch_commitment: see :class:`Epoch`.
         techniques: ids tried alone, in table order; :data:`PLAIN` first where it is tried.
@@ -348,6 +349,8 @@ class Manifest:
     system_profile: str = ""
     system_digest: str = ""
     allow_exposed: bool = False
+    base: str = ""
+    base_digest: str = ""
     burnt_prompts: int = 0
 
 
@@ -449,6 +452,7 @@ class Checkpoint:
         reason: why it was refused, as a code; empty if staged.
         path: the read-only staged folder; empty if refused.
         facts: what its files say of themselves.
+        base: the checkpoint whose weights it adapts; None if it stands alone.
     """
 
     name: str
@@ -461,6 +465,7 @@ class Checkpoint:
     path: str
     noticed_s: int
     facts: CheckpointFacts = CheckpointFacts()
+    base: Checkpoint | None = None
 
 
 def cell_key(stack: tuple[str, ...]) -> str:

@@ -40,4 +40,6 @@ def describe_tested_system(manifest: Manifest) -> findings_pb2.TestedSystem:
         system_digest=manifest.system_digest,
         filters=manifest.filters,
         burnt_prompts=manifest.burnt_prompts,
+        base=manifest.base,
+        base_digest=manifest.base_digest,
     )

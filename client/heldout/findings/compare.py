@@ -102,6 +102,7 @@ class TableComparison:
 
 
 SETTINGS: Final = (
+    "base_digest",
     "runtime",
     "engine_version",
     "trust",

@@ -117,6 +117,8 @@ def tested_from(message: pb.TestedSystem) -> Tested:
         system_digest=message.system_digest,
         filters=tuple(message.filters),
         burnt_prompts=message.burnt_prompts,
+        base=message.base,
+        base_digest=message.base_digest,
     )
 
 

@@ -108,6 +108,7 @@ class Tested:
         system_profile, system_digest: what was said before every prompt, by name and hex SHA-256; empty for nothing.
         filters: names of filters in front of the model.
         burnt_prompts: prompts that were sent to an exposed server.
+        base, base_digest: the checkpoint whose weights it adapts; empty if it stands alone.
     """
 
     checkpoint: str
@@ -131,6 +132,8 @@ class Tested:
     system_digest: str = ""
     filters: tuple[str, ...] = ()
     burnt_prompts: int = 0
+    base: str = ""
+    base_digest: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

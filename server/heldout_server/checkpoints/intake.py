@@ -171,6 +171,8 @@ def _copy_tree(holding: Holding, target: Path, *, name: str, allowance: Allowanc
         digests.append(digest)
     if holding.list() != tree:
         raise Unacceptable(Reason.CHANGED_WHILE_READ)
+    if inspection.adapter != bool(manifest.base) and (inspection.adapter or paths):
+        raise Unacceptable(Reason.ADAPTER)  # of what it does not say, or what it calls its base needs no adapter
     _seal_folders(target, tree)
     return Staged(manifest=manifest, digest=tree_digest(digests), facts=inspection.facts())
 

@@ -5,6 +5,7 @@
     name = "olive-7b-step-12000"   # the folder's own name
     line = "olive-7b"              # the model line that it belongs to
     runtime = "scripted"           # the engine that serves it
+    base = "olive-7b"              # optional: this is an adapter, and these are the weights that it adapts
 
     [files]                        # optional: every other file with its SHA-256, and no further one
     "model.safetensors" = "9f86d081…"
@@ -35,6 +36,7 @@ MAX_BRACKETS: Final = 4
 """How many dots (those of a key with four parts) and opening brackets a line may have outside quotes and comments."""
 
 NAMES: Final = ("name", "line", "runtime")
+BASE: Final = "base"
 _QUOTED: Final = re.compile(r'"(?:[^"\\]++|\\.?)*+"?|\'[^\']*+\'?|#.*+')
 """A string or a comment in a line. One that does not end takes the rest, so that nothing is looked at twice."""
 
@@ -43,12 +45,18 @@ _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckpointManifest:
-    """Hold a manifest. ``files`` maps paths to hex SHA-256; None where the manifest lists none."""
+    """Hold a manifest.
+
+    Attributes:
+        files: hex SHA-256 by path; None where the manifest lists none.
+        base: name of the checkpoint that this one adapts; empty if it stands alone.
+    """
 
     name: str
     line: str
     runtime: str
     files: Mapping[str, str] | None
+    base: str = ""
 
 
 def parse_manifest(document: bytes) -> CheckpointManifest:
@@ -67,12 +75,13 @@ def parse_manifest(document: bytes) -> CheckpointManifest:
         raise Unacceptable(Reason.MANIFEST_INVALID) from None
     names = [table.pop(key, None) for key in NAMES]
     files = table.pop("files", None)
-    if table or not all(isinstance(name, str) and IDENTIFIER.fullmatch(name) for name in names):
+    bases = [table.pop(BASE)] if BASE in table else []
+    if table or not all(isinstance(name, str) and IDENTIFIER.fullmatch(name) for name in (*names, *bases)):
         raise Unacceptable(Reason.MANIFEST_INVALID)
     if files is not None and not (isinstance(files, dict) and all(map(_is_digest, files.values()))):
         raise Unacceptable(Reason.MANIFEST_INVALID)
     name, line, runtime = names
-    return CheckpointManifest(name=name, line=line, runtime=runtime, files=files)
+    return CheckpointManifest(name=name, line=line, runtime=runtime, files=files, base="".join(bases))
 
 
 def _verify_bounds(text: str) -> None:

@@ -37,6 +37,7 @@ class Reason(StrEnum):
     CONFIG_INVALID = "config_invalid"
     REMOTE_CODE = "remote_code"
     ADAPTER = "adapter"
+    BASE_UNKNOWN = "base_unknown"
 
 
 class Unacceptable(CheckpointError):

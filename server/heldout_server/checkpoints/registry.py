@@ -53,12 +53,17 @@ MIGRATIONS: Final = (
     ALTER TABLE checkpoint ADD COLUMN architecture TEXT NOT NULL DEFAULT '';
     ALTER TABLE checkpoint ADD COLUMN chat_template_digest TEXT NOT NULL DEFAULT '';
     """,
+    # The checkpoint whose weights this one adapts, by name; '' for none.
+    """
+    ALTER TABLE checkpoint ADD COLUMN base TEXT NOT NULL DEFAULT '';
+    """,
 )
 
 COLUMNS: Final = (
-    "name, line, sequence, runtime, digest, state, reason, noticed_s, precision, architecture, chat_template_digest"
+    "name, line, sequence, runtime, digest, state, reason, noticed_s,"
+    " precision, architecture, chat_template_digest, base"
 )
-INSERT: Final = f"INSERT INTO checkpoint (folder, {COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608 - fixed
+INSERT: Final = f"INSERT INTO checkpoint (folder, {COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608 - fixed
 CONTENT: Final = Content(
     rows={"checkpoint": f"SELECT folder, settled, {COLUMNS} FROM checkpoint ORDER BY sequence"}  # noqa: S608 - fixed
 )
@@ -192,6 +197,8 @@ class SqlCheckpoints:
     async def verify(self, checkpoint: Checkpoint) -> None:
         """Digest the staged files again, at load.
 
+        So are those of the checkpoint that it adapts.
+
         Raises:
             NotFound: none of this name was noticed.
             IntegrityError: they are not what was staged, or nothing was.
@@ -206,6 +213,8 @@ class SqlCheckpoints:
             digest = ""
         if digest != recorded.digest:
             raise IntegrityError(f"checkpoint {recorded.name}: its staged files changed", reason="CHECKPOINT_CHANGED")
+        if recorded.base is not None:
+            await self.verify(recorded.base)
 
     async def _find_ready(self) -> tuple[Ready, ...]:
         known = await self._database.read(_known_folders)
@@ -233,10 +242,15 @@ class SqlCheckpoints:
             )
         except Unacceptable as refusal:
             return await self._record(ready, name=name, staged=None, reason=refusal.code)
+        base = staged.manifest.base
+        if base and not await self._select("WHERE name = ? AND state = 'staged' AND base = ''", base):
+            await _in_thread(lambda _stop: remove(self._staging / name))
+            return await self._record(ready, name=name, staged=None, reason=Reason.BASE_UNKNOWN)
         return await self._record(ready, name=name, staged=staged, reason=None)
 
     async def _record(self, ready: Ready, *, name: str, staged: Staged | None, reason: Reason | None) -> Checkpoint:
-        line, runtime = (staged.manifest.line, staged.manifest.runtime) if staged else ("", "")
+        said_of = staged.manifest if staged else None
+        line, runtime, base = (said_of.line, said_of.runtime, said_of.base) if said_of else ("", "", "")
         digest, state = (staged.digest, CheckpointState.STAGED) if staged else ("", CheckpointState.REFUSED)
         facts = staged.facts if staged else CheckpointFacts()
         said = (facts.precision, facts.architecture, facts.chat_template_digest)
@@ -245,21 +259,26 @@ class SqlCheckpoints:
         def work(connection: Connection) -> Checkpoint:
             sequence = connection.execute("SELECT COALESCE(MAX(sequence), 0) + 1 FROM checkpoint").fetchone()[0]
             named, code = name or f"{RESERVED}{sequence}", reason.value if reason else ""
-            row = (named, line, sequence, runtime, digest, state.value, code, noticed_s, *said)
+            row = (named, line, sequence, runtime, digest, state.value, code, noticed_s, *said, base)
             connection.execute(INSERT, (_folder_key(ready.folder), *row))
-            return self._checkpoint(row)
+            return self._checkpoint(connection, row)
 
         return await self._database.write(work)
 
     async def _select(self, where: str, *values: object) -> tuple[Checkpoint, ...]:
         def work(connection: Connection) -> tuple[Checkpoint, ...]:
             rows = connection.execute(SELECT + where, values)
-            return tuple(self._checkpoint(row) for row in rows)
+            return tuple(self._checkpoint(connection, row) for row in rows.fetchall())
 
         return await self._database.read(work)
 
-    def _checkpoint(self, row: tuple[Any, ...]) -> Checkpoint:
-        name, line, sequence, runtime, digest, state, reason, noticed_s, precision, architecture, template = row
+    def _checkpoint(self, connection: Connection, row: tuple[Any, ...]) -> Checkpoint:
+        name, line, sequence, runtime, digest, state, reason, noticed_s, precision, architecture, template, base = row
+        facts = CheckpointFacts(precision=precision, architecture=architecture, chat_template_digest=template)
+        adapted: Checkpoint | None = None
+        if base:
+            adapted = self._checkpoint(connection, connection.execute(f"{SELECT}WHERE name = ?", (base,)).fetchone())
+            facts = _completed(facts, adapted.facts)
         return Checkpoint(
             name=name,
             line=line,
@@ -270,8 +289,18 @@ class SqlCheckpoints:
             reason=reason,
             path=str(self._staging / name) if state == CheckpointState.STAGED else "",
             noticed_s=noticed_s,
-            facts=CheckpointFacts(precision=precision, architecture=architecture, chat_template_digest=template),
+            facts=facts,
+            base=adapted,
         )
+
+
+def _completed(adapter: CheckpointFacts, base: CheckpointFacts) -> CheckpointFacts:
+    """Return what an adapter and its base say together: nearly all weights are the base's."""
+    return CheckpointFacts(
+        precision=base.precision or adapter.precision,
+        architecture=base.architecture or adapter.architecture,
+        chat_template_digest=adapter.chat_template_digest or base.chat_template_digest,
+    )
 
 
 def _is_its_own(failure: StorageError) -> bool:

@@ -95,6 +95,8 @@ class Proposals:
             filters=runtime.filters,
             precision=checkpoint.facts.precision,
             chat_template_digest=checkpoint.facts.chat_template_digest,
+            base=checkpoint.base.name if checkpoint.base else "",
+            base_digest=checkpoint.base.digest if checkpoint.base else "",
             system_profile=self.system.profile,
             system_digest=self.system.digest,
             allow_exposed=request.allow_exposed,

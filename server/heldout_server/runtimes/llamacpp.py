@@ -2,8 +2,8 @@
 
 ::
 
-    python -m heldout_server.runtimes.llamacpp --socket PATH --model FILE [--context N] [--parallel N] [--threads N]
-        [--until-eof]
+    python -m heldout_server.runtimes.llamacpp --socket PATH --model FILE [--adapter FILE] [--context N]
+        [--parallel N] [--threads N] [--until-eof]
 
 It serves until it gets SIGTERM or SIGINT; with ``--until-eof`` also until its standard input closes, so that it never
 outlives the process that started it. It exits with 2 if the file is no model, and with 3 where xllamacpp is missing.
@@ -44,6 +44,8 @@ def parameters(options: argparse.Namespace) -> xllamacpp.CommonParams:
 
     params = xllamacpp.CommonParams()
     params.model.path = str(options.model)
+    if options.adapter:
+        params.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(str(options.adapter), 1.0)]
     params.hostnames = [str(options.socket)]
     params.n_parallel = options.parallel
     params.n_ctx = options.context * options.parallel  # llama.cpp divides it among the requests in flight
@@ -63,6 +65,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="heldout_server.runtimes.llamacpp", description="Serve a GGUF file.")
     parser.add_argument("--socket", type=Path, required=True, help="Unix socket to serve on")
     parser.add_argument("--model", type=Path, required=True, help="GGUF file to serve")
+    parser.add_argument("--adapter", type=Path, help="GGUF file of a low-rank adapter of the model, applied whole")
     parser.add_argument("--context", type=int, default=4096, help="tokens of prompt and answer together")
     parser.add_argument("--parallel", type=int, default=1, help="requests answered at the same time")
     parser.add_argument("--threads", type=int, default=0, help="threads to compute with; 0 for one a core")

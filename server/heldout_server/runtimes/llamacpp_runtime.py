@@ -32,7 +32,7 @@ def llamacpp_version() -> str:
 
 
 class LlamaCppRuntime:
-    """Serve checkpoints that are a GGUF file. Contained: the child has no way out."""
+    """Serve checkpoints that are a GGUF file, or a GGUF adapter of one. Contained: the child has no way out."""
 
     engine = "llamacpp"
     trust = TrustClass.CONTAINED
@@ -62,16 +62,22 @@ class LlamaCppRuntime:
         Raises:
             EndpointError: ``NO_MODEL``, or it does not come up (see :meth:`RuntimeProcess.serve`).
         """
-        model, options = find_model(checkpoint), self._options
+        model = find_model(checkpoint.base or checkpoint)
+        adapter = find_model(checkpoint) if checkpoint.base else None
+        options = self._options
 
         def command(socket: Path) -> tuple[str, ...]:
             """Return what the interpreter is started with."""
             counts = {"--context": options.context, "--parallel": options.parallel, "--threads": options.threads}
             words = (word for name, count in counts.items() for word in (name, str(count)))
-            return ("-m", MODULE, "--socket", str(socket), "--model", str(model), *words, "--until-eof")
+            adapting = ("--adapter", str(adapter)) if adapter else ()
+            return ("-m", MODULE, "--socket", str(socket), "--model", str(model), *adapting, *words, "--until-eof")
 
         async with self._processes.serve(
-            command, model=checkpoint.name, dialect=self.dialect, reads=(model.parent,)
+            command,
+            model=checkpoint.name,
+            dialect=self.dialect,
+            reads=(model.parent, *([adapter.parent] if adapter else [])),
         ) as child:
             circuit = self._circuit if patient else IMPATIENT
             yield SteadyClient(child.client, most=options.parallel, circuit=circuit, on_stall=child.end)

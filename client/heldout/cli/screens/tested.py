@@ -18,6 +18,7 @@ def condition_parts(tested: Tested, *, judge: str, planned: bool = False) -> lis
     """
     engine = f"{tested.runtime} {tested.engine_version}".rstrip()
     parts = [
+        *([f"adapter of {tested.base}"] if tested.base else []),
         f"runtime {engine}, {tested.trust.value}",
         *([tested.precision] if tested.precision else []),
         f"judge {judge}",

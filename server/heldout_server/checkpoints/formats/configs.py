@@ -26,10 +26,11 @@ REMOTE: Final = frozenset({"auto_map", "trust_remote_code", "custom_generate", "
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Said:
-    """Hold what a config says, unchecked; empty or None where it does not."""
+    """Hold what a config says, unchecked; empty or None where it does not. An adapter's says that it is one."""
 
     architecture: str = ""
     chat_template: bytes | None = None
+    adapter: bool = False
 
 
 def is_config(path: str) -> bool:
@@ -45,11 +46,9 @@ def read_config(path: str, document: bytes) -> Said:
         document: at most :data:`MAX_CONFIG_BYTES` and one more.
 
     Raises:
-        Unacceptable: it asks for code, makes the checkpoint an adapter to weights that are not in it, or is no JSON
-            object, or repeats a key, which two readers read differently, or is nested deeper than any config is.
+        Unacceptable: it asks for code, or is no JSON object, or repeats a key, which two readers read differently, or
+            is nested deeper than any config is.
     """
-    if PurePosixPath(path).name.casefold() == ADAPTER:
-        raise Unacceptable(Reason.ADAPTER)
     if len(document) > MAX_CONFIG_BYTES:
         raise Unacceptable(Reason.CONFIG_INVALID)
     try:
@@ -64,6 +63,7 @@ def read_config(path: str, document: bytes) -> Said:
     return Said(
         architecture=architecture if path == "config.json" and isinstance(architecture, str) else "",
         chat_template=_encode(template) if path == "tokenizer_config.json" and isinstance(template, str) else None,
+        adapter=PurePosixPath(path).name.casefold() == ADAPTER,
     )
 
 

@@ -18,8 +18,10 @@ class Contents:
         sizes: bytes of tensors by their type, in lower case.
         architecture: as the file calls it, unchecked; empty if it does not say.
         chat_template: its UTF-8 text, unchecked; None if there is none.
+        adapter: it adapts other weights, and is none by itself.
     """
 
     sizes: Mapping[str, int]
     architecture: str = ""
     chat_template: bytes | None = None
+    adapter: bool = False

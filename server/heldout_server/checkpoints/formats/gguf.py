@@ -28,6 +28,8 @@ DEFAULT_ALIGNMENT: Final = 32
 
 ARCHITECTURE: Final = b"general.architecture"
 ALIGNMENT: Final = b"general.alignment"
+TYPE: Final = b"general.type"
+ADAPTER: Final = b"adapter"
 CHAT_TEMPLATE: Final = b"tokenizer.chat_template"
 
 UINT32: Final = 4
@@ -102,6 +104,7 @@ def read_gguf(file: BinaryIO, *, size: int) -> Contents:
         sizes=sizes,
         architecture=kept.get(ARCHITECTURE, b"").decode(errors="replace"),
         chat_template=kept.get(CHAT_TEMPLATE),
+        adapter=kept.get(TYPE) == ADAPTER,
     )
 
 
@@ -163,7 +166,7 @@ class _Header:
 
 def _read_keys(header: _Header, count: int) -> dict[bytes, bytes]:
     """Return the values that say something to us."""
-    wanted = {ARCHITECTURE: STRING, CHAT_TEMPLATE: STRING, ALIGNMENT: UINT32}
+    wanted = {ARCHITECTURE: STRING, CHAT_TEMPLATE: STRING, TYPE: STRING, ALIGNMENT: UINT32}
     seen: set[bytes] = set()
     kept: dict[bytes, bytes] = {}
     for _ in range(count):

@@ -25,12 +25,16 @@ class Inspection:
 
     Of an architecture, the first file that names one is believed. Of chat templates, the one that engines take: in the
     weights (GGUF), else the file of its own, else the one in ``tokenizer_config.json``.
+
+    Attributes:
+        adapter: a file says that it adapts weights that are not in the checkpoint.
     """
 
     def __init__(self) -> None:
         self._sizes: Counter[str] = Counter()
         self._architecture = ""
         self._templates: dict[str, bytes] = {}
+        self.adapter = False
 
     def add(self, path: str, copy: Path) -> None:
         """Look at one file, if it is of a kind that says something.
@@ -55,6 +59,7 @@ class Inspection:
                 said = read_config(path, file.read(MAX_CONFIG_BYTES + 1))
                 self._name_architecture(said.architecture)
                 self._keep_template("config", said.chat_template)
+                self.adapter |= said.adapter
             elif path == CHAT_TEMPLATE:
                 template = file.read(MAX_TEMPLATE_BYTES + 1)
                 if len(template) > MAX_TEMPLATE_BYTES:
@@ -71,6 +76,7 @@ class Inspection:
         )
 
     def _add_weights(self, contents: Contents) -> None:
+        self.adapter |= contents.adapter
         self._sizes.update(contents.sizes)
         self._name_architecture(contents.architecture)
         self._keep_template("weights", contents.chat_template)

@@ -69,6 +69,14 @@ def test_threads_are_left_to_llamacpp_or_set(tmp_path):
 
 
 @needs_package
+def test_an_adapter_is_applied_whole(tmp_path):
+    words = ["--socket", str(tmp_path / "m.sock"), "--model", "m.gguf"]
+    assert llamacpp.parameters(llamacpp.parse(words)).lora_adapters == []
+    (adapter,) = llamacpp.parameters(llamacpp.parse([*words, "--adapter", "lora.gguf"])).lora_adapters
+    assert (adapter.path, adapter.scale) == ("lora.gguf", 1.0)
+
+
+@needs_package
 async def test_a_file_that_is_no_model_does_not_come_up(tmp_path, run_folder):
     runtime = LlamaCppRuntime(run_folder, isolation="none", ids=RandomIds(), options=OPTIONS)
     with pytest.raises(RuntimeDied):
