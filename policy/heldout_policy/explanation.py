@@ -56,8 +56,35 @@ def _when(policy: ReleasePolicy) -> tuple[str, ...]:
     return (
         f"{policy.releases_per_epoch} releases an epoch, for all readers and all checkpoints together.",
         "A started run always publishes, failed trials counted by a fixed rule.",
-        "It publishes when it is complete: how long it took can be seen from that.",
+        *_slots(policy),
     )
+
+
+def _slots(policy: ReleasePolicy) -> tuple[str, ...]:
+    if not policy.schedule.is_planned:
+        return (
+            (
+                "FOR DEVELOPMENT: it publishes when it is complete. How long it took can be seen from that, so a"
+                " checkpoint that stalls on a word tells by its delay what no noise hides. For a real bank set"
+                ' publish = "as_planned".'
+            ),
+        )
+    return (
+        (
+            f"It publishes at a slot, every {_duration(policy.schedule.slot_s)} counted from 1970-01-01 00:00 UTC."
+            " Which one is fixed when it starts, from its plan, its deadlines and the runs before it, never from an"
+            " outcome."
+        ),
+        "A run that is done early waits for its slot; what is not tried by then counts as failed.",
+    )
+
+
+def _duration(seconds: int) -> str:
+    for name, unit_s in (("day", 86_400), ("hour", 3_600), ("minute", 60), ("second", 1)):
+        if seconds % unit_s == 0:
+            count = seconds // unit_s
+            return name if count == 1 else f"{count:,} {name}s"
+    raise AssertionError("every whole number is a multiple of 1")
 
 
 def _how_much(policy: ReleasePolicy) -> tuple[str, ...]:

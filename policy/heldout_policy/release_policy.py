@@ -3,7 +3,7 @@
 The rules, all of them here:
 
 1.  The document is TOML. Every key below must be there, and no other key may be; ``witness`` alone may be left out.
-2.  ``profile`` is ``private``; ``schedule.publish`` is ``on_completion``. This version knows nothing else.
+2.  ``profile`` is ``private``. This version knows nothing else.
 3.  ``bits_per_prompt`` is above 0 and at most 64; rho = bits · ln 2, kept in whole billionths, rounded down.
 4.  ``releases_per_epoch`` is 1 to 10,000; ``full_every`` is 1 to ``releases_per_epoch``.
 5.  ``minimum_units_per_cell`` is 2 to 1,000,000: a row about one unit is never published.
@@ -13,6 +13,8 @@ The rules, all of them here:
 8.  ``approvals.roles`` names testers, each once.
 9.  ``witness.keys`` holds 1 to 16 verifier keys of witnesses, each once; ``witness.maximum_age_s`` is 1 to 2,592,000.
     With this section a release waits for a cosignature of one of them; without it no release does.
+10. ``schedule.publish`` is ``as_planned``, and then ``schedule.slot_s`` is 1 to 604,800 seconds; or ``on_completion``,
+    and then there is no ``schedule.slot_s``.
 
 Numbers are read as decimals, so that 0.45 is 0.45 and every later figure is the same on every machine. Whatever is
 not understood is refused: there is no default behind a missing key.
@@ -27,6 +29,7 @@ from decimal import Context, Decimal
 from typing import Final
 
 from heldout_policy.errors import PolicyError
+from heldout_policy.schedule import AS_PLANNED, ON_COMPLETION, Schedule
 from heldout_policy.witness import Witnessing, WitnessKey
 
 DOCUMENT: Final = "release.toml"
@@ -39,6 +42,7 @@ MAXIMUM_GRID: Final = Decimal("0.5")
 APPROVING_ROLES: Final = ("bank_tester", "run_tester")
 MAXIMUM_WITNESSES: Final = 16
 MAXIMUM_AGE_S: Final = 30 * 86_400
+MAXIMUM_SLOT_S: Final = 7 * 86_400
 
 # 50 digits: far past the billionths that are kept, so rounding down is rounding the true figure down.
 EXACT: Final = Context(prec=50)
@@ -62,7 +66,7 @@ _KEYS: Final = {
     "schedule": ("publish",),
     "witness": ("keys", "maximum_age_s"),
 }
-_OPTIONAL: Final = frozenset({"witness"})
+_OPTIONAL: Final = frozenset({"witness", "schedule.slot_s"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +101,7 @@ class ReleasePolicy:
         grid_fraction: step of the published grid, as a fraction of sigma.
         harmful, benign: shares of the budget by table.
         approval_roles: roles that must approve a manifest before a start.
-        publish: when a complete run is published: ``on_completion``.
+        schedule: when runs publish.
         witness: whose cosignature a release waits for; None for nobody's.
     """
 
@@ -110,7 +114,7 @@ class ReleasePolicy:
     harmful: HarmfulShares
     benign: BenignShares
     approval_roles: tuple[str, ...]
-    publish: str
+    schedule: Schedule
     witness: Witnessing | None = None
 
     @property
@@ -148,7 +152,7 @@ def parse_release_policy(text: str) -> ReleasePolicy:
         harmful=HarmfulShares(**harmful.shares()),
         benign=BenignShares(**benign.shares()),
         approval_roles=root.section("approvals").names("roles", APPROVING_ROLES),
-        publish=root.section("schedule").word("publish", "on_completion"),
+        schedule=root.section("schedule").schedule(),
         witness=root.section("witness").witnessing() if "witness" in document else None,
     )
 
@@ -161,7 +165,7 @@ class _Section:
         self._values = values
         known = _KEYS[path]
         for key in values:
-            if key not in known and (path or key not in _OPTIONAL):
+            if key not in known and self._key(key) not in _OPTIONAL:
                 raise self._error(key, "no such key")
         for key in known:
             if key not in values:
@@ -211,6 +215,14 @@ class _Section:
         if not isinstance(value, list) or any(name not in known for name in value) or len(set(value)) != len(value):
             raise self._error(key, f"must be a list of different names out of {', '.join(known)}")
         return tuple(value)
+
+    def schedule(self) -> Schedule:
+        publish, slots = self._values["publish"], "slot_s" in self._values
+        if publish not in (AS_PLANNED, ON_COMPLETION):
+            raise self._error("publish", f'must be "{AS_PLANNED}" or "{ON_COMPLETION}"')
+        if slots != (publish == AS_PLANNED):
+            raise self._error("slot_s", f'has no meaning with "{ON_COMPLETION}"' if slots else "missing")
+        return Schedule(slot_s=self.whole("slot_s", lowest=1, highest=MAXIMUM_SLOT_S) if slots else 0)
 
     def witnessing(self) -> Witnessing:
         value = self._values["keys"]

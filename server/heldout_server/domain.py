@@ -363,6 +363,7 @@ class Run:
         release_number: 1-based number of its release in the epoch, from its start on; 0 before.
         approvals: identities that approved exactly this digest.
         created_s, started_s: Unix seconds; ``started_s`` is 0 before the start.
+        publishes_s: its slot in Unix seconds, from its start on; 0 if it publishes on completion.
         planned_trials: trials that the plan holds, from membership alone.
         cancelled: it was ended early, after its start: its release holds no figures.
         submitted: proposed by the appliance itself when it noticed the checkpoint.
@@ -379,6 +380,7 @@ class Run:
     planned_trials: int
     cancelled: bool = False
     submitted: bool = False
+    publishes_s: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from heldout.cli.session import Json, RatesCsv, RatesJson, UsageProblem, session_of
+from heldout.cli.session import Json, RatesCsv, RatesJson, UsageProblem, session_of, write_note
 from heldout.cli.suggestions import suggest
 from heldout.errors import CallError, HeldoutClientError, InvalidRequest, Refused, WrongState
 
@@ -128,8 +128,14 @@ def watch_run(context: typer.Context, run_id: RunId, as_json: Json = False) -> N
         planned = client.runs.get(run_id).planned_trials
         try:
             with progress_bar("running", planned, unit="trials") as report:
+                paused, faults = "", set[str]()
                 for progress in client.runs.watch(run_id):
                     report(progress.finished_trials)
+                    if progress.paused and progress.paused != paused:
+                        write_note(f"paused: {progress.paused}; its trials are taken up again by themselves")
+                    for fault in sorted({*progress.faults} - faults):
+                        write_note(f"a fault of the appliance, for whoever maintains it: {fault}")
+                    paused, faults = progress.paused, {*progress.faults}
         except Refused as error:
             # The run is there and ours to see, so it is the progress that is not.
             raise Refused(

@@ -83,6 +83,9 @@ class Run:
         release_number: 1-based, from the start on; 0 before.
         created_s: Unix seconds, a whole minute.
         cancelled: it was ended early, after its start: its release holds no figures.
+        publishes_s: its slot in Unix seconds, a whole minute, from its start on; 0 if it publishes on completion.
+        planned_time_percent: how much of the time from its start to its slot has passed, in tens; says nothing of how
+            far it is.
         preflight: of the newest attempt to start it, where the run itself was asked for; None if there was none.
     """
 
@@ -100,16 +103,25 @@ class Run:
     planned_trials: int
     created_s: int
     cancelled: bool = False
+    publishes_s: int = 0
+    planned_time_percent: int = 0
     preflight: Preflight | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """Say how far a run is; exact, so for bank testers alone."""
+    """Say how far a run is; exact, so for bank testers alone.
+
+    Attributes:
+        paused: reason code of why nothing is tried just now; empty if it goes on.
+        faults: type and place of exceptions in the appliance that nobody had foreseen.
+    """
 
     run: Run
     finished_trials: int
     trials_per_s: float
+    paused: str = ""
+    faults: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -215,7 +227,11 @@ class AsyncRuns:
         async with contextlib.aclosing(answers):
             async for answer in answers:
                 yield Progress(
-                    run=_run(answer.run), finished_trials=answer.finished_trials, trials_per_s=answer.trials_per_s
+                    run=_run(answer.run),
+                    finished_trials=answer.finished_trials,
+                    trials_per_s=answer.trials_per_s,
+                    paused=answer.paused,
+                    faults=tuple(answer.faults),
                 )
 
     async def results(self, run_id: str) -> tuple[ExactRow, ...]:
@@ -259,5 +275,7 @@ def _run(run: pb.Run, preflight: Preflight | None = None) -> Run:
         planned_trials=run.planned_trials,
         created_s=run.created_s,
         cancelled=run.cancelled,
+        publishes_s=run.publishes_s,
+        planned_time_percent=run.planned_time_percent,
         preflight=preflight,
     )

@@ -65,7 +65,7 @@ class Stack(_message.Message):
     def __init__(self, techniques: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Run(_message.Message):
-    __slots__ = ("run_id", "state", "manifest_digest", "epoch_id", "tested", "techniques", "stacks", "judge", "policy_digest", "approvals", "release_number", "planned_trials", "created_s", "cancelled")
+    __slots__ = ("run_id", "state", "manifest_digest", "epoch_id", "tested", "techniques", "stacks", "judge", "policy_digest", "approvals", "release_number", "planned_trials", "created_s", "cancelled", "publishes_s", "planned_time_percent")
     RUN_ID_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
     MANIFEST_DIGEST_FIELD_NUMBER: _ClassVar[int]
@@ -80,6 +80,8 @@ class Run(_message.Message):
     PLANNED_TRIALS_FIELD_NUMBER: _ClassVar[int]
     CREATED_S_FIELD_NUMBER: _ClassVar[int]
     CANCELLED_FIELD_NUMBER: _ClassVar[int]
+    PUBLISHES_S_FIELD_NUMBER: _ClassVar[int]
+    PLANNED_TIME_PERCENT_FIELD_NUMBER: _ClassVar[int]
     run_id: str
     state: RunState
     manifest_digest: str
@@ -94,7 +96,9 @@ class Run(_message.Message):
     planned_trials: int
     created_s: int
     cancelled: bool
-    def __init__(self, run_id: _Optional[str] = ..., state: _Optional[_Union[RunState, str]] = ..., manifest_digest: _Optional[str] = ..., epoch_id: _Optional[str] = ..., tested: _Optional[_Union[_findings_pb2.TestedSystem, _Mapping]] = ..., techniques: _Optional[_Iterable[str]] = ..., stacks: _Optional[_Iterable[_Union[Stack, _Mapping]]] = ..., judge: _Optional[str] = ..., policy_digest: _Optional[str] = ..., approvals: _Optional[_Iterable[str]] = ..., release_number: _Optional[int] = ..., planned_trials: _Optional[int] = ..., created_s: _Optional[int] = ..., cancelled: _Optional[bool] = ...) -> None: ...
+    publishes_s: int
+    planned_time_percent: int
+    def __init__(self, run_id: _Optional[str] = ..., state: _Optional[_Union[RunState, str]] = ..., manifest_digest: _Optional[str] = ..., epoch_id: _Optional[str] = ..., tested: _Optional[_Union[_findings_pb2.TestedSystem, _Mapping]] = ..., techniques: _Optional[_Iterable[str]] = ..., stacks: _Optional[_Iterable[_Union[Stack, _Mapping]]] = ..., judge: _Optional[str] = ..., policy_digest: _Optional[str] = ..., approvals: _Optional[_Iterable[str]] = ..., release_number: _Optional[int] = ..., planned_trials: _Optional[int] = ..., created_s: _Optional[int] = ..., cancelled: _Optional[bool] = ..., publishes_s: _Optional[int] = ..., planned_time_percent: _Optional[int] = ...) -> None: ...
 
 class ProposeRunRequest(_message.Message):
     __slots__ = ("checkpoint", "techniques", "stacks", "attempts", "allow_exposed")
@@ -205,14 +209,18 @@ class WatchRunRequest(_message.Message):
     def __init__(self, run_id: _Optional[str] = ...) -> None: ...
 
 class WatchRunResponse(_message.Message):
-    __slots__ = ("run", "finished_trials", "trials_per_s")
+    __slots__ = ("run", "finished_trials", "trials_per_s", "paused", "faults")
     RUN_FIELD_NUMBER: _ClassVar[int]
     FINISHED_TRIALS_FIELD_NUMBER: _ClassVar[int]
     TRIALS_PER_S_FIELD_NUMBER: _ClassVar[int]
+    PAUSED_FIELD_NUMBER: _ClassVar[int]
+    FAULTS_FIELD_NUMBER: _ClassVar[int]
     run: Run
     finished_trials: int
     trials_per_s: float
-    def __init__(self, run: _Optional[_Union[Run, _Mapping]] = ..., finished_trials: _Optional[int] = ..., trials_per_s: _Optional[float] = ...) -> None: ...
+    paused: str
+    faults: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, run: _Optional[_Union[Run, _Mapping]] = ..., finished_trials: _Optional[int] = ..., trials_per_s: _Optional[float] = ..., paused: _Optional[str] = ..., faults: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class GetResultsRequest(_message.Message):
     __slots__ = ("run_id",)

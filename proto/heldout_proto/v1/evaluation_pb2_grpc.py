@@ -116,7 +116,7 @@ class EvaluationServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def CancelRun(self, request, context):
-        """Drops a proposed run. A running one tries nothing more, and publishes a release without figures.
+        """Drops a proposed run. A running one tries nothing more, and publishes a release without figures, at its slot.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -121,7 +121,7 @@ class TestedSystem(_message.Message):
     def __init__(self, checkpoint: _Optional[str] = ..., line: _Optional[str] = ..., checkpoint_digest: _Optional[str] = ..., runtime: _Optional[str] = ..., trust: _Optional[_Union[TrustClass, str]] = ..., temperature_milli: _Optional[int] = ..., top_p_milli: _Optional[int] = ..., max_tokens: _Optional[int] = ..., attempts: _Optional[int] = ..., engine_version: _Optional[str] = ..., dialect: _Optional[str] = ..., top_k: _Optional[int] = ..., min_p_milli: _Optional[int] = ..., repetition_penalty_milli: _Optional[int] = ..., reasoning_off: _Optional[bool] = ..., precision: _Optional[str] = ..., chat_template_digest: _Optional[str] = ..., system_profile: _Optional[str] = ..., system_digest: _Optional[str] = ..., filters: _Optional[_Iterable[str]] = ..., burnt_prompts: _Optional[int] = ..., base: _Optional[str] = ..., base_digest: _Optional[str] = ...) -> None: ...
 
 class Release(_message.Message):
-    __slots__ = ("release_id", "number", "releases_total", "run_id", "epoch_id", "epoch_number", "tested", "manifest_digest", "policy_digest", "judge", "judge_digest", "published_s", "full", "tables", "cancelled", "atoms")
+    __slots__ = ("release_id", "number", "releases_total", "run_id", "epoch_id", "epoch_number", "tested", "manifest_digest", "policy_digest", "judge", "judge_digest", "published_s", "full", "tables", "cancelled", "atoms", "padding")
     RELEASE_ID_FIELD_NUMBER: _ClassVar[int]
     NUMBER_FIELD_NUMBER: _ClassVar[int]
     RELEASES_TOTAL_FIELD_NUMBER: _ClassVar[int]
@@ -138,6 +138,7 @@ class Release(_message.Message):
     TABLES_FIELD_NUMBER: _ClassVar[int]
     CANCELLED_FIELD_NUMBER: _ClassVar[int]
     ATOMS_FIELD_NUMBER: _ClassVar[int]
+    PADDING_FIELD_NUMBER: _ClassVar[int]
     release_id: str
     number: int
     releases_total: int
@@ -154,7 +155,8 @@ class Release(_message.Message):
     tables: _containers.RepeatedCompositeFieldContainer[Table]
     cancelled: bool
     atoms: AtomCertificate
-    def __init__(self, release_id: _Optional[str] = ..., number: _Optional[int] = ..., releases_total: _Optional[int] = ..., run_id: _Optional[str] = ..., epoch_id: _Optional[str] = ..., epoch_number: _Optional[int] = ..., tested: _Optional[_Union[TestedSystem, _Mapping]] = ..., manifest_digest: _Optional[str] = ..., policy_digest: _Optional[str] = ..., judge: _Optional[str] = ..., judge_digest: _Optional[str] = ..., published_s: _Optional[int] = ..., full: _Optional[bool] = ..., tables: _Optional[_Iterable[_Union[Table, _Mapping]]] = ..., cancelled: _Optional[bool] = ..., atoms: _Optional[_Union[AtomCertificate, _Mapping]] = ...) -> None: ...
+    padding: bytes
+    def __init__(self, release_id: _Optional[str] = ..., number: _Optional[int] = ..., releases_total: _Optional[int] = ..., run_id: _Optional[str] = ..., epoch_id: _Optional[str] = ..., epoch_number: _Optional[int] = ..., tested: _Optional[_Union[TestedSystem, _Mapping]] = ..., manifest_digest: _Optional[str] = ..., policy_digest: _Optional[str] = ..., judge: _Optional[str] = ..., judge_digest: _Optional[str] = ..., published_s: _Optional[int] = ..., full: _Optional[bool] = ..., tables: _Optional[_Iterable[_Union[Table, _Mapping]]] = ..., cancelled: _Optional[bool] = ..., atoms: _Optional[_Union[AtomCertificate, _Mapping]] = ..., padding: _Optional[bytes] = ...) -> None: ...
 
 class AtomCertificate(_message.Message):
     __slots__ = ("minimum", "sets", "atoms")

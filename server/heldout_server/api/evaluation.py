@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Final
 
 from heldout_proto.v1 import evaluation_pb2 as pb
 from heldout_proto.v1 import evaluation_pb2_grpc, findings_pb2
 from heldout_server.api.edge import Call
 from heldout_server.api.paging import next_token, page_size
-from heldout_server.domain import Preflight, PreflightFinding, Run, RunState
+from heldout_server.domain import Preflight, PreflightFinding, Role, Run, RunState
+from heldout_server.ports.environment import Clock
 from heldout_server.ports.evaluation import Evaluations, PlanRequest
 from heldout_server.ports.outcomes import Outcomes
 from heldout_server.tested_system import describe_tested_system
@@ -39,14 +41,16 @@ class EvaluationServicer(evaluation_pb2_grpc.EvaluationServiceServicer):
 
     Args:
         standing: what is tested if a proposal names no techniques.
+        clock: tells how much of its planned time a run has had.
     """
 
-    def __init__(self, *, evaluations: Evaluations, outcomes: Outcomes, standing: PlanRequest) -> None:
+    def __init__(self, *, evaluations: Evaluations, outcomes: Outcomes, standing: PlanRequest, clock: Clock) -> None:
+        self._clock = clock
         self._evaluations = evaluations
         self._outcomes = outcomes
         self._standing = standing
 
-    async def ProposeRun(self, request: pb.ProposeRunRequest, _call: Call) -> pb.ProposeRunResponse:  # noqa: N802 - the contract's name
+    async def ProposeRun(self, request: pb.ProposeRunRequest, call: Call) -> pb.ProposeRunResponse:  # noqa: N802 - the contract's name
         """Write a manifest and record a proposed run."""
         named = bool(request.techniques)
         plan = PlanRequest(
@@ -56,14 +60,14 @@ class EvaluationServicer(evaluation_pb2_grpc.EvaluationServiceServicer):
             attempts=request.attempts or self._standing.attempts,
             allow_exposed=request.allow_exposed,
         )
-        return pb.ProposeRunResponse(run=_run(await self._evaluations.propose(plan)))
+        return pb.ProposeRunResponse(run=self._run(await self._evaluations.propose(plan), call))
 
     async def ApproveRun(self, request: pb.ApproveRunRequest, call: Call) -> pb.ApproveRunResponse:  # noqa: N802 - the contract's name
         """Approve exactly one manifest digest."""
         run = await self._evaluations.approve(
             request.run_id, identity=call.principal.identity, digest=request.manifest_digest
         )
-        return pb.ApproveRunResponse(run=_run(run))
+        return pb.ApproveRunResponse(run=self._run(run, call))
 
     async def PreflightCheckpoint(  # noqa: N802 - the contract's name
         self, request: pb.PreflightCheckpointRequest, _call: Call
@@ -72,41 +76,45 @@ class EvaluationServicer(evaluation_pb2_grpc.EvaluationServiceServicer):
         report = await self._evaluations.preflight(request.checkpoint)
         return pb.PreflightCheckpointResponse(checkpoint=request.checkpoint, preflight=_preflight(report))
 
-    async def StartRun(self, request: pb.StartRunRequest, _call: Call) -> pb.StartRunResponse:  # noqa: N802 - the contract's name
+    async def StartRun(self, request: pb.StartRunRequest, call: Call) -> pb.StartRunResponse:  # noqa: N802 - the contract's name
         """Take a release slot and begin."""
-        return pb.StartRunResponse(run=_run(await self._evaluations.start(request.run_id)))
+        return pb.StartRunResponse(run=self._run(await self._evaluations.start(request.run_id), call))
 
-    async def CancelRun(self, request: pb.CancelRunRequest, _call: Call) -> pb.CancelRunResponse:  # noqa: N802 - the contract's name
+    async def CancelRun(self, request: pb.CancelRunRequest, call: Call) -> pb.CancelRunResponse:  # noqa: N802 - the contract's name
         """End a run early."""
-        return pb.CancelRunResponse(run=_run(await self._evaluations.cancel(request.run_id)))
+        return pb.CancelRunResponse(run=self._run(await self._evaluations.cancel(request.run_id), call))
 
-    async def GetRun(self, request: pb.GetRunRequest, _call: Call) -> pb.GetRunResponse:  # noqa: N802 - the contract's name
+    async def GetRun(self, request: pb.GetRunRequest, call: Call) -> pb.GetRunResponse:  # noqa: N802 - the contract's name
         """Return one run."""
         run = await self._outcomes.get(request.run_id)
-        return pb.GetRunResponse(run=_run(run), preflight=_preflight(await self._outcomes.preflight(run.run_id)))
+        return pb.GetRunResponse(
+            run=self._run(run, call), preflight=_preflight(await self._outcomes.preflight(run.run_id))
+        )
 
-    async def ListRuns(self, request: pb.ListRunsRequest, _call: Call) -> pb.ListRunsResponse:  # noqa: N802 - the contract's name
+    async def ListRuns(self, request: pb.ListRunsRequest, call: Call) -> pb.ListRunsResponse:  # noqa: N802 - the contract's name
         """List runs, oldest first."""
         size = page_size(request.page_size)
         runs = await self._outcomes.list(after=request.page_token, limit=size)
         return pb.ListRunsResponse(
-            runs=[_run(run) for run in runs], next_page_token=next_token(runs, size, lambda run: run.run_id)
+            runs=[self._run(run, call) for run in runs], next_page_token=next_token(runs, size, lambda run: run.run_id)
         )
 
-    async def WatchRun(self, request: pb.WatchRunRequest, _call: Call) -> AsyncIterator[pb.WatchRunResponse]:  # noqa: N802 - the contract's name
+    async def WatchRun(self, request: pb.WatchRunRequest, call: Call) -> AsyncIterator[pb.WatchRunResponse]:  # noqa: N802 - the contract's name
         """Stream exact progress until the run is published or cancelled."""
         async for progress in self._evaluations.watch(request.run_id):
             yield pb.WatchRunResponse(
-                run=_run(progress.run),
+                run=self._run(progress.run, call),
                 finished_trials=progress.finished_trials,
                 trials_per_s=progress.trials_per_s,
+                paused=progress.paused,
+                faults=progress.faults,
             )
 
-    async def GetResults(self, request: pb.GetResultsRequest, _call: Call) -> pb.GetResultsResponse:  # noqa: N802 - the contract's name
+    async def GetResults(self, request: pb.GetResultsRequest, call: Call) -> pb.GetResultsResponse:  # noqa: N802 - the contract's name
         """Return exact figures."""
         rows = await self._evaluations.results(request.run_id)
         return pb.GetResultsResponse(
-            run=_run(await self._outcomes.get(request.run_id)),
+            run=self._run(await self._outcomes.get(request.run_id), call),
             rows=[
                 pb.ExactRow(
                     table=TABLES[row.table],
@@ -123,6 +131,9 @@ class EvaluationServicer(evaluation_pb2_grpc.EvaluationServiceServicer):
             ],
         )
 
+    def _run(self, run: Run, call: Call) -> pb.Run:
+        return _run(run, now_s=self._clock.now_s(), role=call.principal.role)
+
 
 def _preflight(report: Preflight | None) -> pb.Preflight | None:
     if report is None:
@@ -131,8 +142,19 @@ def _preflight(report: Preflight | None) -> pb.Preflight | None:
     return pb.Preflight(asked=report.asked, answered=report.answered > 0, findings=findings)
 
 
-def _run(run: Run) -> pb.Run:
+def _planned_time_percent(run: Run, *, now_s: float) -> int:
+    """Return how much of its planned time a running run has had, in whole tens."""
+    if run.state is not RunState.RUNNING or not run.publishes_s:
+        return 0
+    tenths = int(10 * (now_s - run.started_s) / (run.publishes_s - run.started_s))
+    return 10 * max(0, min(tenths, 10))
+
+
+def _run(run: Run, *, now_s: float, role: Role) -> pb.Run:
+    """Say where a run stands. That it is complete, before it is published, is for bank testers."""
     manifest = run.manifest
+    if run.state is RunState.COMPLETE and role is not Role.BANK_TESTER:
+        run = replace(run, state=RunState.RUNNING)
     return pb.Run(
         run_id=run.run_id,
         state=STATES[run.state],
@@ -148,4 +170,6 @@ def _run(run: Run) -> pb.Run:
         planned_trials=run.planned_trials,
         created_s=run.created_s - run.created_s % MINUTE_S,
         cancelled=run.cancelled,
+        publishes_s=run.publishes_s - run.publishes_s % MINUTE_S,
+        planned_time_percent=_planned_time_percent(run, now_s=now_s),
     )

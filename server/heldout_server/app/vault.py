@@ -137,6 +137,7 @@ async def _open_rooms(stack: contextlib.AsyncExitStack, ground: Ground) -> Vault
         system=read_system_prompt(config.system_prompt),
         guarded=policies.release.profile == "private",
         preflight=config.evaluation.preflight,
+        schedule=policies.release.schedule,
     )
     await stack.enter_async_context(evaluation)
     cards = techniques.cards()
@@ -158,7 +159,9 @@ def _services(vault: Vault, ground: Ground, *, on_epoch: Callable[[], Awaitable[
     bank = BankServicer(
         bank=vault.bank, gate=vault.bank.gate, packs=SealedPacks(ground.tools.ring.pack_key()), on_epoch=on_epoch
     )
-    evaluation = EvaluationServicer(evaluations=vault.evaluation, outcomes=vault.outcomes, standing=vault.standing)
+    evaluation = EvaluationServicer(
+        evaluations=vault.evaluation, outcomes=vault.outcomes, standing=vault.standing, clock=ground.tools.clock
+    )
     checkpoint = CheckpointServicer(checkpoints=vault.checkpoints)
     return (
         partial(bank_pb2_grpc.add_BankServiceServicer_to_server, bank),

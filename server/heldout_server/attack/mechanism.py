@@ -28,7 +28,7 @@ TECHNIQUES: Final = ("plain", *(f"technique-{n}" for n in range(1, 12)))
 STACKS: Final = tuple(("technique-1", f"stacked-{n}") for n in range(30))
 CELLS: Final = len(TECHNIQUES) + len(STACKS)
 CATEGORIES: Final = 8
-NOW_S: Final = 1_700_000_000.0
+NOW_S: Final = 1_700_000_000
 
 KINDS: Final = {
     findings_pb2.TABLE_KIND_TECHNIQUE: TableKind.TECHNIQUE,
@@ -152,7 +152,7 @@ class BareDesk:
             sums: what :meth:`sums` returned.
         """
         lists = {kind: list(values) for kind, values in sums.items()}
-        document = finish_release(self._drafts[number - 1], sums=lists, noise=self._noise, now_s=NOW_S)
+        document = finish_release(self._drafts[number - 1], sums=lists, noise=self._noise, published_s=NOW_S)
         for table in findings_pb2.Release.FromString(document).tables:
             grid = table.grid_micro / MICRO
             yield PublishedTable(

@@ -87,6 +87,8 @@ def init(
     console.print(f"  start it    heldout-server serve --config {folder / 'config.toml'}", soft_wrap=True)
     console.print(f"  ask it      heldout --profile {folder / 'profiles' / 'trainer.toml'} findings", soft_wrap=True)
     console.print("Its keys lie in files beside it: right for development alone.")
+    if policy is None:
+        console.print("So is its policy: releases appear when a run is complete, and not at set times.")
 
 
 @app.command(epilog="Example: heldout-server serve --config ./appliance/config.toml")

@@ -3,22 +3,33 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from types import TracebackType
 from typing import Final, Self
 
 import structlog
 
-from heldout_server.domain import CheckpointState, Manifest, Preflight, Run, RunState, Sampling, SystemPrompt
-from heldout_server.errors import HeldoutError, RunError, WrongState
-from heldout_server.evaluation.events import preflight_event, run_event
-from heldout_server.evaluation.job import Job
+from heldout_policy.schedule import Schedule
+from heldout_server.domain import (
+    CheckpointState,
+    Manifest,
+    Preflight,
+    Run,
+    RunState,
+    Sampling,
+    SystemPrompt,
+    TrustClass,
+)
+from heldout_server.errors import RunError, WrongState
+from heldout_server.evaluation.events import burn_event, preflight_event, run_event
+from heldout_server.evaluation.execution import Execution
 from heldout_server.evaluation.judging import JudgingHere
 from heldout_server.evaluation.pipeline import Pipeline
 from heldout_server.evaluation.plan import Plan
 from heldout_server.evaluation.preflight import examine
 from heldout_server.evaluation.proposals import Proposals
+from heldout_server.evaluation.timetable import Timetable
 from heldout_server.ports.audit import AuditLog
 from heldout_server.ports.bank import Bank
 from heldout_server.ports.checkpoints import Checkpoints
@@ -34,7 +45,6 @@ from heldout_server.telemetry.logs import error_fields
 
 WATCH_S: Final = 0.5
 PAGE_RUNS: Final = 100
-SHUTDOWN: Final = "SHUTDOWN"
 _log = structlog.get_logger("evaluation")
 
 
@@ -44,8 +54,10 @@ class Evaluation:
     Enter it as an async context: runs are executed inside, one after another in the order of their start. Leaving it
     cancels what is being executed; those runs stay running, and :meth:`resume` takes them up again.
 
-    A run that an error interrupts (a disk, a checkpoint that is not what was staged) stays as it is: the error is
-    logged by its type and reason, :attr:`failures` names it, and the next run goes on.
+    A run whose trials are over waits for its slot, and the next one is tried meanwhile.
+
+    A run that an error interrupts (a disk, a checkpoint that is not what was staged) stays as it is:
+    :attr:`failures` names it, and the next run goes on.
 
     Args:
         runtimes: by the engine that a checkpoint asks for.
@@ -59,7 +71,8 @@ class Evaluation:
         guarded: no prompt goes to an exposed runtime unless the manifest says so.
         preflight: ask a checkpoint a few harmless questions before its run starts.
         judging: gives the judge's verdicts; in this process by default.
-        pause: sleeps between two looks at a watched run.
+        schedule: when runs publish; on completion by default.
+        pause: sleeps between two looks: at a watched run, at the clock.
     """
 
     def __init__(
@@ -84,6 +97,7 @@ class Evaluation:
         guarded: bool = True,
         preflight: bool = False,
         judging: Judging | None = None,
+        schedule: Schedule | None = None,
         pause: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
         self._bank = bank
@@ -95,6 +109,9 @@ class Evaluation:
         self._runtimes = runtimes
         self._checkpoints = checkpoints
         self._system = system or SystemPrompt()
+        self._timetable = Timetable(
+            schedule=schedule or Schedule(slot_s=0), clock=clock, in_flight=in_flight, pause=pause
+        )
         self._preflight = preflight
         self._proposals = Proposals(
             bank=bank,
@@ -114,7 +131,7 @@ class Evaluation:
         self._moving = asyncio.Lock()
         self._examining = asyncio.Lock()  # each time a checkpoint comes up once more: one at a time
         self._submitting = asyncio.Lock()
-        self._pipeline = Pipeline(
+        pipeline = Pipeline(
             bank=bank,
             checkpoints=checkpoints,
             runtimes=runtimes,
@@ -128,27 +145,25 @@ class Evaluation:
             in_flight=in_flight,
             system=system or SystemPrompt(),
             moving=self._moving,
+            pause=pause,
         )
-        self._queue: asyncio.Queue[Job] = asyncio.Queue()
-        self._jobs: dict[str, Job] = {}
-        self._group = asyncio.TaskGroup()
-        self._tasks: set[asyncio.Task[None]] = set()
-        self.failures: dict[str, str] = {}
+        self._execution = Execution(pipeline, outcomes=outcomes, timetable=self._timetable)
 
     async def __aenter__(self) -> Self:
         """Begin to execute what is started."""
-        await self._group.__aenter__()
-        self._spawn(self._execute_in_turn())
+        await self._execution.__aenter__()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         """Cancel what is executed and wait until it has let go of everything."""
-        for task in self._tasks:
-            task.cancel()
-        # What the body raised is the body's: the group would wrap it.
-        await self._group.__aexit__(None, None, None)
+        await self._execution.__aexit__(kind, error, traceback)
+
+    @property
+    def failures(self) -> Mapping[str, str]:
+        """Reason codes of what interrupted runs in this process, by run."""
+        return self._execution.failures
 
     async def propose(self, request: PlanRequest) -> Run:
         """Write the manifest and record a proposed run.
@@ -200,7 +215,7 @@ class Evaluation:
             return await self.start(run.run_id)
 
     async def start(self, run_id: str) -> Run:
-        """Take a release slot, debit the ledger, log it, and queue the run. From here on it always publishes.
+        """Take a release, debit the ledger, plan its slot, log it, and queue the run. From here on it always publishes.
 
         Before that the checkpoint is asked a few harmless questions. That takes as long as it takes to come up, and it
         may be in memory a second time meanwhile.
@@ -217,12 +232,25 @@ class Evaluation:
         async with self._moving:
             run = await self._startable(run_id)
             number = await self._desk.reserve(run)
-            await self._audit.append(run_event(run, RunState.RUNNING, release_number=number))
+            slot_s = await self._plan_slot(run)
+            await self._audit.append(run_event(run, RunState.RUNNING, release_number=number, publishes_s=slot_s))
+            if run.manifest.trust is TrustClass.EXPOSED:
+                # Now, and not when its turn comes: that would tell how long the runs before it took.
+                await self._audit.append(burn_event(run))
+                await self._bank.burn(run.manifest.epoch_id)
             try:
-                return await self._outcomes.start(run_id, release_number=number)
+                return await self._outcomes.start(run_id, release_number=number, publishes_s=slot_s)
             finally:
                 # Even if the caller goes away while that commits; a run that did not start is passed over.
-                self._enqueue(run_id)
+                self._execution.enqueue(replace(run, publishes_s=slot_s))
+
+    async def _plan_slot(self, run: Run) -> int:
+        return self._timetable.plan_slot(
+            run,
+            members=await self._bank.members(run.manifest.epoch_id),
+            runtime=self._runtimes[run.manifest.runtime],
+            latest_s=await self._outcomes.latest_slot(),
+        )
 
     async def _startable(self, run_id: str) -> Run:
         run = await self._outcomes.get(run_id)
@@ -267,14 +295,15 @@ class Evaluation:
         """End a run early.
 
         A proposed run is dropped, and nothing is ever published of it. A running one, or one that waits for its turn,
-        is marked first, for good; then it tries and scores nothing more, and its release holds no figures. What it
-        spent is spent, and the moment of the cancelling chooses nothing. If the process ends before that is done, it
-        is done at the next start.
+        is marked first, for good; then it tries and scores nothing more, and its release, at its slot, holds no
+        figures. What it spent is spent, and the moment of the cancelling chooses nothing. If the process ends before
+        that is done, it is done at the next start.
 
         Raises:
             NotFound: there is no such run.
             WrongState: it is already complete.
-            RunError: it was interrupted before it could publish; it stays cancelled, and publishes at the next start.
+            RunError: without a slot to wait for it was interrupted before it could publish; it stays cancelled, and
+                publishes at the next start.
         """
         async with self._moving:
             run = await self._outcomes.get(run_id)
@@ -283,13 +312,10 @@ class Evaluation:
             if run.state is RunState.PROPOSED:
                 await self._audit.append(run_event(run, RunState.CANCELLED))
                 return await self._outcomes.move(run_id, expected=RunState.PROPOSED, state=RunState.CANCELLED)
-            await self._outcomes.cancel(run_id)
-            job = self._jobs.get(run_id) or self._enqueue(run_id)
-            job.stop.set()
-            if not job.begun:
-                # It asks nothing of the runtime, so it need not wait for the runs before it.
-                job.begun = True
-                self._spawn(self._execute(job))
+            run = await self._outcomes.cancel(run_id)
+            job = self._execution.stop(run)
+        if job.due_s:
+            return run
         await job.ended.wait()
         if job.failure:
             raise RunError(f"{run_id} was interrupted before it could publish", reason=job.failure)
@@ -304,8 +330,8 @@ class Evaluation:
         waiting = await self._list_all(RunState.COMPLETE) + await self._list_all(RunState.RUNNING)
         # Complete runs come first by themselves: runs are executed in this very order.
         for run in sorted(waiting, key=lambda run: (run.started_s, run.release_number)):
-            if run.run_id not in self._jobs:
-                self._enqueue(run.run_id)
+            if self._execution.find(run.run_id) is None:
+                self._execution.enqueue(run)
         for run in await self._list_all(RunState.PROPOSED):
             if await self._desk.has_slot(run.run_id):
                 await self._finish_start(run.run_id)
@@ -330,14 +356,18 @@ class Evaluation:
     async def results(self, run_id: str) -> tuple[ExactRow, ...]:
         """Return exact figures.
 
-        Of a run that was cancelled they are over what was tried: its prompts and trials alone are the denominators.
+        They are there once every trial has a verdict: a run may wait long for its slot. Of a run that was cancelled
+        they are over what was tried: its prompts and trials alone are the denominators.
 
         Raises:
             NotFound: there is no such run.
             WrongState: it is not complete.
         """
         run = await self._outcomes.get(run_id)
-        if run.state not in {RunState.COMPLETE, RunState.PUBLISHED}:
+        done = run.state in {RunState.COMPLETE, RunState.PUBLISHED}
+        if not done and run.state is RunState.RUNNING:
+            done = len(await self._outcomes.finished(run_id)) == run.planned_trials
+        if not done:
             raise WrongState(f"{run_id} is {run.state.value}", reason="NOT_COMPLETE")
         counts = await self._outcomes.counts(run_id)
         members = await self._bank.members(run.manifest.epoch_id)
@@ -358,7 +388,7 @@ class Evaluation:
             _log.error("start_not_finished", run_id=run_id, **error_fields(error))
 
     async def _progress(self, run: Run) -> Progress:
-        job = self._jobs.get(run.run_id)
+        job = self._execution.find(run.run_id)
         finished, rate = 0, 0.0
         if run.state in {RunState.COMPLETE, RunState.PUBLISHED} and not run.cancelled:
             finished = run.planned_trials
@@ -366,41 +396,10 @@ class Evaluation:
             finished, rate = job.tally.finished, job.tally.rate(self._clock.monotonic_s())
         elif run.state is RunState.RUNNING or run.cancelled:
             finished = len(await self._outcomes.finished(run.run_id))
-        return Progress(run=run, finished_trials=finished, trials_per_s=rate)
-
-    def _enqueue(self, run_id: str) -> Job:
-        job = self._jobs[run_id] = Job(run_id)
-        self.failures.pop(run_id, None)
-        self._queue.put_nowait(job)
-        return job
-
-    def _spawn(self, work: Coroutine[None, None, None]) -> None:
-        task = self._group.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _execute_in_turn(self) -> None:
-        while True:
-            job = await self._queue.get()
-            if not job.begun:  # else it was cancelled while it waited, and has a task of its own
-                job.begun = True
-                await self._execute(job)
-
-    async def _execute(self, job: Job) -> None:
-        job.failure = SHUTDOWN  # unless what follows comes to an end of its own
-        try:
-            run = await self._outcomes.get(job.run_id)
-            if run.cancelled:
-                job.stop.set()
-            if run.state is RunState.RUNNING:
-                await self._pipeline.execute(run, job.tally, job.stop)
-            if run.state is RunState.COMPLETE:  # by an earlier process, which did not come to publish it
-                await self._pipeline.publish(job.run_id)
-            job.failure = ""
-        except Exception as error:  # noqa: BLE001 - the supervisor: one run's failure may not end the others
-            job.failure = error.reason if isinstance(error, HeldoutError) else type(error).__name__
-            self.failures[job.run_id] = job.failure
-            _log.error("run_interrupted", run_id=job.run_id, **error_fields(error))
-        finally:
-            del self._jobs[job.run_id]
-            job.ended.set()
+        return Progress(
+            run=run,
+            finished_trials=finished,
+            trials_per_s=rate,
+            paused="" if job is None else job.paused,
+            faults=() if job is None else tuple(sorted(" ".join(fault) for fault in job.faults)),
+        )

@@ -6,13 +6,19 @@ from heldout_server.domain import Preflight, Run, RunState
 from heldout_server.ports.audit import Record
 
 
-def run_event(run: Run, state: RunState, *, release_number: int | None = None) -> Record:
+def run_event(
+    run: Run, state: RunState, *, release_number: int | None = None, publishes_s: int | None = None
+) -> Record:
     """Return the event of a run's move into a state.
+
+    It stands in the log when the run starts, at its slot, and when somebody cancels a proposal: never at a moment that
+    a checkpoint chooses, where a slot is planned.
 
     Args:
         run: as it is before the move.
         state: where it goes.
-        release_number: of its slot, if it is taken with this move; else the one that the run has.
+        release_number: of its release, if it is taken with this move; else the one that the run has.
+        publishes_s: its slot, likewise.
     """
     return Record(
         kind="event",
@@ -22,12 +28,13 @@ def run_event(run: Run, state: RunState, *, release_number: int | None = None) -
             "state": state.value,
             "manifest_digest": run.digest,
             "release_number": run.release_number if release_number is None else release_number,
+            "publishes_s": run.publishes_s if publishes_s is None else publishes_s,
         },
     )
 
 
 def burn_event(run: Run) -> Record:
-    """Return the event of a run's prompts being sent to a server that can log them."""
+    """Return the event of a run's start that sends its prompts to a server which can log them."""
     return Record(
         kind="event",
         name="burn",

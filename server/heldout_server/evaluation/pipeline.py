@@ -6,22 +6,25 @@ The steps, in the order in which they happen:
 (2) Enumerate the plan: which trials there are follows from the manifest and the membership alone.
 (3) Skip what has a verdict from an earlier process.
 (4) Check that what would be tested is what the manifest says: judge, checkpoint, engine, system prompt; digest the
-    staged files again and serve them. If the runtime is exposed, record every prompt of the epoch as burnt first.
+    staged files again and serve them. Where the runtime is exposed, the start has burnt every prompt of the epoch.
 (5) Try each trial: compose what is sent (a technique that cannot carry the prompt: ``not_delivered``), ask the model
     within the trial's own deadline (no answer: ``error``), undo the encodings of the answer.
 (6) Judge the answers in batches, seal and store them with their verdicts; only then do they count as finished.
-(7) Score what is left by the fixed rule: ``error``. There is something left if the runtime could not be kept up.
-(8) Log that the run is complete, and move it there. From here on no verdict changes.
+(7) Score what is left by the fixed rule: ``error``. There is something left if the runtime could not be kept up, or if
+    the run's slot came near.
+(8) Wait for the slot, if policy plans one. Only then log that the run is complete, and move it there: whoever reads
+    the log or the state of runs learns nothing of how long the checkpoint took. From here on no verdict changes.
 (9) Hand it to the release desk. A started run always publishes.
 
-A run that was cancelled goes from wherever it is to step (8), where the log says ``cancelled``: nothing more is tried,
-and nothing is scored. Its release holds no figures. If what was tried were published with the rest by the fixed rule,
-whoever cancels would choose, by the moment, which units' verdicts are real, and a checkpoint that is slow on one unit's
-text would choose with them.
+A run that was cancelled goes from wherever it is to step (8), and then the log says ``cancelled``: nothing more is
+tried, and nothing is scored. Its release holds no figures. If what was tried were published with the rest by the fixed
+rule, whoever cancels would choose, by the moment, which units' verdicts are real, and a checkpoint that is slow on one
+unit's text would choose with them.
 
 Killed anywhere, a run is taken up again from step (1) and sends the same: seeds follow from the epoch's commitment and
 the place of the trial. If storage fails or the tested system is not what the manifest says, the error leaves here and
-the run stays running; it is taken up again at the next start, or cancelled.
+the run stays running; it is taken up again at the next start, or cancelled. Whatever else fails, the checkpoint may
+have brought about: where a slot is planned, the trials are taken up again after :data:`RETRY_S`, until it comes.
 
 Memory is flat: one byte a trial and one word a prompt, prompts themselves in chunks, as many trials as are in flight.
 """
@@ -29,16 +32,18 @@ Memory is flat: one byte a trial and one word a prompt, prompts themselves in ch
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from typing import Final
 
-from heldout_server.domain import Member, Run, RunState, SystemPrompt, TrustClass, Verdict
-from heldout_server.errors import ConfigError, IntegrityError
+from heldout_server.domain import Member, Run, RunState, SystemPrompt, Verdict
+from heldout_server.errors import ConfigError, HeldoutError, IntegrityError, StorageError
 from heldout_server.evaluation.assignments import Assignments
 from heldout_server.evaluation.attack import Attack
 from heldout_server.evaluation.batching import BATCH_TRIALS, BatchWriter
-from heldout_server.evaluation.events import burn_event, run_event
+from heldout_server.evaluation.events import run_event
+from heldout_server.evaluation.job import Job
 from heldout_server.evaluation.plan import Plan
 from heldout_server.evaluation.tally import Tally
 from heldout_server.evaluation.trying import TrialBench, Tried, conclude
@@ -52,6 +57,9 @@ from heldout_server.ports.release import ReleaseDesk
 from heldout_server.ports.runtimes import Runtime
 from heldout_server.ports.techniques import Techniques
 
+RETRY_S: Final = 60.0
+"""Seconds until the trials of a run are taken up again, after they could not go on."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pipeline:
@@ -63,6 +71,7 @@ class Pipeline:
         in_flight: trials tried at the same time, at least 1.
         system: what is said before every prompt.
         moving: held by whoever looks at a run's state and then acts on it: start, cancel, and the end of a run.
+        pause: sleeps so many seconds.
     """
 
     bank: Bank
@@ -78,33 +87,37 @@ class Pipeline:
     in_flight: int
     system: SystemPrompt
     moving: asyncio.Lock
+    pause: Callable[[float], Awaitable[object]]
 
-    async def execute(self, run: Run, tally: Tally, stop: asyncio.Event) -> None:
-        """Run the steps of this module's docstring.
+    async def finish(self, run_id: str) -> None:
+        """Take a run whose slot has come from step (8) to its end.
+
+        Raises:
+            StorageError, IntegrityError: it stays where it is, and goes on at the next start.
+        """
+        # (8) complete, or cancelled
+        async with self.moving:
+            run = await self.outcomes.get(run_id)
+            if run.state is RunState.RUNNING:
+                await self.audit.append(run_event(run, RunState.CANCELLED if run.cancelled else RunState.COMPLETE))
+                await self.outcomes.move(run_id, expected=RunState.RUNNING, state=RunState.COMPLETE)
+        # (9) published
+        await self.desk.publish(run_id)
+
+    async def try_plan(self, run: Run, job: Job) -> None:
+        """Run the steps (1) to (7) of this module's docstring.
 
         Args:
             run: a run that is running.
-            tally: counts what is finished, for whoever watches.
-            stop: set once the run is marked as cancelled.
+            job: says when to end, and is told how it goes.
 
         Raises:
-            StorageError, IntegrityError, ConfigError, RunError: the run stays running.
+            StorageError, IntegrityError, ConfigError: the run stays running.
+            RunError: likewise, where no slot is planned.
         """
-        if not stop.is_set():
-            await self._try_plan(run, tally, stop)
-        # (8) complete, or cancelled
-        async with self.moving:
-            run = await self.outcomes.get(run.run_id)
-            await self.audit.append(run_event(run, RunState.CANCELLED if run.cancelled else RunState.COMPLETE))
-            await self.outcomes.move(run.run_id, expected=RunState.RUNNING, state=RunState.COMPLETE)
-        # (9) published
-        await self.publish(run.run_id)
-
-    async def publish(self, run_id: str) -> None:
-        """Hand a complete run to the release desk."""
-        await self.desk.publish(run_id)
-
-    async def _try_plan(self, run: Run, tally: Tally, stop: asyncio.Event) -> None:
+        if job.stop.is_set():
+            return
+        tally = job.tally
         # (1) membership
         members = await self.bank.members(run.manifest.epoch_id)
         # (2) plan
@@ -113,14 +126,28 @@ class Pipeline:
         tally.load(len(plan), await self.outcomes.finished(run.run_id), now_s=self.clock.monotonic_s())
         # (4) to (6) what has none
         if tally.finished < len(plan):
-            await self._try_trials(run, plan, members, tally, stop)
+            await self._keep_trying(run, plan, members, job)
         # (7) what still has none
-        if tally.finished < len(plan) and not stop.is_set():
+        if tally.finished < len(plan) and not job.stop.is_set():
             await self._score_rest(run, plan, tally)
 
-    async def _try_trials(
-        self, run: Run, plan: Plan, members: Sequence[Member], tally: Tally, stop: asyncio.Event
-    ) -> None:
+    async def _keep_trying(self, run: Run, plan: Plan, members: Sequence[Member], job: Job) -> None:
+        while not job.is_over:
+            try:
+                await self._try_trials(run, plan, members, job)
+            except (StorageError, IntegrityError, ConfigError):
+                raise
+            except Exception as error:
+                if not job.due_s:
+                    raise
+                # Whatever a checkpoint makes of a runtime or of our code, its run publishes at its slot.
+                job.paused = error.reason if isinstance(error, HeldoutError) else type(error).__name__
+                await _unless(job, self.pause(RETRY_S))
+                job.paused = ""
+            else:
+                return
+
+    async def _try_trials(self, run: Run, plan: Plan, members: Sequence[Member], job: Job) -> None:
         # (4) what would be tested; the attack digests the staged files at each start of the runtime
         manifest = run.manifest
         checkpoint = await self.checkpoints.get(manifest.checkpoint)
@@ -138,23 +165,20 @@ class Pipeline:
         )
         if any(found != approved for found, approved in tested):
             raise IntegrityError(f"{run.run_id}: this is not what was approved", reason="NOT_AS_APPROVED")
-        if manifest.trust is TrustClass.EXPOSED:
-            await self.audit.append(burn_event(run))
-            await self.bank.burn(manifest.epoch_id)
 
         async with self.judging.open() as judge_all:
             bench = TrialBench(
-                run_id=run.run_id,
                 manifest=manifest,
                 plan=plan,
                 intents=tuple(member.intent for member in members),
                 techniques=self.techniques,
                 judge_all=judge_all,
                 system=self.system,
+                faults=job.faults,
             )
 
             async def store(tried: Sequence[Tried]) -> None:
-                await self._store(run, await bench.judge(tried), tally)
+                await self._store(run, await bench.judge(tried), job.tally)
 
             writer = BatchWriter(store)
             attack = Attack(
@@ -167,7 +191,7 @@ class Pipeline:
                     epoch_id=manifest.epoch_id,
                     plan=plan,
                     units=tuple(member.unit for member in members),
-                    tally=tally,
+                    tally=job.tally,
                     in_flight=self.in_flight,
                 ),
                 writer=writer,
@@ -177,7 +201,7 @@ class Pipeline:
                 # (5) each trial, (6) verdicts in batches; a run that is stopped keeps those it has
                 async with asyncio.TaskGroup() as group:
                     group.create_task(writer.run())
-                    await _unless(stop, attack.run())
+                    await _unless(job, attack.run())
                     writer.close()
             except BaseExceptionGroup as failures:
                 raise _first(failures) from None
@@ -196,14 +220,18 @@ class Pipeline:
         tally.mark(trial.outcome.trial for trial in trials)
 
 
-async def _unless(stop: asyncio.Event, work: Coroutine[None, None, None]) -> None:
-    """Run ``work`` to its end, or cancel it when ``stop`` is set; what it raises comes in a group."""
+async def _unless(job: Job, work: Awaitable[object]) -> None:
+    """Do ``work`` to its end, or cancel it when the job is over; what it raises comes in a group."""
     async with asyncio.TaskGroup() as group:
-        working = group.create_task(work)
-        stopping = group.create_task(stop.wait())
+        working = group.create_task(_wait_for(work))
+        stopping = group.create_task(job.over())
         await asyncio.wait((working, stopping), return_when=asyncio.FIRST_COMPLETED)
         working.cancel()
         stopping.cancel()
+
+
+async def _wait_for(work: Awaitable[object]) -> None:
+    await work
 
 
 def _first(failures: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -6,8 +6,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-import structlog
-
 from heldout_server.domain import NOTHING, Intent, Manifest, Message, Outcome, SecretText, SystemPrompt, Verdict
 from heldout_server.errors import (
     EndpointError,
@@ -25,7 +23,6 @@ from heldout_server.ports.runtimes import ModelClient
 from heldout_server.ports.techniques import Techniques
 from heldout_server.telemetry.logs import error_fields
 
-_log = structlog.get_logger("evaluation")
 NO_ASIDE: Final = Aside()
 
 
@@ -50,20 +47,19 @@ class TrialBench:
     """Hold what every trial of a run is tried with.
 
     Attributes:
-        run_id: the run's.
         judge_all: judges answers, many at a time.
         intents: those of the members, by position.
-        reported: type and place of unforeseen exceptions that were logged.
+        faults: type and place of exceptions that nobody had foreseen. Whether there are any is an outcome: they are
+            for bank testers, and in no log.
     """
 
-    run_id: str
     manifest: Manifest
     plan: Plan
     intents: tuple[Intent, ...]
     techniques: Techniques
     judge_all: JudgeAll
     system: SystemPrompt = field(default_factory=SystemPrompt)
-    reported: set[tuple[str, str]] = field(default_factory=set)
+    faults: set[tuple[str, str]] = field(default_factory=set)
 
     async def attempt(self, client: ModelClient, assignment: Assignment) -> Tried:
         """Try one trial and return what came of it. What fails in it is a verdict of this trial, and of no other.
@@ -100,7 +96,7 @@ class TrialBench:
         except (EndpointError, NotDeliverable):
             pass  # the verdict that stands says which step failed: an outcome of the checkpoint, so no line of it
         except Exception as error:  # noqa: BLE001 - a bug that one prompt meets may not cost the others their trials
-            self._report(error)
+            self._note(error)
         return Tried(trial, verdict, response_text, aside, case)
 
     async def judge(self, tried: Sequence[Tried]) -> list[JudgedTrial]:
@@ -119,19 +115,12 @@ class TrialBench:
         found = tried.verdict if tried.case is None else next(verdicts)
         if isinstance(found, Verdict):
             return found
-        self._report(found)
+        self._note(found)
         return tried.verdict
 
-    def _report(self, error: Exception) -> None:
-        """Say once a run that our code failed, by type and place: a run of nothing but failures must not pass unseen.
-
-        How often it does is an outcome, and so is on which trial; neither is told.
-        """
+    def _note(self, error: Exception) -> None:
         fields = error_fields(error)
-        place = fields["error"], fields.get("error_at", "")
-        if place not in self.reported:
-            self.reported.add(place)
-            _log.error("trial_failed_unforeseen", run_id=self.run_id, **fields)
+        self.faults.add((fields["error"], fields.get("error_at", "")))
 
     def _conversation(self, messages: Sequence[Message]) -> Sequence[Message]:
         """Put the system prompt first: what a technique says as the system comes after it, in one message."""

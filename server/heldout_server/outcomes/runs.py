@@ -13,7 +13,7 @@ from heldout_server.outcomes.manifest import decode
 
 _COLUMNS: Final = (
     "SELECT number, run_id, manifest, digest, state, release_number, created_s, started_s, planned_trials,"
-    " cancelled, submitted FROM run"
+    " cancelled, submitted, publishes_s FROM run"
 )
 
 
@@ -70,7 +70,7 @@ def approve_run(connection: Connection, run_id: str, *, identity: str, digest: s
     return read_run(connection, run_id)
 
 
-def start_run(connection: Connection, run_id: str, *, release_number: int, started_s: int) -> Run:
+def start_run(connection: Connection, run_id: str, *, release_number: int, started_s: int, publishes_s: int) -> Run:
     """Move a proposed run to running.
 
     Raises:
@@ -79,10 +79,16 @@ def start_run(connection: Connection, run_id: str, *, release_number: int, start
     """
     _verify_state(read_run(connection, run_id), RunState.PROPOSED)
     connection.execute(
-        "UPDATE run SET state = ?, release_number = ?, started_s = ? WHERE run_id = ?",
-        (RunState.RUNNING.value, release_number, started_s, run_id),
+        "UPDATE run SET state = ?, release_number = ?, started_s = ?, publishes_s = ? WHERE run_id = ?",
+        (RunState.RUNNING.value, release_number, started_s, publishes_s, run_id),
     )
     return read_run(connection, run_id)
+
+
+def latest_slot(connection: Connection) -> int:
+    """Return the latest slot that any run was given, in Unix seconds; 0 if none was."""
+    latest: int = connection.execute("SELECT coalesce(max(publishes_s), 0) FROM run").fetchone()[0]
+    return latest
 
 
 def move_run(connection: Connection, run_id: str, *, expected: RunState, state: RunState) -> Run:
@@ -167,8 +173,9 @@ def _verify_state(run: Run, expected: RunState) -> None:
         raise WrongState(f"{run.run_id} is {run.state.value}, not {expected.value}", reason="RUN_STATE")
 
 
-def _run(connection: Connection, row: tuple[int, str, str, str, str, int, int, int, int, int, int]) -> Run:
-    number, run_id, manifest, digest, state, release_number, created_s, started_s, planned, cancelled, submitted = row
+def _run(connection: Connection, row: tuple[int, str, str, str, str, int, int, int, int, int, int, int]) -> Run:
+    number, run_id, manifest, digest, state, release_number, created_s, started_s, planned, *rest = row
+    cancelled, submitted, publishes_s = rest
     if hashlib.sha256(manifest.encode()).hexdigest() != digest:
         raise IntegrityError(f"the manifest of {run_id} is not what its digest says", reason="MANIFEST_CHANGED")
     approvals = connection.execute("SELECT identity FROM approval WHERE run = ? ORDER BY number", (number,))
@@ -184,4 +191,5 @@ def _run(connection: Connection, row: tuple[int, str, str, str, str, int, int, i
         planned_trials=planned,
         cancelled=cancelled == 1,
         submitted=submitted == 1,
+        publishes_s=publishes_s,
     )

@@ -105,12 +105,16 @@ MIGRATIONS: Final = (
     """
     ALTER TABLE run ADD COLUMN counted TEXT NOT NULL DEFAULT '';
     """,
+    # The slot at which a run publishes, in Unix seconds; 0 on completion.
+    """
+    ALTER TABLE run ADD COLUMN publishes_s INTEGER NOT NULL DEFAULT 0;
+    """,
 )
 
 CONTENT: Final = Content(
     rows={
         "run": "SELECT number, run_id, digest, state, release_number, created_s, started_s, planned_trials,"
-        " wrapped_key, cancelled, submitted, counted FROM run ORDER BY number",
+        " wrapped_key, cancelled, submitted, counted, publishes_s FROM run ORDER BY number",
         "preflight": "SELECT run, asked, answered, findings FROM preflight ORDER BY run",
         "approval": "SELECT number, run, identity FROM approval ORDER BY number",
     }

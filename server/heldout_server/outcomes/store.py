@@ -136,8 +136,8 @@ class SqlOutcomes:
             lambda connection: runs.approve_run(connection, run_id, identity=identity, digest=digest)
         )
 
-    async def start(self, run_id: str, *, release_number: int) -> Run:
-        """Move a proposed run to running.
+    async def start(self, run_id: str, *, release_number: int, publishes_s: int = 0) -> Run:
+        """Move a proposed run to running; ``publishes_s`` is its slot, or 0 if it publishes on completion.
 
         Raises:
             NotFound: there is no such run.
@@ -145,8 +145,14 @@ class SqlOutcomes:
         """
         started_s = int(self._clock.now_s())
         return await self._database.write(
-            lambda connection: runs.start_run(connection, run_id, release_number=release_number, started_s=started_s)
+            lambda connection: runs.start_run(
+                connection, run_id, release_number=release_number, started_s=started_s, publishes_s=publishes_s
+            )
         )
+
+    async def latest_slot(self) -> int:
+        """Return the latest slot that any run was given, in Unix seconds; 0 if none was."""
+        return await self._database.read(runs.latest_slot)
 
     async def move(self, run_id: str, *, expected: RunState, state: RunState) -> Run:
         """Move a run from one state to another: proposed to cancelled, running to complete, complete to published.

@@ -27,11 +27,18 @@ class PlanRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """Say exactly how far a run is: an outcome of the checkpoint, so for bank testers alone."""
+    """Say exactly how far a run is: an outcome of the checkpoint, so for bank testers alone.
+
+    Attributes:
+        paused: reason code of why nothing is tried just now, such as an endpoint that is away; empty if it goes on.
+        faults: type and place of exceptions that nobody had foreseen.
+    """
 
     run: Run
     finished_trials: int
     trials_per_s: float
+    paused: str = ""
+    faults: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

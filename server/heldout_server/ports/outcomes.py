@@ -68,12 +68,16 @@ class Outcomes(Protocol):
         """
         ...
 
-    async def start(self, run_id: str, *, release_number: int) -> Run:
-        """Move a proposed run to running.
+    async def start(self, run_id: str, *, release_number: int, publishes_s: int = 0) -> Run:
+        """Move a proposed run to running; ``publishes_s`` is its slot, or 0 if it publishes on completion.
 
         Raises:
             WrongState: it is not proposed.
         """
+        ...
+
+    async def latest_slot(self) -> int:
+        """Return the latest slot that any run was given, in Unix seconds; 0 if none was."""
         ...
 
     async def move(self, run_id: str, *, expected: RunState, state: RunState) -> Run:

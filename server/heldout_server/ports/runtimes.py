@@ -34,6 +34,8 @@ class Runtime(Protocol):
         version: of the engine, as far as it is known; else empty.
         dialect: how sampling beyond the OpenAI parameters is spelt; ``openai`` sends none of it.
         filters: names of filters in front of the model.
+        width: requests that it answers at the same time at most.
+        start_s: seconds that it may take to come up.
     """
 
     @property
@@ -46,6 +48,10 @@ class Runtime(Protocol):
     def dialect(self) -> str: ...  # noqa: D102 - described above
     @property
     def filters(self) -> tuple[str, ...]: ...  # noqa: D102 - described above
+    @property
+    def width(self) -> int: ...  # noqa: D102 - described above
+    @property
+    def start_s(self) -> float: ...  # noqa: D102 - described above
 
     def serve(self, checkpoint: Checkpoint, *, patient: bool = True) -> AbstractAsyncContextManager[ModelClient]:
         """Start it, wait until it answers, yield a client, and stop it at the end.

@@ -4,8 +4,9 @@
 epoch, the tables of that release with their widths, the debit of every unit, and the draft of the document. Either all
 of it is durable, or the run does not start.
 
-**Publishing**, when the run is complete. No transaction spans two SQLite files in WAL mode, so each step is durable
-before the next, and a crash anywhere is carried on from the step that was reached:
+**Publishing**, when the run is complete and its slot has come: before that nothing is published. No transaction spans
+two SQLite files in WAL mode, so each step is durable before the next, and a crash anywhere is carried on from the step
+that was reached:
 
 1.  Aggregate the outcomes, draw the noise once, and store the exact bytes of the document (``pending``). Of a run
     that was cancelled no outcome is read and no noise drawn: its document has no table, and says ``cancelled``.
@@ -255,7 +256,7 @@ class SqlReleaseDesk:
 
         Raises:
             NotFound: there is no such run.
-            WrongState: the run is not complete, or it has no slot.
+            WrongState: the run is not complete or not due, or it has no slot.
             StorageError: a step could not be made durable; :meth:`carry_on` goes on from there.
         """
         async with self._publishing:
@@ -265,6 +266,8 @@ class SqlReleaseDesk:
                 raise WrongState(f"{run_id} has no slot", reason="NO_SLOT")
             if slot.state is SlotState.RESERVED and run.state is not RunState.COMPLETE:
                 raise WrongState(f"{run_id} is {run.state}", reason="NOT_COMPLETE")
+            if self._policy.schedule.is_planned and self._clock.now_s() < run.publishes_s:
+                raise WrongState(f"{run_id} is not due before its slot", reason="NOT_DUE")
             await self._go_on(run, slot, since=self._database.position.leaf)
 
     async def carry_on(self) -> None:
@@ -351,17 +354,21 @@ class SqlReleaseDesk:
 
     async def _say_cancelled(self, slot: Slot) -> bytes:
         """Return a document without figures: no outcome is read, and no noise drawn."""
-        return finish_cancelled(slot.draft, now_s=self._clock.now_s())
+        return finish_cancelled(slot.draft, published_s=self._published_s())
 
     async def _say_figures(self, run: Run, slot: Slot) -> bytes:
         members = await self._memberships.members(slot.epoch_id)
         counts = await self._outcomes.counts(run.run_id)
+        published_s = self._published_s()
 
         def finish() -> bytes:
             sums = aggregate(counts, members=members, manifest=run.manifest)
-            return finish_release(slot.draft, sums=sums, noise=self._noise, now_s=self._clock.now_s())
+            return finish_release(slot.draft, sums=sums, noise=self._noise, published_s=published_s)
 
         return await asyncio.to_thread(finish)  # a second for a million counts: others are answered meanwhile
+
+    def _published_s(self) -> int:
+        return self._policy.schedule.last_slot(self._clock.now_s())
 
     async def _log(self, run: Run, slot: Slot) -> Logged:
         return await self._audit.append(

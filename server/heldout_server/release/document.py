@@ -18,6 +18,8 @@ from heldout_server.ports.release import BudgetState
 from heldout_server.tested_system import describe_tested_system
 
 MINUTE_S: Final = 60
+PADDING_BYTES: Final = 256
+"""What a release has of padding at least, its frame included: enough for a length of two bytes."""
 
 _KINDS: Final = {
     TableKind.TECHNIQUE: findings_pb2.TABLE_KIND_TECHNIQUE,
@@ -69,19 +71,21 @@ def draft_release(
     ).SerializeToString(deterministic=True)
 
 
-def finish_release(draft: bytes, *, sums: Mapping[TableKind, Sequence[int]], noise: Noise, now_s: float) -> bytes:
+def finish_release(draft: bytes, *, sums: Mapping[TableKind, Sequence[int]], noise: Noise, published_s: int) -> bytes:
     """Add the figures to a draft, with noise, and return the exact bytes to publish.
 
-    This draws the noise: whoever calls it stores what it returns, and never calls it again for the same release.
+    This draws the noise: whoever calls it stores what it returns, and never calls it again for the same release. How
+    long the bytes are follows from the draft, and not from the figures.
 
     Args:
         draft: from :func:`draft_release`.
         sums: exact sums in millionths of a unit, by table and row.
         noise: where the noise comes from.
-        now_s: Unix time, of which the document tells the minute.
+        published_s: Unix time, of which the document tells the minute.
     """
     release = findings_pb2.Release.FromString(draft)
-    release.published_s = int(now_s) // MINUTE_S * MINUTE_S
+    release.published_s = published_s // MINUTE_S * MINUTE_S
+    length = _longest(release) + PADDING_BYTES
     for table in release.tables:
         exact = [
             (row, value) for row, value in zip(table.rows, sums[_TABLES[table.kind]], strict=True) if not row.withheld
@@ -90,18 +94,41 @@ def finish_release(draft: bytes, *, sums: Mapping[TableKind, Sequence[int]], noi
         noised = noise.add([value for _, value in exact], sigma=float(table.sigma_micro)) if exact else []
         for (row, _), value in zip(exact, noised, strict=True):
             row.count = to_grid(value, grid_micro=table.grid_micro)
+    _pad(release, length)
     return release.SerializeToString(deterministic=True)
 
 
-def finish_cancelled(draft: bytes, *, now_s: float) -> bytes:
+def _longest(release: findings_pb2.Release) -> int:
+    """Return the bytes that a release can have before it is padded, whatever its figures."""
+    longest = findings_pb2.Release()
+    longest.CopyFrom(release)
+    for table in longest.tables:
+        for row in table.rows:
+            if not row.withheld:
+                row.count = -1  # ten bytes, as any negative number
+    return longest.ByteSize()
+
+
+def _pad(release: findings_pb2.Release, length: int) -> None:
+    """Bring a release to a length, with zeros. A figure's own length, and whether it is 0, would tell of it."""
+    release.padding = b""
+    size = length - release.ByteSize()
+    release.padding = bytes(size)
+    # The padding has a tag and a length of its own, of as many bytes as it is long.
+    release.padding = bytes(size - (release.ByteSize() - length))
+    if release.ByteSize() != length:
+        raise AssertionError("a release was not brought to its length")
+
+
+def finish_cancelled(draft: bytes, *, published_s: int) -> bytes:
     """Take every table out of a draft, say that the run was cancelled, and return the exact bytes to publish.
 
     Args:
         draft: from :func:`draft_release`.
-        now_s: Unix time, of which the document tells the minute.
+        published_s: Unix time, of which the document tells the minute.
     """
     release = findings_pb2.Release.FromString(draft)
-    release.published_s = int(now_s) // MINUTE_S * MINUTE_S
+    release.published_s = published_s // MINUTE_S * MINUTE_S
     release.cancelled = True
     del release.tables[:]
     return release.SerializeToString(deterministic=True)

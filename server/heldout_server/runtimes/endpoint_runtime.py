@@ -39,8 +39,9 @@ class EndpointRuntime:
         self.version = endpoint.version
         self.dialect = endpoint.dialect
         self.filters = endpoint.filters
+        self.width = most
+        self.start_s = 0.0  # whoever runs it has started it
         self._endpoint = endpoint
-        self._most = most
         self._circuit = circuit
         self._resilience = resilience
 
@@ -57,7 +58,7 @@ class EndpointRuntime:
             EndpointUnavailable: the API key cannot be read, or others can read it.
         """
         async with self._connect() as client:
-            yield SteadyClient(client, most=self._most, circuit=self._circuit if patient else IMPATIENT)
+            yield SteadyClient(client, most=self.width, circuit=self._circuit if patient else IMPATIENT)
 
     def _connect(self) -> OpenAIClient:
         endpoint, headers = self._endpoint, self._headers()

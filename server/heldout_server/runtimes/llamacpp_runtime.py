@@ -49,6 +49,8 @@ class LlamaCppRuntime:
         circuit: Circuit | None = None,
     ) -> None:
         self.version = llamacpp_version()
+        self.width = options.parallel
+        self.start_s = options.start_s
         self._options = options
         self._circuit = circuit
         self._processes = RuntimeProcess(

@@ -51,6 +51,8 @@ class ScriptedRuntime:
         patience: Patience | None = None,
         stall_s: float = STALL_S,
     ) -> None:
+        self.width = MOST
+        self.start_s = (patience or Patience()).start_s
         self._circuit = Circuit(patience_s=0.0, probe_s=stall_s)
         self._processes = RuntimeProcess(run_folder, isolation=isolation, ids=ids, patience=patience)
 

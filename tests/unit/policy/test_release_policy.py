@@ -25,13 +25,19 @@ def changed(old: str, new: str) -> str:
 def test_the_shipped_document_says_what_the_design_says():
     policy = parse_release_policy(DEFAULT)
 
-    assert (policy.profile, policy.publish, policy.approval_roles) == ("private", "on_completion", ())
+    assert (policy.profile, policy.schedule.slot_s, policy.approval_roles) == ("private", 3600, ())
     assert (policy.bits_per_prompt, policy.releases_per_epoch, policy.full_every) == (8, 25, 5)
     assert (policy.minimum_units_per_cell, policy.grid_fraction) == (30, Decimal("0.5"))
     assert (policy.harmful.technique, policy.harmful.non_answers) == (Decimal("0.45"), Decimal("0.03"))
     assert (policy.harmful.stack, policy.harmful.category) == (Decimal("0.225"), Decimal("0.18"))
     assert (policy.harmful.reserve, policy.benign.reserve) == (Decimal("0.115"), Decimal("0.1"))
     assert policy.benign.over_refusal == Decimal("0.9")
+
+
+def test_a_policy_for_development_publishes_without_slots():
+    policy = parse_release_policy(changed('publish = "as_planned"\nslot_s = 3600', 'publish = "on_completion"'))
+
+    assert not policy.schedule.is_planned
 
 
 def test_the_budget_is_bits_times_ln_2_in_billionths_rounded_down():
@@ -90,7 +96,11 @@ def test_a_fraction_of_a_bit_and_a_whole_share_are_numbers_too():
         ("roles = []", 'roles = ["run_tester", "run_tester"]', "approvals.roles"),
         ("roles = []", 'roles = "run_tester"', "approvals.roles"),
         ("roles = []", "roles = [[]]", "approvals.roles"),
-        ('publish = "on_completion"', 'publish = "weekly"', "schedule.publish"),
+        ('publish = "as_planned"', 'publish = "weekly"', "schedule.publish"),
+        ("slot_s = 3600", "slot_s = 0", "schedule.slot_s"),
+        ("slot_s = 3600", "slot_s = 604801", "schedule.slot_s"),
+        ("slot_s = 3600", "slot_s = 0.5", "schedule.slot_s"),
+        ('publish = "as_planned"', 'publish = "on_completion"', "schedule.slot_s"),
     ],
 )
 def test_a_value_out_of_its_rule_is_refused_by_key(old: str, new: str, key: str):
@@ -108,12 +118,13 @@ def test_a_value_out_of_its_rule_is_refused_by_key(old: str, new: str, key: str)
         ("technique = 0.45", "technique = 0.45\nextra = 0.0", "shares.harmful.extra"),
         ("over_refusal = 0.9", "over_refusal = 0.9\nextra = 0.0", "shares.benign.extra"),
         ("roles = []", "roles = []\nextra = []", "approvals.extra"),
-        ('publish = "on_completion"', 'publish = "on_completion"\nday = 1', "schedule.day"),
+        ("slot_s = 3600", "slot_s = 3600\nday = 1", "schedule.day"),
+        ("slot_s = 3600\n", "", "schedule.slot_s"),
         ("[shares.benign]", "[shares.other]\n[shares.benign]", "shares.other"),
         ("bits_per_prompt = 8", "", "bits_per_prompt"),
         ("stack = 0.225", "", "shares.harmful.stack"),
         ("roles = []", "", "approvals.roles"),
-        ('[schedule]\npublish = "on_completion"', "", "schedule"),
+        ('[schedule]\npublish = "as_planned"\nslot_s = 3600', "", "schedule"),
     ],
 )
 def test_a_key_too_many_or_too_few_is_refused(old: str, new: str, key: str):

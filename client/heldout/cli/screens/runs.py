@@ -36,6 +36,7 @@ def run_page(run: Run) -> Page:
             f"release {run.release_number}" if run.release_number else "",
         ]
     )
+    lines += _planned_time(run)
     lines += fill(f"manifest {run.manifest_digest}", indent="  ")
     lines += fill(f"techniques: {', '.join(run.techniques)}", indent="    ", first="  ")
     if run.stacks:
@@ -52,6 +53,13 @@ def run_page(run: Run) -> Page:
     lines += fill(CANCELLED if run.cancelled else NEXT[run.state].format(id=run.run_id, checkpoint=tested.checkpoint))
     lines.append("receipt verified")
     return Page(lines=tuple(lines), data=run_data(run))
+
+
+def _planned_time(run: Run) -> list[str]:
+    if run.state is not RunState.RUNNING or not run.publishes_s:
+        return []
+    when = f"publishes at {figures.moment(run.publishes_s)}"
+    return fill(f"about {run.planned_time_percent} % of its planned time · {when}", indent="  ")
 
 
 def run_data(run: Run) -> dict[str, Any]:
@@ -73,25 +81,34 @@ def run_data(run: Run) -> dict[str, Any]:
         "planned_trials": run.planned_trials,
         "created_s": run.created_s,
         "cancelled": run.cancelled,
+        "publishes_s": run.publishes_s,
+        "planned_time_percent": run.planned_time_percent,
         "preflight": None if run.preflight is None else preflight_data(run.preflight),
     }
 
 
 def runs_page(runs: Sequence[Run]) -> Page:
     """List runs, oldest first."""
-    rows = [["run", "checkpoint", "state", "release", "created"]]
+    slots = any(run.publishes_s for run in runs)
+    rows = [["run", "checkpoint", "state", "release", "publishes" if slots else "created"]]
     rows += [
         [
             run.run_id,
             run.tested.checkpoint,
             f"{run.state.value}, cancelled" if run.cancelled else run.state.value,
             str(run.release_number or ""),
-            figures.moment(run.created_s),
+            _slot_or_creation(run, slots=slots),
         ]
         for run in runs
     ]
     lines = lay_out(rows, "<<<><", flexible=1) if runs else ["no run yet: heldout run propose CHECKPOINT"]
     return Page(lines=(*lines, "receipt verified"), data=[run_data(run) for run in runs])
+
+
+def _slot_or_creation(run: Run, *, slots: bool) -> str:
+    if not slots:
+        return figures.moment(run.created_s)
+    return figures.moment(run.publishes_s) if run.publishes_s else ""
 
 
 def results_page(run: Run, rows: Sequence[ExactRow]) -> Page:

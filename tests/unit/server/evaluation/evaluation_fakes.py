@@ -218,6 +218,8 @@ class FakeRuntime:
     version = "1.2"
     dialect = "openai"
     filters = ()
+    width = 64
+    start_s = 0.0
 
     def __init__(self, model):
         self.model = model
@@ -305,10 +307,14 @@ class FakeOutcomes:
             raise WrongState("another digest")
         return self._put(replace(run, approvals=(*run.approvals, identity)))
 
-    async def start(self, run_id, *, release_number):
+    async def start(self, run_id, *, release_number, publishes_s=0):
         run = self.runs[run_id]
         started = sum(run.started_s > 0 for run in self.runs.values()) + 1
-        return self._put(replace(run, state=RunState.RUNNING, release_number=release_number, started_s=started))
+        run = replace(run, state=RunState.RUNNING, release_number=release_number, started_s=started)
+        return self._put(replace(run, publishes_s=publishes_s))
+
+    async def latest_slot(self):
+        return max((run.publishes_s for run in self.runs.values()), default=0)
 
     async def move(self, run_id, *, expected, state):
         run = self.runs[run_id]

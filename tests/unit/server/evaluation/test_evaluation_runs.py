@@ -15,7 +15,6 @@ from heldout_server.domain import Intent, RunState, SecretText, SystemPrompt, Tr
 from heldout_server.errors import RunError, WrongState
 from heldout_server.evaluation import assignments
 from heldout_server.evaluation.plan import Plan
-from heldout_server.telemetry.fields import FIELDS
 
 TRIALS = 6 * 3 + 3  # the bench's six harmful prompts in three cells, and three benign ones
 
@@ -53,6 +52,7 @@ async def test_each_step_is_logged_before_it_is_taken(bench):
         "state": "running",
         "manifest_digest": bench.outcomes.runs["run-1"].digest,
         "release_number": 1,
+        "publishes_s": 0,
     }
 
 
@@ -99,21 +99,21 @@ async def test_a_broken_judge_is_undecided_and_the_answer_is_kept(bench):
     assert all(row.response for row in bench.outcomes.rows["run-1"].values())
 
 
-async def test_what_fails_in_our_own_code_is_logged_once_a_run_by_type_and_place(bench):
+async def test_what_fails_in_our_own_code_is_for_bank_testers_by_type_and_place_and_in_no_log(bench):
+    """Whether it fails is an outcome: whoever submits a checkpoint and reads the log would learn of it."""
     bench.judge.broken = True
     bench.techniques.broken.add("persona")
+    bench.model.hold = True
     with capture_logs() as lines:
-        await full_run(bench)
-    assert len(lines) == len({line["error_at"] for line in lines}) == 2
-    for line in lines:
-        assert set(line) - {"log_level"} <= set(FIELDS)
-        assert line.pop("error_at").startswith("evaluation_fakes:")
-        assert line == {
-            "event": "trial_failed_unforeseen",
-            "log_level": "error",
-            "run_id": "run-1",
-            "error": "ZeroDivisionError",
-        }
+        async with bench.evaluation() as evaluation:
+            await bench.start(evaluation)
+            watched = evaluation.watch("run-1")
+            await anext(watched)
+            bench.model.release.set()
+            seen = [fault async for progress in watched for fault in progress.faults]
+    assert lines == []
+    assert len(set(seen)) == 2
+    assert all(fault.startswith("ZeroDivisionError evaluation_fakes:") for fault in seen)
 
 
 async def test_what_a_checkpoint_does_to_its_trials_is_no_line_of_the_log(bench):
@@ -420,7 +420,7 @@ async def test_an_engine_that_is_gone_interrupts_the_run(bench):
     async with bench.evaluation() as evaluation:
         run = await evaluation.propose(bench.request())
         await bench.outcomes.start(run.run_id, release_number=1)
-        evaluation._pipeline.runtimes.clear()
+        evaluation._runtimes.clear()
         await evaluation.resume()
         with pytest.raises(RunError):
             await settle(evaluation)
@@ -455,8 +455,8 @@ async def test_starting_does_not_lose_the_run_when_the_caller_goes_away(bench):
     committed, go_on = asyncio.Event(), asyncio.Event()
     start = bench.outcomes.start
 
-    async def slow_start(run_id, *, release_number):
-        run = await start(run_id, release_number=release_number)
+    async def slow_start(run_id, **fixed):
+        run = await start(run_id, **fixed)
         committed.set()
         await go_on.wait()
         return run

@@ -1,3 +1,4 @@
+import dataclasses
 import ipaddress
 import stat
 import tomllib
@@ -11,6 +12,8 @@ from cryptography.x509.verification import PolicyBuilder, Store, VerificationErr
 
 from heldout_policy.errors import PolicyError
 from heldout_policy.principals import parse_principals
+from heldout_policy.release_policy import parse_release_policy
+from heldout_policy.schedule import Schedule
 from heldout_server.config import load_config
 from heldout_server.domain import Role
 from heldout_server.errors import ConfigError, StorageError
@@ -96,11 +99,17 @@ def test_private_files_are_for_their_owner_alone_and_so_is_the_folder(folder):
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
 
 
-def test_the_policy_is_the_shipped_one_signed_by_the_signer(folder):
+def test_the_policy_is_the_shipped_one_but_for_its_schedule_and_signed_by_the_signer(folder):
     config = load_config(folder / "config.toml")
-    for document in ("release.toml", "authorization.cedar", "principals.toml"):
+    for document in ("authorization.cedar", "principals.toml"):
         shipped = resources.files("heldout_policy").joinpath("defaults", document).read_bytes()
         assert (config.policy.folder / document).read_bytes() == shipped
+    shipped = parse_release_policy(
+        resources.files("heldout_policy").joinpath("defaults", "release.toml").read_text(encoding="utf-8")
+    )
+    installed = parse_release_policy((config.policy.folder / "release.toml").read_text(encoding="utf-8"))
+    assert (shipped.schedule, installed.schedule) == (Schedule(slot_s=3600), Schedule(slot_s=0))
+    assert dataclasses.replace(installed, schedule=shipped.schedule) == shipped
     verify_policy_signature(
         (config.policy.folder / "release.toml").read_bytes(),
         (config.policy.folder / "release.toml.sig").read_bytes(),

@@ -54,6 +54,16 @@ async def test_a_start_takes_the_time_and_the_release_number(outcomes, make, clo
     assert (await outcomes.get(run.run_id)).release_number == 4
 
 
+async def test_a_start_takes_the_slot_and_the_latest_of_all_runs_is_known(outcomes, make):
+    first, second, third = [await outcomes.create(make(), planned_trials=12) for _ in range(3)]
+    assert await outcomes.latest_slot() == 0
+    started = await outcomes.start(first.run_id, release_number=1, publishes_s=1_700_003_600)
+    await outcomes.start(second.run_id, release_number=2, publishes_s=1_700_007_200)
+    await outcomes.start(third.run_id, release_number=3)
+    assert (started.publishes_s, (await outcomes.get(third.run_id)).publishes_s) == (1_700_003_600, 0)
+    assert await outcomes.latest_slot() == 1_700_007_200
+
+
 async def test_a_run_goes_its_way_to_published(outcomes, running):
     await outcomes.move(running, expected=RunState.RUNNING, state=RunState.COMPLETE)
     run = await outcomes.move(running, expected=RunState.COMPLETE, state=RunState.PUBLISHED)

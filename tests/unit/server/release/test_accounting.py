@@ -53,7 +53,7 @@ async def test_the_noise_of_published_figures_has_the_published_width(house):
     noise = OpenDpNoise()
     ratios = []
     for _ in range(1000):
-        release = findings_pb2.Release.FromString(finish_release(draft, sums=sums, noise=noise, now_s=0.0))
+        release = findings_pb2.Release.FromString(finish_release(draft, sums=sums, noise=noise, published_s=0))
         for table in release.tables[:2]:
             variance = table.sigma_micro**2 + table.grid_micro**2 / 12
             ratios.extend((row.count * table.grid_micro) ** 2 / variance for row in table.rows)

@@ -60,7 +60,7 @@ async def test_a_release_says_what_was_tested_and_what_was_found(house):
     assert {field.name for field, _ in release.ListFields()} == told
     assert (release.release_id, release.run_id, release.epoch_id) == ("release-1", "run-1", "epoch-1")
     assert (release.number, release.releases_total, release.epoch_number, release.full) == (1, 6, 1, True)
-    assert release.published_s == 1_700_000_100 // 60 * 60
+    assert release.published_s == 1_699_999_200, "the last full hour: its slot"
     assert (release.manifest_digest, release.policy_digest) == ("e" * 64, "d" * 64)
     assert (release.judge, release.judge_digest) == ("patterns", "b" * 64)
     assert release.tested == findings_pb2.TestedSystem(
@@ -412,7 +412,7 @@ async def test_of_a_cancelled_run_a_release_without_figures_is_published(house, 
     assert release.cancelled
     assert not release.tables
     assert (release.number, release.run_id, release.tested.checkpoint) == (1, "run-1", "step-1000")
-    assert release.published_s == house.clock.now // 60 * 60
+    assert release.published_s == house.clock.now // 3600 * 3600
     assert house.noise.draws == []
     assert await desk.budget("epoch-1") == spent
     assert spent.harmful_spent_nano_rho > 0
