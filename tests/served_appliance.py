@@ -22,6 +22,7 @@ BIN = Path(sys.executable).parent
 START_S = 30
 STOP_S = 20
 SERVING = re.compile(r"serving on \S+:(\d+) \(health on (\d+)\)")
+SEALED = re.compile(r"sealed, waiting for shares on \S+:(\d+) \(health on (\d+)\)")
 ADDRESS = re.compile(r'^address = "[^"]*"', re.MULTILINE)
 
 
@@ -68,14 +69,21 @@ class ServedAppliance:
     clients: list[AsyncClient] = field(default_factory=list)
 
     @classmethod
-    def install(cls, root, *, policy=None, **settings):
+    def install(cls, root, *, policy=None, sharing=None, **settings):
         """Install into a folder below ``root``. Settings are keys of ``config.toml`` that stand there commented out."""
         document = None
         if policy is not None:
             document = root / "release.toml"
             document.write_text(policy)
         folder = root / "a"
-        install(folder, address="127.0.0.1:0", health="127.0.0.1:0", clock=SystemClock(), release_policy=document)
+        install(
+            folder,
+            address="127.0.0.1:0",
+            health="127.0.0.1:0",
+            clock=SystemClock(),
+            release_policy=document,
+            sharing=sharing,
+        )
         config = folder / "config.toml"
         text = config.read_text()
         for key, value in {"poll_s": "0.05", "isolation": '"none"', **settings}.items():
@@ -107,11 +115,11 @@ class ServedAppliance:
                 | self.environment,
             )
 
-    async def start(self):
-        """Start the process and wait until it serves; the profiles then name its port."""
+    async def start(self, says=SERVING):
+        """Start the process and wait until it serves, or says so; the profiles then name its port."""
         self.spawn()
-        await until(lambda: SERVING.search("\n".join(self.said_last())) or self.process.poll() is not None, START_S)
-        found = SERVING.search("\n".join(self.said_last()))
+        await until(lambda: says.search("\n".join(self.said_last())) or self.process.poll() is not None, START_S)
+        found = says.search("\n".join(self.said_last()))
         assert found is not None, self.said_last()
         self.port, self.health_port = map(int, found.groups())
         for profile in (self.folder / "profiles").iterdir():

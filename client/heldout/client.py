@@ -18,6 +18,7 @@ from heldout.services.bank import AsyncBank
 from heldout.services.checkpoints import AsyncCheckpoints
 from heldout.services.findings import AsyncFindings
 from heldout.services.runs import AsyncRuns
+from heldout.services.seal import AsyncSeal
 from heldout.transport import GrpcTransport, Transport
 
 P = ParamSpec("P")
@@ -34,7 +35,7 @@ class AsyncClient:
             releases = await client.findings.releases()
 
     Attributes:
-        findings, bank, runs, checkpoints, audit: the calls, one group an audience.
+        findings, bank, runs, checkpoints, audit, seal: the calls, one group an audience.
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class AsyncClient:
         self.runs = AsyncRuns(self._caller)
         self.checkpoints = AsyncCheckpoints(self._caller)
         self.audit = AsyncAudit(self._caller)
+        self.seal = AsyncSeal(self._caller)
 
     @classmethod
     def from_profile(cls, profile: Profile | str | os.PathLike[str]) -> Self:
@@ -219,6 +221,14 @@ class Audit(_Blocking[AsyncAudit]):
         return self._group.vkey(half)
 
 
+class Seal(_Blocking[AsyncSeal]):
+    """Seal and unseal; see :class:`heldout.services.seal.AsyncSeal`."""
+
+    status = _blocking(AsyncSeal.status)
+    give_share = _blocking(AsyncSeal.give_share)
+    seal = _blocking(AsyncSeal.seal)
+
+
 class Client:
     """Call an appliance from plain code: the asynchronous client, on an event loop and thread of its own.
 
@@ -231,7 +241,7 @@ class Client:
         build: builds the asynchronous client, in the loop's thread.
 
     Attributes:
-        findings, bank, runs, checkpoints, audit: the calls, one group an audience.
+        findings, bank, runs, checkpoints, audit, seal: the calls, one group an audience.
     """
 
     def __init__(self, build: Callable[[], AsyncClient]) -> None:
@@ -250,6 +260,7 @@ class Client:
         self.runs = Runs(self._client.runs, self._loop)
         self.checkpoints = Checkpoints(self._client.checkpoints, self._loop)
         self.audit = Audit(self._client.audit, self._loop)
+        self.seal = Seal(self._client.seal, self._loop)
 
     @classmethod
     def from_profile(cls, profile: Profile | str | os.PathLike[str]) -> Self:

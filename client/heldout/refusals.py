@@ -47,6 +47,7 @@ BY_REASON: Final[Mapping[str, Row]] = {
     "BUDGET_EXHAUSTED": (BudgetExhausted, BUDGET),
     "RATE_LIMITED": (Unavailable, "too many such calls of this certificate: wait a moment, then call again"),
     "CHECKPOINT": (WrongState, "the checkpoint cannot be used"),
+    "SEALED": (Unavailable, "the appliance is sealed: it answers once its key holders have given their shares"),
     "STOPPING": (Unavailable, "the appliance is stopping: call again later"),
     "UNLOGGED": (Unavailable, "the appliance cannot write its audit log, so it answers nothing"),
     "STORAGE": (Unavailable, "a disk or a database of the appliance failed; nothing was changed"),

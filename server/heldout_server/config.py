@@ -53,6 +53,7 @@ ADDRESS: Final = re.compile(r"(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+):([0-9]{1,5})"
 
 
 LogFormat: TypeAlias = Literal["console", "json"]
+KeyProvider: TypeAlias = Literal["file", "shamir"]
 LogLevel: TypeAlias = Literal["debug", "info", "warning", "error"]
 
 
@@ -82,10 +83,19 @@ class Tls:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Keys:
-    """``[keys]``: the root key (development only) and the ring that it opens."""
+    """``[keys]``: the ring, and what opens it.
 
-    root: Path
+    Attributes:
+        provider: ``file``: a root key in a file, for development only; ``shamir``: shares that people give.
+        ring: every key, wrapped under the root.
+        root: the root key's file; None where people have shares of it.
+        shares: what tells those shares from others; None where the root key lies in a file.
+    """
+
+    provider: KeyProvider
     ring: Path
+    root: Path | None
+    shares: Path | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,7 +201,7 @@ def load_config(path: Path) -> Config:
             ca=reader.file("tls", "ca"), certificate=reader.file("tls", "certificate"), key=reader.file("tls", "key")
         ),
         limits=read_limits(reader),
-        keys=Keys(root=reader.file("keys", "root"), ring=reader.file("keys", "ring")),
+        keys=_keys(reader),
         policy=Policy(folder=reader.directory("policy", "folder"), signer=reader.file("policy", "signer")),
         data=Data(
             vault=reader.directory("data", "vault"),
@@ -228,6 +238,21 @@ def _listen(reader: Reader) -> Listen:
         problem = "the same as listen.address"
         raise reader.place("listen", "health_address").error(problem, "health needs a port of its own")
     return Listen(address=addresses[0], health_address=addresses[1])
+
+
+def _keys(reader: Reader) -> Keys:
+    provider: KeyProvider = reader.choice("keys", "provider", KeyProvider, default="file")
+    needed, other = ("root", "shares") if provider == "file" else ("shares", "root")
+    if reader.has("keys", other):
+        problem = f'is not used with provider = "{provider}"'
+        raise reader.place("keys", other).error(problem, f"leave it out, and set keys.{needed}")
+    path = reader.file("keys", needed)
+    return Keys(
+        provider=provider,
+        ring=reader.file("keys", "ring"),
+        root=path if provider == "file" else None,
+        shares=path if provider == "shamir" else None,
+    )
 
 
 def _plan(reader: Reader) -> Plan:

@@ -96,7 +96,7 @@ def test_every_method_is_named_by_a_rule_and_never_allowed_to_everybody(name):
     assert name in authorization().methods()
     allowed = {role for role in ROLES if may(role, name)}
     assert allowed
-    assert "key_holder" not in allowed
+    assert "key_holder" not in allowed or name.startswith("/heldout.v1.SealService/")
     assert allowed != set(ROLES)
 
 

@@ -50,8 +50,8 @@ ALLOWED = {
         "FindingsService/GetBudget",
         "FindingsService/ListScores",
     },
-    "operator": {"CheckpointService/*"},
-    "key_holder": set(),
+    "operator": {"CheckpointService/*", "SealService/GetSealStatus", "SealService/Seal"},
+    "key_holder": {"SealService/GetSealStatus", "SealService/GiveShare"},
 }
 MESSAGES = {status.message for _, status in TABLE} | {"something failed inside"}
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from heldout.cli import audit, bank, findings, runs, weights, witness
+from heldout.cli import audit, bank, findings, runs, seal, weights, witness
 from heldout.cli.session import Session, UsageProblem, connect
 from heldout.errors import (
     BankFileError,
@@ -47,6 +47,7 @@ bank.register(app)
 runs.register(app)
 audit.register(app)
 witness.register(app)
+seal.register(app)
 
 
 def _show_version(asked: bool) -> None:

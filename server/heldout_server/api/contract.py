@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from google.protobuf.descriptor import Descriptor
 
-from heldout_proto.v1 import audit_pb2, bank_pb2, checkpoint_pb2, evaluation_pb2, findings_pb2, options_pb2
+from heldout_proto.v1 import audit_pb2, bank_pb2, checkpoint_pb2, evaluation_pb2, findings_pb2, options_pb2, seal_pb2
 from heldout_server.errors import ConfigError
 
 FILES: Final = (
@@ -16,6 +16,7 @@ FILES: Final = (
     evaluation_pb2.DESCRIPTOR,
     checkpoint_pb2.DESCRIPTOR,
     audit_pb2.DESCRIPTOR,
+    seal_pb2.DESCRIPTOR,
 )
 
 HALVES: Final[dict[int, str]] = {options_pb2.HALF_VAULT: "vault", options_pb2.HALF_WINDOW: "window"}

@@ -222,13 +222,13 @@ class Edge(grpc.aio.ServerInterceptor):
             principal = self._gatekeeper.identify(context.auth_context())
             if self._denials.is_logged(principal):
                 await self._journal.refuse_unknown(principal, request)
-                await _abort(context, UNIMPLEMENTED)
+                await abort(context, UNIMPLEMENTED)
             await self._turn_away(self._journal.unknown_half, UNKNOWN_METHOD, principal, UNIMPLEMENTED, context)
         except Exception as error:  # noqa: BLE001 - the last place where it can be mapped
             await self._end_unrecorded(error, context)
 
     async def _refuse_late(self, _request: bytes, context: Context) -> bytes:
-        await _abort(context, STOPPING)
+        await abort(context, STOPPING)
 
     # The steps that need the transport
 
@@ -248,7 +248,7 @@ class Edge(grpc.aio.ServerInterceptor):
         """End a call that is counted and not logged."""
         self._denials.count(principal, status.reason, half=half)
         self._metrics.call(name, status.reason, 0.0)
-        await _abort(context, status)
+        await abort(context, status)
 
     def _verify_known(self, principal: Principal, context: Context) -> None:
         """Check before each message of a stream that its caller was not revoked meanwhile.
@@ -276,7 +276,7 @@ class Edge(grpc.aio.ServerInterceptor):
         if status.code in LOUD:
             self._log.error("call_failed", method=begun.method.name, error=type(error).__name__, opaque_id=opaque_id)
         await self._journal.end(begun, status.recorded or status.reason, stream=stream)
-        await _abort(context, status)
+        await abort(context, status)
 
     async def _end_unrecorded(self, error: Exception, context: Context) -> NoReturn:
         """Map what fails outside the steps that record their failures: recording itself, identifying, deciding.
@@ -286,10 +286,10 @@ class Edge(grpc.aio.ServerInterceptor):
         if isinstance(error, grpc.aio.AbortError):
             raise error
         if isinstance(error, Unlogged):
-            await _abort(context, UNLOGGED)
+            await abort(context, UNLOGGED)
         opaque_id = self._ids.new("err")
         self._log.error("call_failed", error=type(error).__name__, opaque_id=opaque_id)
-        await _abort(context, internal(opaque_id))
+        await abort(context, internal(opaque_id))
 
 
 def _allowed(begun: Begun) -> Principal:
@@ -303,7 +303,7 @@ def _deadline_s(method: Method, context: Context) -> float:
     return method.deadline_s if remaining is None else min(method.deadline_s, remaining)
 
 
-async def _abort(context: Context, status: Status) -> NoReturn:
+async def abort(context: Context, status: Status) -> NoReturn:
     """End a call with a status. The trailing metadata carry the machine reason."""
     metadata = ((DETAILS_KEY, status.details()),)
     await context.abort(status.code, status.message, metadata)

@@ -14,7 +14,6 @@ import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from heldout_server.api.contract import Method
-from heldout_server.api.edge import Edge
 from heldout_server.domain import Principal, Role
 from heldout_server.errors import ConfigError
 from heldout_server.ports.identity import Gatekeeper
@@ -50,7 +49,9 @@ def verify_rules(contract: Mapping[str, Method], gatekeeper: Gatekeeper, roles: 
             raise ConfigError(f"authorization.cedar: no rule lets anyone call {name}, so nothing is served")
 
 
-def build_server(edge: Edge, services: Iterable[Callable[[grpc.aio.Server], None]]) -> grpc.aio.Server:
+def build_server(
+    edge: grpc.aio.ServerInterceptor, services: Iterable[Callable[[grpc.aio.Server], None]]
+) -> grpc.aio.Server:
     """Return the server of the contract, without a port.
 
     Args:

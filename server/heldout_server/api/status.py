@@ -76,6 +76,7 @@ UNLOGGED: Final = Status(
     grpc.StatusCode.UNAVAILABLE, "UNLOGGED", "the audit log cannot be written, so nothing is answered"
 )
 STOPPING: Final = Status(grpc.StatusCode.UNAVAILABLE, "STOPPING", "the appliance is stopping: call again later")
+SEALED: Final = Status(grpc.StatusCode.UNAVAILABLE, "SEALED", "the appliance is sealed: it waits for its key holders")
 CANCELLED: Final = Status(grpc.StatusCode.CANCELLED, "CANCELLED", "the caller went away")
 RATE_LIMITED: Final = Status(
     grpc.StatusCode.RESOURCE_EXHAUSTED, "RATE_LIMITED", "too many such calls of this certificate: wait, then call again"

@@ -8,7 +8,7 @@ from heldout_server.app.logs import log_files
 from heldout_server.audit import CheckpointSigner, RepairReport, repair_log
 from heldout_server.config import Config
 from heldout_server.environment import SystemClock
-from heldout_server.keys import FileKeyRing
+from heldout_server.keys import open_ring
 
 
 async def repair_logs(config: Config, halves: Sequence[str]) -> list[RepairReport]:
@@ -18,7 +18,7 @@ async def repair_logs(config: Config, halves: Sequence[str]) -> list[RepairRepor
         StorageError: the appliance runs, or a disk fails.
         IntegrityError: too much of a log is lost; that log is as it was.
     """
-    ring = FileKeyRing.open(config.keys.root, config.keys.ring)
+    ring = open_ring(config.keys)
     return [
         await repair_log(
             log_files(config, half),

@@ -27,7 +27,7 @@ from heldout_server.config import Config
 from heldout_server.database import Connection
 from heldout_server.domain import IDENTIFIER
 from heldout_server.errors import ConfigError, IntegrityError
-from heldout_server.keys import FileKeyRing
+from heldout_server.keys import open_ring
 from heldout_server.outcomes import schema as outcomes
 from heldout_server.ports.anchors import Cause, Discrepancy
 from heldout_server.ports.audit import Record
@@ -198,7 +198,7 @@ async def accept(config: Config, *, reason: str) -> Survey:
 
 @contextlib.asynccontextmanager
 async def _open(config: Config) -> AsyncIterator[_Stopped]:
-    tools = Tools(ring=FileKeyRing.open(config.keys.root, config.keys.ring))
+    tools = Tools(ring=open_ring(config.keys))
     policies = load_policies(config)
     verify_databases(config)
     async with contextlib.AsyncExitStack() as stack:

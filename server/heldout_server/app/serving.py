@@ -11,10 +11,11 @@ from typing import Any, Final
 
 import grpc
 
-from heldout_proto.v1 import audit_pb2_grpc
+from heldout_proto.v1 import audit_pb2_grpc, seal_pb2_grpc
 from heldout_server.api.audit import AuditServicer
 from heldout_server.api.denials import Denials
 from heldout_server.api.edge import Edge
+from heldout_server.api.seal import SealServicer
 from heldout_server.api.server import Health, ShownCertificates, build_server, listen
 from heldout_server.app.anchors import Anchors
 from heldout_server.app.clock_watch import ClockWatch
@@ -24,12 +25,13 @@ from heldout_server.app.log_watch import LogWatch
 from heldout_server.app.logs import open_logs
 from heldout_server.app.policies import load_policies
 from heldout_server.app.reloading import Reloader
+from heldout_server.app.sealed import OpenSeal, SealedDoor
 from heldout_server.app.tools import Environment, Tools
 from heldout_server.app.upkeep import keep_up, record_denials
 from heldout_server.audit import Pace
 from heldout_server.config import Config
 from heldout_server.errors import StorageError
-from heldout_server.keys import FileKeyRing
+from heldout_server.keys import open_ring
 from heldout_server.ports.audit import AuditLog
 from heldout_server.telemetry import Metrics
 
@@ -49,17 +51,24 @@ class Appliance:
         health_port: of the health service, plain.
         log_failed: set once an audit log cannot be written. Nothing is answered from then on, and the process must end.
         reload: set it to have ``principals.toml`` and the certificates read again; they are anyway when they change.
+        sealing: set once an operator sealed it: leave, and wait for shares.
     """
 
     port: int
     health_port: int
     log_failed: asyncio.Event
     reload: asyncio.Event
+    sealing: asyncio.Event
 
 
 @contextlib.asynccontextmanager
 async def serve(
-    config: Config, metrics: Metrics, openers: Mapping[str, Opener], environment: Environment | None = None
+    config: Config,
+    metrics: Metrics,
+    openers: Mapping[str, Opener],
+    environment: Environment | None = None,
+    *,
+    door: SealedDoor | None = None,
 ) -> AsyncIterator[Appliance]:
     """Start an appliance, or a half of it, and stop it on leaving.
 
@@ -68,26 +77,21 @@ async def serve(
         metrics: counts the calls.
         openers: open the halves that this process serves, in this order: see :func:`heldout_server.app.halves.pick`.
         environment: time, names, noise and randomness; the machine's by default.
+        door: where enough shares of the root key were given; None where it lies in a file.
 
     Raises:
         ConfigError: something that the operator wrote is missing or wrong.
         WrongKey: a key does not open a database.
         IntegrityError: something stored is not what was stored.
     """
-    outside = environment or Environment()
-    tools = Tools(
-        clock=outside.clock,
-        ids=outside.ids,
-        noise=outside.noise,
-        random_bytes=outside.random_bytes,
-        ring=FileKeyRing.open(config.keys.root, config.keys.ring, random_bytes=outside.random_bytes),
-    )
-    policies = load_policies(config)
-    log_failed, reload = asyncio.Event(), asyncio.Event()
+    log_failed, reload, sealing = asyncio.Event(), asyncio.Event(), asyncio.Event()
     async with contextlib.AsyncExitStack() as stack:
+        tools, policies = _open_tools(stack, config, environment or Environment(), door), load_policies(config)
         log_watch = LogWatch(metrics)
         kept = await open_logs(stack, config, tools, policies, log_failed=log_failed, on_fault=log_watch.note_fault)
         logs: dict[str, AuditLog] = dict(kept)
+        if door is not None:
+            await door.record(logs)
         anchors = await Anchors.open(kept)
         await anchors.verify_logs()
         stack.push_async_callback(_unless_failed, anchors.exchange, log_failed)
@@ -107,8 +111,10 @@ async def serve(
             metrics=metrics,
             log_failed=log_failed,
         )
-        server = build_server(edge, _services(ground, halves))
+        server = build_server(edge, _services(ground, halves, OpenSeal(config.keys, door, logs, sealing)))
         shown = ShownCertificates(read_certificates(config, now_s=tools.clock.now_s()))
+        if door is not None:
+            await door.hand_over(logs)
         port = listen(server, config.listen.address, shown)
         health = Health()
         health_port = await health.start(config.listen.health_address)
@@ -134,11 +140,24 @@ async def serve(
             beside = [tasks.create_task(_while_logged(one(), log_failed), name=name) for name, one in work.items()]
             await health.set(serving=True)
             try:
-                yield Appliance(port=port, health_port=health_port, log_failed=log_failed, reload=reload)
+                yield Appliance(
+                    port=port, health_port=health_port, log_failed=log_failed, reload=reload, sealing=sealing
+                )
             finally:
                 await health.set(serving=False)
                 for task in beside:
                     task.cancel()
+
+
+def _open_tools(
+    stack: contextlib.AsyncExitStack, config: Config, outside: Environment, door: SealedDoor | None
+) -> Tools:
+    """Open the keys, and forget them when the stack unwinds."""
+    ring = open_ring(config.keys, random_bytes=outside.random_bytes) if door is None else door.open_ring()
+    stack.callback(ring.forget)
+    return Tools(
+        clock=outside.clock, ids=outside.ids, noise=outside.noise, random_bytes=outside.random_bytes, ring=ring
+    )
 
 
 async def _while_logged(work: Coroutine[Any, Any, None], log_failed: asyncio.Event) -> None:
@@ -171,7 +190,7 @@ async def _stop_server(server: grpc.aio.Server, edge: Edge, log_failed: asyncio.
     await server.stop(GRACE_S)
 
 
-def _services(ground: Ground, halves: Iterable[Half]) -> Iterator[Registration]:
+def _services(ground: Ground, halves: Iterable[Half], seal: OpenSeal) -> Iterator[Registration]:
     for half in halves:
         yield from half.services
     audit = AuditServicer(
@@ -180,3 +199,4 @@ def _services(ground: Ground, halves: Iterable[Half]) -> Iterator[Registration]:
         on_cosignature=ground.log_watch.note_cosignature,
     )
     yield partial(audit_pb2_grpc.add_AuditServiceServicer_to_server, audit)
+    yield partial(seal_pb2_grpc.add_SealServiceServicer_to_server, SealServicer(seal))

@@ -7,6 +7,7 @@ with a space in it. It never verifies proofs; that is the client's room, and nei
 """
 
 from heldout_server.audit.anchors import AnchorBook, decide_log_discrepancy
+from heldout_server.audit.kept import KeptFile
 from heldout_server.audit.log import DAMAGED, DEVICE_LOST, SqlAuditLog
 from heldout_server.audit.note import CheckpointSigner
 from heldout_server.audit.repair import RepairReport, repair_log
@@ -17,6 +18,7 @@ __all__ = [
     "DEVICE_LOST",
     "AnchorBook",
     "CheckpointSigner",
+    "KeptFile",
     "Pace",
     "RepairReport",
     "SqlAuditLog",

@@ -68,7 +68,10 @@ def _options(
     pass  # the option does its work by itself
 
 
-@app.command(epilog="Example: heldout-server init ./appliance && heldout-server serve -c ./appliance/config.toml")
+@app.command(
+    epilog="Examples: heldout-server init ./appliance && heldout-server serve -c ./appliance/config.toml; "
+    "heldout-server init ./appliance --shares 5 --threshold 3."
+)
 def init(
     folder: Annotated[Path, typer.Argument(help="A folder that does not exist yet, or is empty.")],
     name: Annotated[str, typer.Option(help="Name of the appliance; its logs are called after it.")] = "heldout-dev",
@@ -77,18 +80,42 @@ def init(
     policy: Annotated[
         Path | None, typer.Option(help="A release.toml to sign and install instead of the default.")
     ] = None,
+    shares: Annotated[
+        int, typer.Option(help="Split the root key into so many shares, one a key holder, 2 to 16; 0: a file.")
+    ] = 0,
+    threshold: Annotated[int, typer.Option(help="How many of the shares open the bank, 2 or more.")] = 0,
 ) -> None:
-    """Make a development appliance: keys, certificates, signed policy, config, one client profile a role."""
-    from heldout_server.environment import SystemClock
-    from heldout_server.installation import install
+    """Make an appliance: keys, certificates, signed policy, config, one client profile a role.
 
-    install(folder, name=name, address=address, health=health, clock=SystemClock(), release_policy=policy)
+    Without --shares its root key lies in a file, for development alone. With it the key is written nowhere: the
+    appliance starts sealed, and opens once as many key holders as --threshold says have each given a share.
+    """
+    from heldout_server.environment import SystemClock
+    from heldout_server.installation import Sharing, install
+
+    sharing = Sharing(shares=shares, threshold=threshold) if shares or threshold else None
+    install(
+        folder, name=name, address=address, health=health, clock=SystemClock(), release_policy=policy, sharing=sharing
+    )
     console.print(f"made {folder}: keys, certificates, signed policy, config, client profiles")
     console.print(f"  start it    heldout-server serve --config {folder / 'config.toml'}", soft_wrap=True)
     console.print(f"  ask it      heldout --profile {folder / 'profiles' / 'trainer.toml'} findings", soft_wrap=True)
-    console.print("Its keys lie in files beside it: right for development alone.")
+    if sharing is None:
+        console.print("Its keys lie in files beside it: right for development alone.")
     if policy is None:
-        console.print("So is its policy: releases appear when a run is complete, and not at set times.")
+        console.print(
+            "Its policy is for development too: releases appear when a run is complete, and not at set times."
+        )
+    if sharing is None:
+        return
+    profile = folder / "profiles" / "key-holder-1.toml"
+    command = f"heldout --profile {profile} seal give-share {folder / 'shares' / 'key-holder-1.toml'}"
+    console.print(f"  unseal it   {command}", soft_wrap=True)
+    console.print(
+        f"It starts sealed. {threshold} of the {shares} shares in {folder / 'shares'} open its bank: give each to its"
+        " key holder, with profile and certificate, and delete it here. The root key was written nowhere.",
+        soft_wrap=True,
+    )
 
 
 @app.command(epilog="Example: heldout-server serve --config ./appliance/config.toml")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import os
 import signal
@@ -52,16 +53,43 @@ def _collect_seldom() -> None:
 
 
 async def _serve_until_told(config: Config, metrics: Metrics, began: float, served: Served) -> int:
-    from heldout_server.app.halves import pick
-    from heldout_server.app.serving import serve as serve_appliance
-    from heldout_server.telemetry import say_hardening
-
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    async with serve_appliance(config, metrics, pick(served)) as appliance:
-        loop.add_signal_handler(signal.SIGHUP, appliance.reload.set)
+    say_hardened = True
+    while True:
+        ended = await _serve_once(config, metrics, stop, served, began=began, say_hardened=say_hardened)
+        if isinstance(ended, int):
+            return ended
+        config = ended
+        gc.unfreeze()
+        gc.collect()  # what held keys and prompts goes now, not some time
+        began, say_hardened = time.monotonic(), False
+
+
+async def _serve_once(
+    config: Config, metrics: Metrics, stop: asyncio.Event, served: Served, *, began: float, say_hardened: bool
+) -> int | Config:
+    """Serve until told to stop, and return the exit code; or until sealed, and return by what to begin anew."""
+    from heldout_server.app.halves import pick
+    from heldout_server.app.sealed import wait_sealed
+    from heldout_server.app.serving import serve as serve_appliance
+    from heldout_server.telemetry import say_hardening
+
+    async with contextlib.AsyncExitStack() as stack:
+        door = None
+        if config.keys.shares is not None:
+            door = await stack.enter_async_context(wait_sealed(config, metrics))
+            config = door.config
+            console.print(f"heldout-server: sealed, waiting for shares on {_places(config)}", soft_wrap=True)
+            await _first(stop, door.enough)
+            if stop.is_set():
+                console.print("heldout-server: stopped, sealed")
+                return 0
+            began = time.monotonic()
+        appliance = await stack.enter_async_context(serve_appliance(config, metrics, pick(served), door=door))
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, appliance.reload.set)
         _collect_seldom()
         ending = asyncio.ensure_future(_end_once_failed(appliance.log_failed))
         host = config.listen.address.rpartition(":")[0]
@@ -70,20 +98,36 @@ async def _serve_until_told(config: Config, metrics: Metrics, began: float, serv
             f" healthy after {time.monotonic() - began:.2f} s",
             soft_wrap=True,
         )
-        say_hardening(harden_process())  # once more, as every command is: it says how it went
-        waiting = [asyncio.ensure_future(event.wait()) for event in (stop, appliance.log_failed)]
-        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-        for one in waiting:
-            one.cancel()
+        if say_hardened:
+            say_hardening(harden_process())  # once more, as every command is: it says how it went
+        await _first(stop, appliance.log_failed, appliance.sealing)
         if appliance.log_failed.is_set():
             console.print(
                 "heldout-server: an audit log cannot be written: nothing is answered any more. Stopping.",
                 soft_wrap=True,
             )
             return EXIT_LOG_FAILED
+        sealing = appliance.sealing.is_set() and not stop.is_set()
+        if sealing:
+            console.print("heldout-server: sealing: calls finish, then everything is closed", soft_wrap=True)
     ending.cancel()
+    if sealing:
+        return config
     console.print("heldout-server: stopped")
     return 0
+
+
+async def _first(*events: asyncio.Event) -> None:
+    """Wait until one of the events is set."""
+    waiting = [asyncio.ensure_future(event.wait()) for event in events]
+    await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    for one in waiting:
+        one.cancel()
+
+
+def _places(config: Config) -> str:
+    """Say where a sealed appliance listens."""
+    return f"{config.listen.address} (health on {config.listen.health_address.rpartition(':')[2]})"
 
 
 async def _end_once_failed(log_failed: asyncio.Event) -> None:

@@ -7,9 +7,25 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Sequence
 from typing import Final
 
 from heldout_server.config import Config
+
+FILE_KEYS: Final = """\
+# For development only: whoever reads the root key reads the bank. "shamir" starts sealed, until people give shares.
+# provider = "file"
+root = "keys/root.key"
+ring = "keys/ring.json"\
+"""
+
+SHARED_KEYS: Final = """\
+# It starts sealed, and opens nothing until enough people give a share of the root key, which is written nowhere.
+provider = "shamir"
+# What tells a share of this appliance from any other; it holds none.
+shares = "keys/shares.json"
+ring = "keys/ring.json"\
+"""
 
 CONFIG = """\
 # The config of this appliance. Paths are relative to this file; what is commented out shows its default.
@@ -40,9 +56,7 @@ key = "pki/server.key"
 # key_holder = {{ per_s = 1.0, burst = 20 }}
 
 [keys]
-# For development only: whoever reads the root key reads the bank.
-root = "keys/root.key"
-ring = "keys/ring.json"
+{keys}
 
 [policy]
 # release.toml, release.toml.sig, authorization.cedar, principals.toml
@@ -161,12 +175,12 @@ source = "checkpoints"
 """
 
 PROFILE = """\
-# How the client reaches this appliance as {role}. Paths are relative to this file.
+# How the client reaches this appliance as {name}. Paths are relative to this file.
 address = "{address}"
 server_name = "localhost"
 ca = "../pki/ca.pem"
-certificate = "../pki/{role}.pem"
-key = "../pki/{role}.key"
+certificate = "../pki/{name}.pem"
+key = "../pki/{name}.key"
 
 # The logs' verifier keys (c2sp.org/signed-note). They come with the installation, never from the server.
 [logs]
@@ -182,27 +196,28 @@ pack_key = "{pack_key}"
 PACK_KEY_PREFIX: Final = "heldout-pack-key-"
 
 
-def config_text(*, name: str, address: str, health: str) -> str:
+def config_text(*, name: str, address: str, health: str, shared: bool) -> str:
     """Return ``config.toml`` with a comment at every key.
 
     Args:
         name: the appliance, an identifier.
         address: ``host:port`` of the service.
         health: ``host:port`` of the health server.
+        shared: whether people have shares of the root key.
     """
-    return CONFIG.format(name=name, address=address, health=health)
+    return CONFIG.format(name=name, address=address, health=health, keys=SHARED_KEYS if shared else FILE_KEYS)
 
 
-def profile_text(config: Config, *, role: str, vault: str, window: str) -> str:
-    """Return the client profile of a role.
+def profile_text(config: Config, *, name: str, vault: str, window: str) -> str:
+    """Return a client profile.
 
     Args:
         config: of the appliance.
-        role: in lower case with underscores.
+        name: of the certificate: that of its role, or of the person where several have the role.
         vault: verifier key of the vault's log.
         window: verifier key of the window's log.
     """
-    return PROFILE.format(role=role, address=reachable(config.listen.address), vault=vault, window=window)
+    return PROFILE.format(name=name, address=reachable(config.listen.address), vault=vault, window=window)
 
 
 def bank_text(public_key: bytes) -> str:
@@ -220,3 +235,16 @@ def reachable(address: str) -> str:
     """Return an address that a client on the same machine can call, for one that a server listens on."""
     host, _, port = address.rpartition(":")
     return f"{ {'0.0.0.0': '127.0.0.1', '[::]': '[::1]'}.get(host, host) }:{port}"  # noqa: S104 - recognised, not bound
+
+
+def principals_text(default: str, holders: Sequence[str]) -> str:
+    """Return ``principals.toml`` with these key holders in the place of the one that it names.
+
+    Args:
+        default: the shipped document, which ends with that one.
+        holders: the ends of their names.
+    """
+    head, mark, one = default.rpartition("# Holds an unseal share.")
+    entry = one[one.index("[[principal]]") :].strip()
+    entries = [entry.replace("/key-holder", f"/{holder}") for holder in holders]
+    return head + mark + " May do nothing else.\n" + "\n\n".join(entries) + "\n"

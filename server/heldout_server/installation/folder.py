@@ -10,7 +10,8 @@ from __future__ import annotations
 import ipaddress
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -27,10 +28,17 @@ from heldout_server.audit.note import CheckpointSigner
 from heldout_server.config import ADDRESS, Config, load_config
 from heldout_server.domain import IDENTIFIER
 from heldout_server.errors import ConfigError, StorageError
-from heldout_server.installation.documents import bank_text, config_text, profile_text, reachable
+from heldout_server.installation.documents import (
+    bank_text,
+    config_text,
+    principals_text,
+    profile_text,
+    reachable,
+)
 from heldout_server.installation.pki import Authority, Issued, private_pem
-from heldout_server.keys import FileKeyRing, sign_policy, verify_policy_signature
+from heldout_server.keys import FileKeyRing, open_ring, sign_policy, verify_policy_signature
 from heldout_server.keys.private_files import write_private
+from heldout_server.keys.shares import share_text
 from heldout_server.ports.environment import Clock
 
 FOLDERS: Final = ("keys", "pki", "policy", "profiles", "vault", "window", "checkpoints", "staging", "run")
@@ -56,7 +64,7 @@ class Installed:
         config: path of ``config.toml``.
         name: the appliance.
         address: where a client on this machine reaches it.
-        profiles: path of the client profile by role.
+        profiles: path of the client profile by role, or by name where several people have the role.
         verifier_keys: of the logs by half, for auditors to keep elsewhere.
     """
 
@@ -67,6 +75,19 @@ class Installed:
     verifier_keys: Mapping[str, str]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sharing:
+    """Say how the root key is split.
+
+    Attributes:
+        shares: people who get one, 2 to 16.
+        threshold: how many of them open the bank, 2 to ``shares``.
+    """
+
+    shares: int
+    threshold: int
+
+
 def install(
     folder: Path,
     *,
@@ -75,8 +96,9 @@ def install(
     health: str = DEFAULT_HEALTH,
     clock: Clock,
     release_policy: Path | None = None,
+    sharing: Sharing | None = None,
 ) -> None:
-    """Make everything that an appliance needs, for development: keys, certificates, signed policy, config, profiles.
+    """Make everything that an appliance needs: keys, certificates, signed policy, config, profiles.
 
     Args:
         folder: where; it must be empty or not exist, and its parent must exist.
@@ -85,6 +107,7 @@ def install(
         health: ``host:port`` of the health server.
         clock: tells when certificates begin.
         release_policy: a ``release.toml`` to install and sign instead of the default.
+        sharing: how the root key is split; None writes it into a file, for development only.
 
     Raises:
         ConfigError: the folder holds something, or an argument is not possible. Nothing is left behind.
@@ -102,7 +125,15 @@ def install(
     except OSError as error:
         raise StorageError(f"{target.parent}: cannot make a folder in it ({type(error).__name__})") from None
     try:
-        _build(building, name=name, address=address, health=health, clock=clock, release_policy=release_policy)
+        _build(
+            building,
+            name=name,
+            address=address,
+            health=health,
+            clock=clock,
+            release_policy=release_policy,
+            sharing=sharing,
+        )
         building.rename(target)
     except BaseException as error:
         shutil.rmtree(building)
@@ -124,8 +155,8 @@ def describe(folder: Path) -> Installed:
         config=folder / "config.toml",
         name=config.appliance.name,
         address=reachable(config.listen.address),
-        profiles={role: folder / "profiles" / f"{role}.toml" for role in sorted(set(principals.roles.values()))},
-        verifier_keys=_verifier_keys(config, FileKeyRing.open(config.keys.root, config.keys.ring)),
+        profiles={name: folder / "profiles" / f"{name}.toml" for name in sorted(name_people(principals).values())},
+        verifier_keys=_verifier_keys(config, open_ring(config.keys)),
     )
 
 
@@ -138,29 +169,71 @@ def _refuse_taken(target: Path) -> None:
         raise ConfigError(f"{target}: is not empty\n  an installation is never overwritten: name another folder")
 
 
-def _build(folder: Path, *, name: str, address: str, health: str, clock: Clock, release_policy: Path | None) -> None:
+def _build(
+    folder: Path,
+    *,
+    name: str,
+    address: str,
+    health: str,
+    clock: Clock,
+    release_policy: Path | None,
+    sharing: Sharing | None,
+) -> None:
     for part in FOLDERS:
         (folder / part).mkdir(mode=0o700)
     # Keys and the bank lie here: an installation inside somebody's repository must never be committed.
     (folder / ".gitignore").write_text("*\n", encoding="utf-8")
-    ring = FileKeyRing.create(folder / "keys" / "root.key", folder / "keys" / "ring.json")
-    principals = _write_policy(folder, release_policy)
-    _write_certificates(folder, name=name, address=address, principals=principals, clock=clock)
-    (folder / "config.toml").write_text(config_text(name=name, address=address, health=health), encoding="utf-8")
+    holders = _holders(sharing)
+    ring = _write_keys(folder, name, sharing, holders)
+    principals = _write_policy(folder, release_policy, holders)
+    people = name_people(principals)
+    _write_certificates(folder, name=name, address=address, principals=principals, people=people, clock=clock)
+    text = config_text(name=name, address=address, health=health, shared=sharing is not None)
+    (folder / "config.toml").write_text(text, encoding="utf-8")
     config = load_config(folder / "config.toml")
     keys = _verifier_keys(config, ring)
-    for role in principals.roles.values():
-        text = profile_text(config, role=role, vault=keys["vault"], window=keys["window"])
+    for identity, role in principals.roles.items():
+        person = people[identity]
+        text = profile_text(config, name=person, vault=keys["vault"], window=keys["window"])
         if role == "bank_tester":
             text += bank_text(ring.pack_key().public_key().public_bytes_raw())
-        (folder / "profiles" / f"{role}.toml").write_text(text, encoding="utf-8")
+        (folder / "profiles" / f"{person}.toml").write_text(text, encoding="utf-8")
 
 
-def _write_policy(folder: Path, release_policy: Path | None) -> Principals:
+def name_people(principals: Principals) -> dict[str, str]:
+    """Return what files of each identity are called: its role, or the end of its name where several have the role."""
+    roles = Counter(principals.roles.values())
+    return {
+        identity: role if roles[role] == 1 else identity.rpartition("/")[2]
+        for identity, role in principals.roles.items()
+    }
+
+
+def _holders(sharing: Sharing | None) -> tuple[str, ...]:
+    """Return the names of the key holders whom the default ``principals.toml`` does not list."""
+    return () if sharing is None else tuple(f"key-holder-{number}" for number in range(1, sharing.shares + 1))
+
+
+def _write_keys(folder: Path, name: str, sharing: Sharing | None, holders: Sequence[str]) -> FileKeyRing:
+    keys = folder / "keys"
+    if sharing is None:
+        return FileKeyRing.create(keys / "root.key", keys / "ring.json")
+    ring, book, shares = FileKeyRing.create_shared(
+        keys / "ring.json", keys / "shares.json", shares=sharing.shares, threshold=sharing.threshold
+    )
+    (folder / "shares").mkdir(mode=0o700)
+    for holder, share in zip(holders, shares, strict=True):
+        write_private(folder / "shares" / f"{holder}.toml", share_text(share, book, appliance=name))
+    return ring
+
+
+def _write_policy(folder: Path, release_policy: Path | None, holders: Sequence[str]) -> Principals:
     documents = {
         document: _default(document) for document in ("release.toml", "authorization.cedar", "principals.toml")
     }
     documents["release.toml"] = _for_development(documents["release.toml"])
+    if holders:
+        documents["principals.toml"] = principals_text(_text(documents["principals.toml"]), holders).encode()
     if release_policy is not None:
         try:
             documents["release.toml"] = release_policy.read_bytes()
@@ -180,13 +253,15 @@ def _write_policy(folder: Path, release_policy: Path | None) -> Principals:
     return parse_principals(_text(documents["principals.toml"]))
 
 
-def _write_certificates(folder: Path, *, name: str, address: str, principals: Principals, clock: Clock) -> None:
+def _write_certificates(
+    folder: Path, *, name: str, address: str, principals: Principals, people: Mapping[str, str], clock: Clock
+) -> None:
     authority = Authority(f"{name} development CA", now_s=clock.now_s())
     _write_issued(folder / "pki", "ca", authority.itself())
     identity = SERVER_IDENTITY.format(trust_domain=principals.trust_domain)
     _write_issued(folder / "pki", "server", authority.issue_server(f"{name} server", _server_names(address, identity)))
-    for client, role in principals.roles.items():
-        _write_issued(folder / "pki", role, authority.issue_client(role, client))
+    for client, person in people.items():
+        _write_issued(folder / "pki", person, authority.issue_client(person, client))
 
 
 def _write_issued(folder: Path, name: str, issued: Issued) -> None:

@@ -1,10 +1,12 @@
 """Keys: one root, and everything that hangs from it.
 
 The room gives each other room the keys of its own. It never writes a key in the clear, except the root in the file of
-the development provider, and it never opens a key file that others can read. It knows nothing of what the keys seal.
+the development provider; shares of a root are written once, each into a file of its own. It never opens a key file that
+others can read. It knows nothing of what the keys seal.
 """
 
 from heldout_server.keys.policy_signature import sign_policy, verify_policy_signature
 from heldout_server.keys.ring import FileKeyRing
+from heldout_server.keys.unsealing import Unsealing, open_ring
 
-__all__ = ["FileKeyRing", "sign_policy", "verify_policy_signature"]
+__all__ = ["FileKeyRing", "Unsealing", "open_ring", "sign_policy", "verify_policy_signature"]

@@ -20,14 +20,15 @@ import json
 import secrets
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from heldout_server.errors import IntegrityError, WrongKey
 from heldout_server.keys.private_files import read_private, write_private
-from heldout_server.keys.root_key import RootKeyFile
+from heldout_server.keys.root_key import ROOT_KEY_BYTES, RootKeyFile
+from heldout_server.keys.shares import Share, ShareBook, overwrite, share_out
 from heldout_server.keys.wrapping import KEY_BYTES, Wrapper
 
 FORMAT: Final = "heldout-key-ring/1"
@@ -46,18 +47,18 @@ _CHECK: Final = bytes(KEY_BYTES)
 
 
 class FileKeyRing:
-    """Hold the opened keys of an appliance whose root key lies in a file: **for development only**.
+    """Hold the opened keys of an appliance, which lie wrapped in a file.
 
-    Build it with :meth:`create` once, and with :meth:`open` ever after.
+    Build it with :meth:`create` or :meth:`create_shared` once, and with :meth:`open` or :meth:`open_with` ever after.
     """
 
-    def __init__(self, keys: Mapping[str, Mapping[str, bytes]], data_keys: Wrapper) -> None:
+    def __init__(self, keys: Mapping[str, Mapping[str, bytearray]], data_keys: Wrapper) -> None:
         self._keys = keys
-        self._data_keys = data_keys
+        self._data_keys: Wrapper | None = data_keys
 
     @classmethod
-    def create(cls, root_key_path: Path, ring_path: Path) -> FileKeyRing:
-        """Draw every key, write both files with mode 0600, and return the ring.
+    def create(cls, root_key_path: Path, ring_path: Path) -> Self:
+        """Draw every key, write both files with mode 0600, and return the ring: **for development only**.
 
         Raises:
             ConfigError: one of the files is there already; then nothing is written.
@@ -65,17 +66,42 @@ class FileKeyRing:
         """
         root = RootKeyFile(root_key_path).create()
         try:
-            write_private(ring_path, json.dumps(_draw(root), indent=1).encode() + b"\n")
+            _write_ring(root, ring_path)
         except BaseException:
             root_key_path.unlink()  # it was drawn a moment ago and opens nothing
             raise
         return cls.open(root_key_path, ring_path)
 
     @classmethod
+    def create_shared(
+        cls, ring_path: Path, book_path: Path, *, shares: int, threshold: int
+    ) -> tuple[Self, ShareBook, tuple[Share, ...]]:
+        """Draw every key and write the ring; split the root key, which is written nowhere, and name its shares.
+
+        Args:
+            ring_path: of the ring.
+            book_path: of what tells its shares from others.
+            shares: how many there are, 2 to 16.
+            threshold: how many open the ring, 2 to ``shares``.
+
+        Raises:
+            ConfigError: there are no such shares, or one of the files is there already.
+            StorageError: they cannot be written.
+        """
+        root = bytearray(secrets.token_bytes(ROOT_KEY_BYTES))
+        try:
+            book, made = share_out(bytes(root), shares=shares, threshold=threshold, draw=secrets.token_bytes)
+            _write_ring(bytes(root), ring_path)
+            write_private(book_path, book.to_json())
+            return cls.open_with(root, ring_path, named="the root key"), book, made
+        finally:
+            overwrite(root)
+
+    @classmethod
     def open(
         cls, root_key_path: Path, ring_path: Path, *, random_bytes: Callable[[int], bytes] = secrets.token_bytes
-    ) -> FileKeyRing:
-        """Open every key of the ring.
+    ) -> Self:
+        """Open every key of the ring with a root key in a file: **for development only**.
 
         Args:
             root_key_path: the file of the root key.
@@ -88,21 +114,53 @@ class FileKeyRing:
             IntegrityError: the ring is damaged.
         """
         root = RootKeyFile(root_key_path).read()
+        return cls.open_with(root, ring_path, named=root_key_path.name, random_bytes=random_bytes)
+
+    @classmethod
+    def open_with(
+        cls,
+        root: bytes | bytearray,
+        ring_path: Path,
+        *,
+        named: str,
+        random_bytes: Callable[[int], bytes] = secrets.token_bytes,
+    ) -> Self:
+        """Open every key of the ring with a root key that is at hand.
+
+        Args:
+            root: 32 bytes; whoever has them overwrites them.
+            ring_path: of the ring.
+            named: what the root key is called in an error.
+            random_bytes: draws the nonces of data keys that are wrapped later.
+
+        Raises:
+            ConfigError: the ring is missing, or others may read it.
+            WrongKey: the root key is not that of this ring.
+            IntegrityError: the ring is damaged.
+        """
         document = _parse(read_private(ring_path), ring_path)
-        keys: dict[str, dict[str, bytes]] = {}
+        keys: dict[str, dict[str, bytearray]] = {}
         try:
             for half in DATABASES:
                 part = document[half]
                 wrapper = Wrapper(root, salt=_decode(part["salt"]), use=half)
-                _check(wrapper, _decode(part["check"]), half=half, ring=ring_path, root=root_key_path)
+                _check(wrapper, _decode(part["check"]), half=half, ring=ring_path, named=named)
                 keys[half] = {
-                    name: wrapper.unwrap(_decode(part["keys"][name]), purpose=f"{half}/{name}") for name in _names(half)
+                    name: bytearray(wrapper.unwrap(_decode(part["keys"][name]), purpose=f"{half}/{name}"))
+                    for name in _names(half)
                 }
             salt = _decode(document["vault"]["salt"])
             data_keys = Wrapper(root, salt=salt, use="data-keys", random_bytes=random_bytes)
         except (KeyError, TypeError, binascii.Error):
             raise _damaged(ring_path) from None
         return cls(keys, data_keys)
+
+    def forget(self) -> None:
+        """Overwrite every key that lies here. Copies that were given out, and OpenSSL's, go with who holds them."""
+        for part in self._keys.values():
+            for key in part.values():
+                overwrite(key)
+        self._keys, self._data_keys = {}, None
 
     def database_key(self, name: str) -> bytes:
         """Return the raw 256-bit key of a database (see :data:`DATABASES`).
@@ -111,7 +169,7 @@ class FileKeyRing:
             KeyError: there is no such database.
         """
         half = next((half for half, names in DATABASES.items() if name in names), "")
-        return self._keys[half][f"database/{name}"]
+        return bytes(self._keys[half][f"database/{name}"])
 
     def wrap(self, key: bytes, *, purpose: str) -> bytes:
         """Return a data key of 32 bytes encrypted under the root, bound to its purpose.
@@ -119,7 +177,7 @@ class FileKeyRing:
         Raises:
             ValueError: the key has another length.
         """
-        return self._data_keys.wrap(key, purpose=purpose)
+        return self._wrapper().wrap(key, purpose=purpose)
 
     def unwrap(self, wrapped: bytes, *, purpose: str) -> bytes:
         """Return a data key.
@@ -127,11 +185,11 @@ class FileKeyRing:
         Raises:
             IntegrityError: it was wrapped for another purpose, under another root, or changed.
         """
-        return self._data_keys.unwrap(wrapped, purpose=purpose)
+        return self._wrapper().unwrap(wrapped, purpose=purpose)
 
     def pack_key(self) -> X25519PrivateKey:
         """Return the key that opens packs of prompts which were sealed to this appliance."""
-        return X25519PrivateKey.from_private_bytes(self._keys["vault"][PACK])
+        return X25519PrivateKey.from_private_bytes(bytes(self._keys["vault"][PACK]))
 
     def audit_signing_key(self, half: str) -> Ed25519PrivateKey:
         """Return the key that signs the tree heads of a half's log.
@@ -142,7 +200,7 @@ class FileKeyRing:
         Raises:
             KeyError: there is no such half.
         """
-        return Ed25519PrivateKey.from_private_bytes(self._keys[half][SIGNING])
+        return Ed25519PrivateKey.from_private_bytes(bytes(self._keys[half][SIGNING]))
 
     def audit_mac_key(self, half: str) -> bytes:
         """Return the 256-bit key of the request digests in a half's log.
@@ -153,12 +211,21 @@ class FileKeyRing:
         Raises:
             KeyError: there is no such half.
         """
-        return self._keys[half][MAC]
+        return bytes(self._keys[half][MAC])
+
+    def _wrapper(self) -> Wrapper:
+        if self._data_keys is None:
+            raise WrongKey("the keys were forgotten when the appliance was sealed")
+        return self._data_keys
 
 
 def _names(half: str) -> tuple[str, ...]:
     own = (PACK,) if half == "vault" else ()
     return (*(f"database/{name}" for name in DATABASES[half]), SIGNING, MAC, *own)
+
+
+def _write_ring(root: bytes, path: Path) -> None:
+    write_private(path, json.dumps(_draw(root), indent=1).encode() + b"\n")
 
 
 def _draw(root: bytes) -> dict[str, Any]:
@@ -177,11 +244,11 @@ def _draw(root: bytes) -> dict[str, Any]:
     return document
 
 
-def _check(wrapper: Wrapper, check: bytes, *, half: str, ring: Path, root: Path) -> None:
+def _check(wrapper: Wrapper, check: bytes, *, half: str, ring: Path, named: str) -> None:
     try:
         wrapper.unwrap(check, purpose=f"{half}/check")
     except IntegrityError:
-        raise WrongKey(f"{root.name} does not open {ring.name}: it is the root key of another ring") from None
+        raise WrongKey(f"{named} does not open {ring.name}: it is the root key of another ring") from None
 
 
 def _parse(content: bytes, path: Path) -> Mapping[str, Any]:

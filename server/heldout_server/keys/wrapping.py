@@ -32,7 +32,12 @@ class Wrapper:
     """
 
     def __init__(
-        self, root: bytes, *, salt: bytes, use: str, random_bytes: Callable[[int], bytes] = secrets.token_bytes
+        self,
+        root: bytes | bytearray,
+        *,
+        salt: bytes,
+        use: str,
+        random_bytes: Callable[[int], bytes] = secrets.token_bytes,
     ) -> None:
         info = context("heldout/v1/wrap", use)
         self._cipher = AESGCM(HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=salt, info=info).derive(root))

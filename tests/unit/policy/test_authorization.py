@@ -5,7 +5,7 @@ import pytest
 from heldout_policy.authorization import CACHED_DECISIONS, Authorization, AuthorizationDecision
 from heldout_policy.errors import PolicyError
 from heldout_policy.principals import ROLES
-from heldout_proto.v1 import audit_pb2, bank_pb2, checkpoint_pb2, evaluation_pb2, findings_pb2
+from heldout_proto.v1 import audit_pb2, bank_pb2, checkpoint_pb2, evaluation_pb2, findings_pb2, seal_pb2
 
 READS = {"trainer", "bank_tester", "run_tester", "auditor"}
 TESTERS = {"bank_tester", "run_tester"}
@@ -44,11 +44,14 @@ EXPECTED = {
     "/heldout.v1.AuditService/GetConsistencyProof": AUDIT,
     "/heldout.v1.AuditService/GetPolicy": AUDIT,
     "/heldout.v1.AuditService/AddCosignature": AUDIT,
+    "/heldout.v1.SealService/GetSealStatus": {"operator", "key_holder"},
+    "/heldout.v1.SealService/GiveShare": {"key_holder"},
+    "/heldout.v1.SealService/Seal": {"operator"},
 }
 
 
 def contract_methods():
-    modules = (audit_pb2, bank_pb2, checkpoint_pb2, evaluation_pb2, findings_pb2)
+    modules = (audit_pb2, bank_pb2, checkpoint_pb2, evaluation_pb2, findings_pb2, seal_pb2)
     services = [service for module in modules for service in module.DESCRIPTOR.services_by_name.values()]
     return sorted(f"/{service.full_name}/{method.name}" for service in services for method in service.methods)
 
