@@ -6,10 +6,10 @@ import hashlib
 import json
 
 import pytest
-from weights_files import gguf, info, safetensors, string_key, tensor
 
 from heldout_server.checkpoints.formats import configs
 from heldout_server.domain import CheckpointFacts, CheckpointState
+from weights_files import gguf, info, safetensors, string_key, tensor
 
 TEMPLATE = "{{ bos }}{% for m in messages %}é{% endfor %}"
 

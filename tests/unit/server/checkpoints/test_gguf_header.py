@@ -6,11 +6,11 @@ import struct
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from weights_files import gguf, info, number_key, numbers_key, string_key, strings_key, text
 
 from heldout_server.checkpoints.formats import gguf as parser
 from heldout_server.checkpoints.formats.gguf import read_gguf
 from heldout_server.checkpoints.refusal import Unacceptable
+from weights_files import gguf, info, number_key, numbers_key, string_key, strings_key, text
 
 KEYS = (
     string_key(b"general.architecture", b"llama"),

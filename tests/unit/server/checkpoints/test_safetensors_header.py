@@ -6,11 +6,11 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from weights_files import safetensors, tensor
 
 from heldout_server.checkpoints.formats import safetensors as parser
 from heldout_server.checkpoints.formats.safetensors import read_safetensors
 from heldout_server.checkpoints.refusal import Unacceptable
+from weights_files import safetensors, tensor
 
 GOOD = safetensors(
     {
