@@ -15,6 +15,7 @@ from heldout.memory import ClientMemory, memory_file
 from heldout.profile import Profile, read_profile
 from heldout.services.audit import AsyncAudit
 from heldout.services.bank import AsyncBank
+from heldout.services.cards import AsyncCards
 from heldout.services.checkpoints import AsyncCheckpoints
 from heldout.services.findings import AsyncFindings
 from heldout.services.runs import AsyncRuns
@@ -35,7 +36,7 @@ class AsyncClient:
             releases = await client.findings.releases()
 
     Attributes:
-        findings, bank, runs, checkpoints, audit, seal: the calls, one group an audience.
+        findings, bank, cards, runs, checkpoints, audit, seal: the calls, one group an audience.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class AsyncClient:
         self._caller = Caller(transport, identity=identity, vkeys=vkeys, memory=memory)
         self.findings = AsyncFindings(self._caller)
         self.bank = AsyncBank(self._caller)
+        self.cards = AsyncCards(self._caller)
         self.runs = AsyncRuns(self._caller)
         self.checkpoints = AsyncCheckpoints(self._caller)
         self.audit = AsyncAudit(self._caller)
@@ -186,6 +188,17 @@ class Bank(_Blocking[AsyncBank]):
     open_epoch = _blocking(AsyncBank.open_epoch)
 
 
+class Cards(_Blocking[AsyncCards]):
+    """Propose and decide technique cards; see :class:`heldout.services.cards.AsyncCards`."""
+
+    propose = _blocking(AsyncCards.propose)
+    list = _blocking(AsyncCards.list)
+    get = _blocking(AsyncCards.get)
+    approve = _blocking(AsyncCards.approve)
+    refuse = _blocking(AsyncCards.refuse)
+    withdraw = _blocking(AsyncCards.withdraw)
+
+
 class Runs(_Blocking[AsyncRuns]):
     """Run evaluations; see :class:`heldout.services.runs.AsyncRuns`."""
 
@@ -241,7 +254,7 @@ class Client:
         build: builds the asynchronous client, in the loop's thread.
 
     Attributes:
-        findings, bank, runs, checkpoints, audit, seal: the calls, one group an audience.
+        findings, bank, cards, runs, checkpoints, audit, seal: the calls, one group an audience.
     """
 
     def __init__(self, build: Callable[[], AsyncClient]) -> None:
@@ -257,6 +270,7 @@ class Client:
             raise
         self.findings = Findings(self._client.findings, self._loop)
         self.bank = Bank(self._client.bank, self._loop)
+        self.cards = Cards(self._client.cards, self._loop)
         self.runs = Runs(self._client.runs, self._loop)
         self.checkpoints = Checkpoints(self._client.checkpoints, self._loop)
         self.audit = Audit(self._client.audit, self._loop)

@@ -7,9 +7,18 @@ from dataclasses import dataclass
 from typing import Final
 
 from heldout.errors import UnknownAnswer
-from heldout_proto.v1 import audit_pb2, bank_pb2, checkpoint_pb2, evaluation_pb2, findings_pb2, options_pb2, seal_pb2
+from heldout_proto.v1 import (
+    audit_pb2,
+    bank_pb2,
+    card_pb2,
+    checkpoint_pb2,
+    evaluation_pb2,
+    findings_pb2,
+    options_pb2,
+    seal_pb2,
+)
 
-FILES: Final = (findings_pb2, bank_pb2, evaluation_pb2, checkpoint_pb2, audit_pb2, seal_pb2)
+FILES: Final = (findings_pb2, bank_pb2, card_pb2, evaluation_pb2, checkpoint_pb2, audit_pb2, seal_pb2)
 HALF_NAMES: Final = {options_pb2.HALF_VAULT: "vault", options_pb2.HALF_WINDOW: "window"}
 HALF_NUMBERS: Final = {name: number for number, name in HALF_NAMES.items()}
 MILLI: Final = 1000

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from heldout_policy.cards import explain_cards
 from heldout_policy.mechanism import FULL_ONLY, TableKind, state_claims
 from heldout_policy.release_policy import NANO, ReleasePolicy
 
@@ -48,7 +49,7 @@ def _what_leaves(policy: ReleasePolicy) -> tuple[str, ...]:
         side = "a benign unit" if kind is TableKind.OVER_REFUSAL else "a harmful unit"
         lines.append(f"{_WHAT[kind]}: {often}; {_percent(share)} of the budget of {side}")
     lines.append(f"A row about fewer than {policy.minimum_units_per_cell} units is withheld, whatever came of it.")
-    lines.append("Descriptions of techniques, written beforehand.")
+    lines.append("Cards that describe techniques, written and approved beforehand: the one text that leaves.")
     return tuple(lines)
 
 
@@ -108,8 +109,16 @@ def _how_much(policy: ReleasePolicy) -> tuple[str, ...]:
 
 def _who_decides(policy: ReleasePolicy) -> tuple[str, ...]:
     roles = " and a ".join(role.replace("_", " ") for role in policy.approval_roles)
-    approval = f"A {roles} must approve the exact manifest before a run starts." if roles else "No approval is needed."
-    return (approval, "The bank tester signs this document; its digest is in every release and log entry.")
+    approval = (
+        f"A {roles} must approve the exact manifest before a run starts."
+        if roles
+        else "No approval is needed before a run starts: right for development, and every release says so."
+    )
+    return (
+        approval,
+        *explain_cards(policy.cards),
+        "The bank tester signs this document; its digest is in every release and log entry.",
+    )
 
 
 def _not_protected(policy: ReleasePolicy) -> tuple[str, ...]:  # noqa: ARG001 - the same for every policy

@@ -2,7 +2,8 @@
 
 The rules, all of them here:
 
-1.  The document is TOML. Every key below must be there, and no other key may be; ``witness`` alone may be left out.
+1.  The document is TOML. Every key below must be there, and no other key may be; ``witness`` and ``cards`` alone may
+    be left out.
 2.  ``profile`` is ``private``. This version knows nothing else.
 3.  ``bits_per_prompt`` is above 0 and at most 64; rho = bits · ln 2, kept in whole billionths, rounded down.
 4.  ``releases_per_epoch`` is 1 to 10,000; ``full_every`` is 1 to ``releases_per_epoch``.
@@ -15,6 +16,7 @@ The rules, all of them here:
     With this section a release waits for a cosignature of one of them; without it no release does.
 10. ``schedule.publish`` is ``as_planned``, and then ``schedule.slot_s`` is 1 to 604,800 seconds; or ``on_completion``,
     and then there is no ``schedule.slot_s``.
+11. ``cards`` is as :mod:`heldout_policy.cards` has it.
 
 Numbers are read as decimals, so that 0.45 is 0.45 and every later figure is the same on every machine. Whatever is
 not understood is refused: there is no default behind a missing key.
@@ -28,6 +30,7 @@ from dataclasses import dataclass
 from decimal import Context, Decimal
 from typing import Final
 
+from heldout_policy.cards import APPROVERS, SHIPPED, STRICTEST, CardsPolicy
 from heldout_policy.errors import PolicyError
 from heldout_policy.schedule import AS_PLANNED, ON_COMPLETION, Schedule
 from heldout_policy.witness import Witnessing, WitnessKey
@@ -65,8 +68,9 @@ _KEYS: Final = {
     "approvals": ("roles",),
     "schedule": ("publish",),
     "witness": ("keys", "maximum_age_s"),
+    "cards": ("shipped", "approved_by"),
 }
-_OPTIONAL: Final = frozenset({"witness", "schedule.slot_s"})
+_OPTIONAL: Final = frozenset({"witness", "cards", "schedule.slot_s"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +107,7 @@ class ReleasePolicy:
         approval_roles: roles that must approve a manifest before a start.
         schedule: when runs publish.
         witness: whose cosignature a release waits for; None for nobody's.
+        cards: who approves technique cards.
     """
 
     profile: str
@@ -116,6 +121,7 @@ class ReleasePolicy:
     approval_roles: tuple[str, ...]
     schedule: Schedule
     witness: Witnessing | None = None
+    cards: CardsPolicy = STRICTEST
 
     @property
     def budget_nano_rho(self) -> int:
@@ -154,6 +160,7 @@ def parse_release_policy(text: str) -> ReleasePolicy:
         approval_roles=root.section("approvals").names("roles", APPROVING_ROLES),
         schedule=root.section("schedule").schedule(),
         witness=root.section("witness").witnessing() if "witness" in document else None,
+        cards=root.section("cards").cards() if "cards" in document else STRICTEST,
     )
 
 
@@ -183,10 +190,11 @@ class _Section:
             raise self._error(key, "must be a table")
         return _Section(self._key(key), value)
 
-    def word(self, key: str, only: str) -> str:
-        if self._values[key] != only:
-            raise self._error(key, f'must be "{only}"')
-        return only
+    def word(self, key: str, *known: str) -> str:
+        value = self._values[key]
+        if not isinstance(value, str) or value not in known:
+            raise self._error(key, "must be " + " or ".join(f'"{word}"' for word in known))
+        return value
 
     def whole(self, key: str, *, lowest: int, highest: int) -> int:
         value = self._values[key]
@@ -223,6 +231,9 @@ class _Section:
         if slots != (publish == AS_PLANNED):
             raise self._error("slot_s", f'has no meaning with "{ON_COMPLETION}"' if slots else "missing")
         return Schedule(slot_s=self.whole("slot_s", lowest=1, highest=MAXIMUM_SLOT_S) if slots else 0)
+
+    def cards(self) -> CardsPolicy:
+        return CardsPolicy(shipped=self.word("shipped", *SHIPPED), approved_by=self.word("approved_by", *APPROVERS))
 
     def witnessing(self) -> Witnessing:
         value = self._values["keys"]

@@ -23,7 +23,7 @@ from rooms import POLICY, prompt_text
 from heldout import Client
 from heldout.services.bank import Intent, Prompt, PromptRow
 from heldout_proto.v1 import findings_pb2
-from heldout_server.api.gate import Fixed, Gate
+from heldout_server.api.gate import ApprovedTexts, Fixed, Gate
 from heldout_server.api.status import status_for
 from heldout_server.domain import Role
 from heldout_server.environment import SystemClock
@@ -92,7 +92,7 @@ async def measure(effort: Effort) -> list[Row]:
 
 def _seam_rows(answer: findings_pb2.GetReleaseResponse, *, call_us: float) -> list[Row]:
     """Time what every answer and every error passes on its way out, against a whole call."""
-    gate, documents = Gate(frozenset()), answer.SerializeToString()
+    gate, documents = Gate(ApprovedTexts()), answer.SerializeToString()
     share = {"baseline": call_us, "unit": "µs, against a findings call"}
     return [
         Row(

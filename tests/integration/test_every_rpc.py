@@ -19,6 +19,7 @@ ALLOWED = {
     "trainer": {"FindingsService/*"},
     "bank_tester": {
         "BankService/*",
+        "CardService/*",
         "EvaluationService/*",
         "CheckpointService/*",
         "FindingsService/ListReleases",
@@ -28,6 +29,10 @@ ALLOWED = {
         "FindingsService/ListScores",
     },
     "run_tester": {
+        "CardService/ListCardRecords",
+        "CardService/GetCardRecord",
+        "CardService/ApproveCard",
+        "CardService/RefuseCard",
         "EvaluationService/ProposeRun",
         "EvaluationService/ApproveRun",
         "EvaluationService/PreflightCheckpoint",

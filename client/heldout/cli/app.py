@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from heldout.cli import audit, bank, findings, runs, seal, weights, witness
+from heldout.cli import audit, bank, cards, findings, runs, seal, weights, witness
 from heldout.cli.session import Session, UsageProblem, connect
 from heldout.errors import (
     BankFileError,
@@ -44,6 +44,7 @@ app = typer.Typer(
 findings.register(app)
 weights.register(app)
 bank.register(app)
+cards.register(app)
 runs.register(app)
 audit.register(app)
 witness.register(app)

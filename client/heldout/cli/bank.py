@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from heldout.cli import cards, imports
+from heldout.cli import imports
 from heldout.cli.session import Json, UsageProblem, session_of
 
 bank = typer.Typer(no_args_is_help=True, help="The bank of prompts, for bank testers.")
@@ -17,7 +17,6 @@ epoch = typer.Typer(no_args_is_help=True, help="Frozen sets of prompts, which re
 def register(app: typer.Typer) -> None:
     """Add the commands to the root."""
     imports.register(bank)
-    cards.register(bank)
     bank.add_typer(epoch, name="epoch")
     app.add_typer(bank, name="bank")
 

@@ -5,10 +5,12 @@ A value that this version does not know (a new table, a new trust class) is an e
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from typing import Final, TypeVar
 
-from heldout.errors import UnknownAnswer
+from heldout.errors import UnknownAnswer, VerificationError
 from heldout.findings.model import (
     MILLI,
     Atom,
@@ -123,7 +125,13 @@ def tested_from(message: pb.TestedSystem) -> Tested:
 
 
 def card_from(message: pb.Card) -> Card:
-    """Return a card as a value."""
+    """Return a card as a value.
+
+    Raises:
+        VerificationError: its texts are not those of its digest.
+    """
+    if card_digest(message) != message.digest:
+        raise VerificationError(f"the card of {message.technique} is not what its digest says: do not trust it")
     return Card(
         technique=message.technique,
         title=message.title,
@@ -132,7 +140,25 @@ def card_from(message: pb.Card) -> Card:
         mechanism=message.mechanism,
         references=tuple(message.references),
         mitigation=message.mitigation,
+        digest=message.digest,
+        author=message.author,
+        approved_by=message.approved_by,
     )
+
+
+def card_digest(message: pb.Card) -> str:
+    """Return the hex SHA-256 of a card's canonical JSON: compact, in UTF-8, with sorted keys (RFC 8785's manner)."""
+    fields = {
+        "technique": message.technique,
+        "title": message.title,
+        "family": message.family,
+        "kind": message.kind,
+        "mechanism": message.mechanism,
+        "references": list(message.references),
+        "mitigation": message.mitigation,
+    }
+    document = json.dumps(fields, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(document.encode()).hexdigest()
 
 
 def budget_from(message: pb.Budget) -> Budget:

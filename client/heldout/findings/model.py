@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 MICRO: Final = 1_000_000
 """Millionths in a unit: the fixed point of sigma and grid."""
@@ -211,7 +211,13 @@ class Release:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Card:
-    """Describe a technique: the one text about it that leaves."""
+    """Describe a technique: the one text about it that leaves.
+
+    Attributes:
+        digest: hex SHA-256 of the card, which releases name.
+        author: identity that wrote it; ``heldout`` for one that ships.
+        approved_by: identity that approved it; ``release-policy`` where the signature of the policy did.
+    """
 
     technique: str
     title: str
@@ -220,6 +226,19 @@ class Card:
     mechanism: str
     references: tuple[str, ...]
     mitigation: str
+    digest: str = ""
+    author: str = ""
+    approved_by: str = ""
+
+    @property
+    def texts(self) -> dict[str, Any]:
+        """Return what a person wrote of it, by the names that proposals and checks take."""
+        return {
+            "title": self.title,
+            "mechanism": self.mechanism,
+            "references": self.references,
+            "mitigation": self.mitigation,
+        }
 
 
 def release_label(release: Release, among: Iterable[Release]) -> str:

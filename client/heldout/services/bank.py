@@ -287,7 +287,7 @@ class AsyncBank:
         """Find the prompts that the text of a technique card would give away; none are found of a paraphrase."""
         request = pb.ExamineCardRequest(title=title, mechanism=mechanism, references=references, mitigation=mitigation)
         answer = await self._caller.unary(SERVICE, "ExamineCard", request, pb.ExamineCardResponse)
-        return tuple(CardHit(rule=known(CARD_RULES, hit.rule, "rule"), handle=hit.handle) for hit in answer.hits)
+        return card_hits(answer.hits)
 
     async def prompt(self, handle: str) -> StoredPrompt:
         """Return one prompt, text included."""
@@ -391,3 +391,12 @@ def _epoch(epoch: pb.Epoch) -> Epoch:
         prompts=epoch.prompts,
         units=epoch.units,
     )
+
+
+def card_hits(hits: Iterable[pb.CardHit]) -> tuple[CardHit, ...]:
+    """Return what was found in a card as values.
+
+    Raises:
+        UnknownAnswer: this version does not know a rule.
+    """
+    return tuple(CardHit(rule=known(CARD_RULES, hit.rule, "rule"), handle=hit.handle) for hit in hits)

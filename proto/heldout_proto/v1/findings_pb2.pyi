@@ -121,7 +121,7 @@ class TestedSystem(_message.Message):
     def __init__(self, checkpoint: _Optional[str] = ..., line: _Optional[str] = ..., checkpoint_digest: _Optional[str] = ..., runtime: _Optional[str] = ..., trust: _Optional[_Union[TrustClass, str]] = ..., temperature_milli: _Optional[int] = ..., top_p_milli: _Optional[int] = ..., max_tokens: _Optional[int] = ..., attempts: _Optional[int] = ..., engine_version: _Optional[str] = ..., dialect: _Optional[str] = ..., top_k: _Optional[int] = ..., min_p_milli: _Optional[int] = ..., repetition_penalty_milli: _Optional[int] = ..., reasoning_off: _Optional[bool] = ..., precision: _Optional[str] = ..., chat_template_digest: _Optional[str] = ..., system_profile: _Optional[str] = ..., system_digest: _Optional[str] = ..., filters: _Optional[_Iterable[str]] = ..., burnt_prompts: _Optional[int] = ..., base: _Optional[str] = ..., base_digest: _Optional[str] = ...) -> None: ...
 
 class Release(_message.Message):
-    __slots__ = ("release_id", "number", "releases_total", "run_id", "epoch_id", "epoch_number", "tested", "manifest_digest", "policy_digest", "judge", "judge_digest", "published_s", "full", "tables", "cancelled", "atoms", "padding")
+    __slots__ = ("release_id", "number", "releases_total", "run_id", "epoch_id", "epoch_number", "tested", "manifest_digest", "policy_digest", "judge", "judge_digest", "published_s", "full", "tables", "cancelled", "atoms", "padding", "cards", "approving_roles")
     RELEASE_ID_FIELD_NUMBER: _ClassVar[int]
     NUMBER_FIELD_NUMBER: _ClassVar[int]
     RELEASES_TOTAL_FIELD_NUMBER: _ClassVar[int]
@@ -139,6 +139,8 @@ class Release(_message.Message):
     CANCELLED_FIELD_NUMBER: _ClassVar[int]
     ATOMS_FIELD_NUMBER: _ClassVar[int]
     PADDING_FIELD_NUMBER: _ClassVar[int]
+    CARDS_FIELD_NUMBER: _ClassVar[int]
+    APPROVING_ROLES_FIELD_NUMBER: _ClassVar[int]
     release_id: str
     number: int
     releases_total: int
@@ -156,7 +158,9 @@ class Release(_message.Message):
     cancelled: bool
     atoms: AtomCertificate
     padding: bytes
-    def __init__(self, release_id: _Optional[str] = ..., number: _Optional[int] = ..., releases_total: _Optional[int] = ..., run_id: _Optional[str] = ..., epoch_id: _Optional[str] = ..., epoch_number: _Optional[int] = ..., tested: _Optional[_Union[TestedSystem, _Mapping]] = ..., manifest_digest: _Optional[str] = ..., policy_digest: _Optional[str] = ..., judge: _Optional[str] = ..., judge_digest: _Optional[str] = ..., published_s: _Optional[int] = ..., full: _Optional[bool] = ..., tables: _Optional[_Iterable[_Union[Table, _Mapping]]] = ..., cancelled: _Optional[bool] = ..., atoms: _Optional[_Union[AtomCertificate, _Mapping]] = ..., padding: _Optional[bytes] = ...) -> None: ...
+    cards: _containers.RepeatedCompositeFieldContainer[CardDigest]
+    approving_roles: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, release_id: _Optional[str] = ..., number: _Optional[int] = ..., releases_total: _Optional[int] = ..., run_id: _Optional[str] = ..., epoch_id: _Optional[str] = ..., epoch_number: _Optional[int] = ..., tested: _Optional[_Union[TestedSystem, _Mapping]] = ..., manifest_digest: _Optional[str] = ..., policy_digest: _Optional[str] = ..., judge: _Optional[str] = ..., judge_digest: _Optional[str] = ..., published_s: _Optional[int] = ..., full: _Optional[bool] = ..., tables: _Optional[_Iterable[_Union[Table, _Mapping]]] = ..., cancelled: _Optional[bool] = ..., atoms: _Optional[_Union[AtomCertificate, _Mapping]] = ..., padding: _Optional[bytes] = ..., cards: _Optional[_Iterable[_Union[CardDigest, _Mapping]]] = ..., approving_roles: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class AtomCertificate(_message.Message):
     __slots__ = ("minimum", "sets", "atoms")
@@ -235,7 +239,7 @@ class GetReleaseResponse(_message.Message):
     def __init__(self, release: _Optional[_Union[ReleaseWithReceipt, _Mapping]] = ...) -> None: ...
 
 class Card(_message.Message):
-    __slots__ = ("technique", "title", "family", "kind", "mechanism", "references", "mitigation")
+    __slots__ = ("technique", "title", "family", "kind", "mechanism", "references", "mitigation", "digest", "author", "approved_by")
     TECHNIQUE_FIELD_NUMBER: _ClassVar[int]
     TITLE_FIELD_NUMBER: _ClassVar[int]
     FAMILY_FIELD_NUMBER: _ClassVar[int]
@@ -243,6 +247,9 @@ class Card(_message.Message):
     MECHANISM_FIELD_NUMBER: _ClassVar[int]
     REFERENCES_FIELD_NUMBER: _ClassVar[int]
     MITIGATION_FIELD_NUMBER: _ClassVar[int]
+    DIGEST_FIELD_NUMBER: _ClassVar[int]
+    AUTHOR_FIELD_NUMBER: _ClassVar[int]
+    APPROVED_BY_FIELD_NUMBER: _ClassVar[int]
     technique: str
     title: str
     family: str
@@ -250,7 +257,18 @@ class Card(_message.Message):
     mechanism: str
     references: _containers.RepeatedScalarFieldContainer[str]
     mitigation: str
-    def __init__(self, technique: _Optional[str] = ..., title: _Optional[str] = ..., family: _Optional[str] = ..., kind: _Optional[str] = ..., mechanism: _Optional[str] = ..., references: _Optional[_Iterable[str]] = ..., mitigation: _Optional[str] = ...) -> None: ...
+    digest: str
+    author: str
+    approved_by: str
+    def __init__(self, technique: _Optional[str] = ..., title: _Optional[str] = ..., family: _Optional[str] = ..., kind: _Optional[str] = ..., mechanism: _Optional[str] = ..., references: _Optional[_Iterable[str]] = ..., mitigation: _Optional[str] = ..., digest: _Optional[str] = ..., author: _Optional[str] = ..., approved_by: _Optional[str] = ...) -> None: ...
+
+class CardDigest(_message.Message):
+    __slots__ = ("technique", "digest")
+    TECHNIQUE_FIELD_NUMBER: _ClassVar[int]
+    DIGEST_FIELD_NUMBER: _ClassVar[int]
+    technique: str
+    digest: str
+    def __init__(self, technique: _Optional[str] = ..., digest: _Optional[str] = ...) -> None: ...
 
 class CardSet(_message.Message):
     __slots__ = ("cards",)

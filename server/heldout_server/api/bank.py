@@ -14,7 +14,7 @@ from heldout_server.api.paging import next_token, page_size
 from heldout_server.domain import Epoch, Intent, PromptDraft, SecretText
 from heldout_server.errors import InvalidRequest
 from heldout_server.ports.bank import Bank, DraftRow, PackReader, Packs
-from heldout_server.ports.cards import CardRule, CardsGate, CardText
+from heldout_server.ports.cards import CardHit, CardRule, CardsGate, CardText
 
 INTENTS: Final = {pb.INTENT_HARMFUL: Intent.HARMFUL, pb.INTENT_BENIGN: Intent.BENIGN}
 CARD_RULES: Final = {
@@ -135,15 +135,14 @@ class BankServicer(bank_pb2_grpc.BankServiceServicer):
 
     async def ExamineCard(self, request: pb.ExamineCardRequest, _call: Call) -> pb.ExamineCardResponse:  # noqa: N802 - the contract's name
         """Say which prompts the text of a card would give away."""
-        hits = await self._gate.examine(
-            CardText(
-                title=request.title,
-                mechanism=request.mechanism,
-                references=tuple(request.references),
-                mitigation=request.mitigation,
-            )
+        text = CardText(
+            title=request.title,
+            mechanism=request.mechanism,
+            references=tuple(request.references),
+            mitigation=request.mitigation,
         )
-        return pb.ExamineCardResponse(hits=[pb.CardHit(rule=CARD_RULES[hit.rule], handle=hit.handle) for hit in hits])
+        (hits,) = await self._gate.examine([text])
+        return pb.ExamineCardResponse(hits=card_hits(hits))
 
     async def _rows(
         self, first: pb.ImportPromptsRequest, rest: AsyncIterator[pb.ImportPromptsRequest]
@@ -162,6 +161,11 @@ class BankServicer(bank_pb2_grpc.BankServiceServicer):
             raise InvalidRequest("the import was cut off", reason="IMPORT_CUT_OFF")
         if pack is not None and not pack.finished:
             raise InvalidRequest("the pack was cut off", reason="PACK_CUT_OFF")
+
+
+def card_hits(hits: Sequence[CardHit]) -> list[pb.CardHit]:
+    """Return what the gate found as the contract has it."""
+    return [pb.CardHit(rule=CARD_RULES[hit.rule], handle=hit.handle) for hit in hits]
 
 
 def _opened(pack: PackReader, frame: bytes) -> Sequence[pb.ImportRow]:

@@ -7,12 +7,22 @@ from typing import Any, Final
 
 from google.protobuf.descriptor import Descriptor
 
-from heldout_proto.v1 import audit_pb2, bank_pb2, checkpoint_pb2, evaluation_pb2, findings_pb2, options_pb2, seal_pb2
+from heldout_proto.v1 import (
+    audit_pb2,
+    bank_pb2,
+    card_pb2,
+    checkpoint_pb2,
+    evaluation_pb2,
+    findings_pb2,
+    options_pb2,
+    seal_pb2,
+)
 from heldout_server.errors import ConfigError
 
 FILES: Final = (
     findings_pb2.DESCRIPTOR,
     bank_pb2.DESCRIPTOR,
+    card_pb2.DESCRIPTOR,
     evaluation_pb2.DESCRIPTOR,
     checkpoint_pb2.DESCRIPTOR,
     audit_pb2.DESCRIPTOR,

@@ -7,7 +7,7 @@ from typing import Final
 from heldout_proto.v1 import findings_pb2 as pb
 from heldout_proto.v1 import findings_pb2_grpc
 from heldout_server.api.edge import Call
-from heldout_server.api.gate import Fixed
+from heldout_server.api.gate import ApprovedTexts, Fixed
 from heldout_server.api.paging import after_sequence, next_token, page_size
 from heldout_server.errors import NotFound
 from heldout_server.ports.environment import Clock
@@ -18,10 +18,18 @@ KIND_NUMBERS: Final = {name: number for number, name in KIND_NAMES.items()}
 
 
 class FindingsServicer(findings_pb2_grpc.FindingsServiceServicer):
-    """Answer from published documents."""
+    """Answer from published documents.
 
-    def __init__(self, *, publications: Publications, scores: Scores, clock: Clock) -> None:
+    Args:
+        publications: the published documents.
+        scores: what trainers record.
+        clock: tells when.
+        approved: is told of the cards that are published: all that may leave as text.
+    """
+
+    def __init__(self, *, publications: Publications, scores: Scores, clock: Clock, approved: ApprovedTexts) -> None:
         self._publications = publications
+        self._approved = approved
         self._scores = scores
         self._clock = clock
 
@@ -40,13 +48,20 @@ class FindingsServicer(findings_pb2_grpc.FindingsServiceServicer):
         published = await self._publications.release(request.release_id)
         return Fixed(published, lambda: pb.GetReleaseResponse(release=_release(published)))
 
-    async def ListCards(self, request: pb.ListCardsRequest, _call: Call) -> pb.ListCardsResponse:  # noqa: N802 - the contract's name
+    async def ListCards(self, request: pb.ListCardsRequest, _call: Call) -> Fixed:  # noqa: N802 - the contract's name
         """List the cards of all techniques."""
-        document = await self._publications.state("cards")
-        cards = [] if document is None else list(pb.CardSet.FromString(document).cards)
+        document = await self._publications.state("cards") or b""
         start, size = after_sequence(request.page_token), page_size(request.page_size)
-        page = cards[start : start + size]
-        return pb.ListCardsResponse(cards=page, next_page_token=str(start + size) if start + size < len(cards) else "")
+
+        def page() -> pb.ListCardsResponse:
+            published = pb.CardSet.FromString(document)
+            self._approved.publish(published)
+            more = start + size < len(published.cards)
+            return pb.ListCardsResponse(
+                cards=published.cards[start : start + size], next_page_token=str(start + size) if more else ""
+            )
+
+        return Fixed(("cards", document, start, size), page)
 
     async def GetBudget(self, _request: pb.GetBudgetRequest, _call: Call) -> pb.GetBudgetResponse:  # noqa: N802 - the contract's name
         """Say what the budget of the open epoch has left."""

@@ -12,6 +12,8 @@ from google.protobuf.unknown_fields import UnknownFieldSet
 from protovalidate import ValidationError, Validator
 
 from heldout_policy.disclosure import verify_disclosable
+from heldout_proto.v1 import findings_pb2
+from heldout_server.card_document import texts_of
 from heldout_server.domain import Role
 from heldout_server.errors import InvalidRequest
 
@@ -36,15 +38,39 @@ Answer: TypeAlias = Message | Fixed
 """What a servicer gives back."""
 
 
+class ApprovedTexts:
+    """Hold all that may leave as text: the texts of cards.
+
+    The window's are those of the document that the vault published. The vault shows a run tester, where the policy asks
+    for one, also those that wait for approval.
+    """
+
+    def __init__(self) -> None:
+        self._published: frozenset[str] = frozenset()
+        self._shown: frozenset[str] = frozenset()
+
+    def publish(self, cards: findings_pb2.CardSet) -> None:
+        """Let these texts out, and no other."""
+        self._published = texts_of(cards.cards)
+
+    def show(self, cards: findings_pb2.CardSet) -> None:
+        """Let run testers see these texts besides, and no other."""
+        self._shown = texts_of(cards.cards)
+
+    def of(self, role: Role | None) -> frozenset[str]:
+        """Return what somebody of a role may read; of None, what everybody may."""
+        return self._published | self._shown if role is Role.RUN_TESTER else self._published
+
+
 class Gate:
     """Parse requests; check and serialize answers.
 
     Args:
-        approved_texts: every text of every approved card.
+        approved: every text of every approved card.
     """
 
-    def __init__(self, approved_texts: frozenset[str]) -> None:
-        self._approved_texts = approved_texts
+    def __init__(self, approved: ApprovedTexts) -> None:
+        self._approved = approved
         self._validator = Validator()
         self._serialize_once = lru_cache(maxsize=KEPT_ANSWERS)(self._serialize_fixed)
 
@@ -75,10 +101,10 @@ class Gate:
         if isinstance(answer, Fixed):
             return self._serialize_once(answer)
         if role is not Role.BANK_TESTER:
-            verify_disclosable(answer, approved_texts=self._approved_texts)
+            verify_disclosable(answer, approved_texts=self._approved.of(role))
         return answer.SerializeToString(deterministic=True)
 
     def _serialize_fixed(self, fixed: Fixed) -> bytes:
         message = fixed.build()
-        verify_disclosable(message, approved_texts=self._approved_texts)
+        verify_disclosable(message, approved_texts=self._approved.of(None))
         return message.SerializeToString(deterministic=True)

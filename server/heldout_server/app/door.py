@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from heldout_server.api.contract import methods
 from heldout_server.api.denials import Denials
 from heldout_server.api.edge import Edge
-from heldout_server.api.gate import Gate
+from heldout_server.api.gate import ApprovedTexts, Gate
 from heldout_server.api.journal import Journal
 from heldout_server.api.server import Certificates
 from heldout_server.app.documents import read_document
@@ -28,7 +28,7 @@ def build_edge(
     policies: Policies,
     denials: Denials,
     logs: Mapping[str, AuditLog],
-    approved_texts: frozenset[str],
+    approved: ApprovedTexts,
     metrics: Metrics,
     log_failed: asyncio.Event,
 ) -> Edge:
@@ -46,7 +46,7 @@ def build_edge(
             on_failure=log_failed.set,
             random_bytes=tools.random_bytes,
         ),
-        gate=Gate(approved_texts),
+        gate=Gate(approved),
         clock=tools.clock,
         ids=tools.ids,
         metrics=metrics,

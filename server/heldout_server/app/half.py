@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 
 import grpc
 
+from heldout_server.api.gate import ApprovedTexts
 from heldout_server.app.anchors import Anchors
 from heldout_server.app.log_watch import LogWatch
 from heldout_server.app.policies import Policies
@@ -26,6 +27,7 @@ class Ground:
 
     Attributes:
         logs: of the halves that this process serves.
+        approved: what may leave as text: both halves keep it up to date.
     """
 
     config: Config
@@ -34,6 +36,7 @@ class Ground:
     logs: Mapping[str, AuditLog]
     anchors: Anchors
     log_watch: LogWatch
+    approved: ApprovedTexts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,13 +45,11 @@ class Half:
 
     Attributes:
         services: its servicers.
-        approved_texts: every text of every approved card, as far as this half knows them.
         begin: done once all is open and before the first call.
         work: begins what goes on beside the calls until it is cancelled, by name.
     """
 
     services: tuple[Registration, ...]
-    approved_texts: frozenset[str]
     begin: Callable[[], Awaitable[None]]
     work: Mapping[str, Callable[[], Coroutine[Any, Any, None]]]
 

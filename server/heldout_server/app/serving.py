@@ -15,6 +15,7 @@ from heldout_proto.v1 import audit_pb2_grpc, seal_pb2_grpc
 from heldout_server.api.audit import AuditServicer
 from heldout_server.api.denials import Denials
 from heldout_server.api.edge import Edge
+from heldout_server.api.gate import ApprovedTexts
 from heldout_server.api.seal import SealServicer
 from heldout_server.api.server import Health, ShownCertificates, build_server, listen
 from heldout_server.app.anchors import Anchors
@@ -95,7 +96,15 @@ async def serve(
         anchors = await Anchors.open(kept)
         await anchors.verify_logs()
         stack.push_async_callback(_unless_failed, anchors.exchange, log_failed)
-        ground = Ground(config=config, tools=tools, policies=policies, logs=logs, anchors=anchors, log_watch=log_watch)
+        ground = Ground(
+            config=config,
+            tools=tools,
+            policies=policies,
+            logs=logs,
+            anchors=anchors,
+            log_watch=log_watch,
+            approved=ApprovedTexts(),
+        )
         halves = [await open_half(stack, ground) for open_half in openers.values()]
         await anchors.settle()
         await anchors.exchange()
@@ -107,7 +116,7 @@ async def serve(
             policies=policies,
             denials=denials,
             logs=logs,
-            approved_texts=frozenset().union(*(half.approved_texts for half in halves)),
+            approved=ground.approved,
             metrics=metrics,
             log_failed=log_failed,
         )

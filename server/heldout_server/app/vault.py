@@ -9,8 +9,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 
-from heldout_proto.v1 import bank_pb2_grpc, checkpoint_pb2_grpc, evaluation_pb2_grpc, findings_pb2
+from heldout_proto.v1 import bank_pb2_grpc, card_pb2_grpc, checkpoint_pb2_grpc, evaluation_pb2_grpc
 from heldout_server.api.bank import BankServicer
+from heldout_server.api.card import CardServicer
 from heldout_server.api.checkpoint import CheckpointServicer
 from heldout_server.api.evaluation import EvaluationServicer
 from heldout_server.app.epochs import announce_epochs
@@ -18,13 +19,13 @@ from heldout_server.app.half import Ground, Half, Registration
 from heldout_server.bank import SealedPacks, SqlBank
 from heldout_server.checkpoints import SqlCheckpoints, open_source
 from heldout_server.config import Config
-from heldout_server.domain import Card, Checkpoint, Sampling
+from heldout_server.domain import Checkpoint, Sampling
 from heldout_server.evaluation import Evaluation
 from heldout_server.judges import PatternJudge
 from heldout_server.judges.apart import JudgeProcess
 from heldout_server.outcomes import SqlOutcomes
 from heldout_server.ports.evaluation import PlanRequest
-from heldout_server.release import OpenDpNoise, SqlReleaseDesk
+from heldout_server.release import CardsDesk, OpenDpNoise, SqlReleaseDesk
 from heldout_server.runtimes import open_runtimes, read_system_prompt
 from heldout_server.techniques import TechniqueLibrary
 from heldout_server.watch import Watcher
@@ -40,7 +41,7 @@ class Vault:
     checkpoints: SqlCheckpoints
     desk: SqlReleaseDesk
     evaluation: Evaluation
-    cards: tuple[Card, ...]
+    cards: CardsDesk
     standing: PlanRequest
 
 
@@ -50,18 +51,16 @@ async def open_half(stack: contextlib.AsyncExitStack, ground: Ground) -> Half:
     vault = await _open_rooms(stack, ground)
 
     async def announce() -> None:
-        await announce_epochs(vault.bank, audit, vault.desk)
+        await announce_epochs(vault.bank, audit, vault.desk, vault.cards)
 
     async def begin() -> None:
+        await vault.cards.open()
         await announce()
         await vault.evaluation.resume()
 
     watcher = Watcher(vault.checkpoints, audit, _submitter(config, vault), config.watch.poll_s)
     return Half(
         services=_services(vault, ground, on_epoch=announce),
-        approved_texts=frozenset(
-            text for card in vault.cards for text in (card.title, card.mechanism, card.mitigation, *card.references)
-        ),
         begin=begin,
         work={"watch": watcher.run, "cosigned": partial(ground.log_watch.carry_on_cosigned, vault.desk)},
     )
@@ -115,6 +114,18 @@ async def _open_rooms(stack: contextlib.AsyncExitStack, ground: Ground) -> Vault
     )
     stack.callback(desk.close)
     techniques, judge = TechniqueLibrary.standard(), PatternJudge()
+    cards = CardsDesk(
+        store=bank.cards,
+        gate=bank.gate,
+        memberships=bank,
+        shipped=techniques.cards(),
+        audit=audit,
+        publisher=publisher,
+        clock=clock,
+        policy=policies.release.cards,
+        policy_digest=policies.documents.digest,
+        on_change=ground.approved.show,
+    )
     in_flight = config.evaluation.in_flight
     evaluation = Evaluation(
         bank=bank,
@@ -140,8 +151,6 @@ async def _open_rooms(stack: contextlib.AsyncExitStack, ground: Ground) -> Vault
         schedule=policies.release.schedule,
     )
     await stack.enter_async_context(evaluation)
-    cards = techniques.cards()
-    await publisher.put_state("cards", _card_set(cards).SerializeToString(deterministic=True))
     return Vault(
         bank=bank,
         outcomes=outcomes,
@@ -164,6 +173,7 @@ def _services(vault: Vault, ground: Ground, *, on_epoch: Callable[[], Awaitable[
     )
     checkpoint = CheckpointServicer(checkpoints=vault.checkpoints)
     return (
+        partial(card_pb2_grpc.add_CardServiceServicer_to_server, CardServicer(cards=vault.cards)),
         partial(bank_pb2_grpc.add_BankServiceServicer_to_server, bank),
         partial(evaluation_pb2_grpc.add_EvaluationServiceServicer_to_server, evaluation),
         partial(checkpoint_pb2_grpc.add_CheckpointServiceServicer_to_server, checkpoint),
@@ -178,20 +188,3 @@ def _submitter(config: Config, vault: Vault) -> Callable[[Checkpoint], Awaitable
             await vault.evaluation.submit(checkpoint.name, vault.standing)
 
     return submit
-
-
-def _card_set(cards: tuple[Card, ...]) -> findings_pb2.CardSet:
-    return findings_pb2.CardSet(
-        cards=[
-            findings_pb2.Card(
-                technique=card.technique,
-                title=card.title,
-                family=card.family,
-                kind=card.kind,
-                mechanism=card.mechanism,
-                references=card.references,
-                mitigation=card.mitigation,
-            )
-            for card in cards
-        ]
-    )

@@ -18,14 +18,13 @@ async def open_half(stack: contextlib.AsyncExitStack, ground: Ground) -> Half:
     stack.callback(publications.close)
     scores = SqlScores.open(folder / "window.db", keys=tools.ring, anchor=ground.anchors.books["window"].of("window"))
     stack.callback(scores.close)
-    findings = FindingsServicer(publications=publications, scores=scores, clock=tools.clock)
+    findings = FindingsServicer(publications=publications, scores=scores, clock=tools.clock, approved=ground.approved)
 
     async def begin() -> None:
         pass  # nothing was left undone: what is published stands, and scores are recorded in one step
 
     return Half(
         services=(partial(findings_pb2_grpc.add_FindingsServiceServicer_to_server, findings),),
-        approved_texts=frozenset(),
         begin=begin,
         work={},
     )

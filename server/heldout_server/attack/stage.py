@@ -46,6 +46,9 @@ over_refusal = 0.9
 reserve = 0.1
 [approvals]
 roles = [{approvals}]
+[cards]
+shipped = "signature"
+approved_by = "bank_tester"
 [schedule]
 publish = "on_completion"
 """

@@ -16,7 +16,7 @@ from __future__ import annotations
 import asyncio
 from array import array
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from typing import Final, NamedTuple
 
@@ -72,37 +72,39 @@ class SqlCardsGate:
         self._studies = studies
         self._admitting = asyncio.Lock()
 
-    async def examine(self, card: CardText) -> tuple[CardHit, ...]:
-        """Return the prompts that a card would give away, at most :data:`heldout_server.ports.cards.MAX_HITS`.
+    async def examine(self, cards: Sequence[CardText]) -> tuple[tuple[CardHit, ...], ...]:
+        """Return for each card the prompts that it would give away with those admitted before, at most MAX_HITS.
 
         Raises:
             IntegrityError: a text of the bank that was not studied yet is not what was sealed.
         """
-        traces = await asyncio.to_thread(self._trace, card)
-        if traces is None:
-            return (CardHit(CardRule.TOO_MANY_READINGS, ""),)
-        return await self._judge(traces)
+        return await self._judge(await asyncio.to_thread(self._trace_all, cards), admitting=False)
 
-    async def admit(self, card: CardText) -> tuple[CardHit, ...]:
-        """Do as :meth:`examine` does, and remember a card that may be published: later ones are judged with it.
+    async def admit(self, cards: Sequence[CardText]) -> tuple[tuple[CardHit, ...], ...]:
+        """Do as :meth:`examine` does, one card after the other, and remember for good each that may be published.
 
         Raises:
             IntegrityError: a text of the bank that was not studied yet is not what was sealed.
         """
         async with self._admitting:  # two cards that give something away together must not pass side by side
-            traces = await asyncio.to_thread(self._trace, card)
-            if traces is None:
-                return (CardHit(CardRule.TOO_MANY_READINGS, ""),)
-            hits = await self._judge(traces)
-            if not hits:
-                kept = array("Q", sorted(frozenset().union(*(traces[kind] for kind in _OVER_CARDS)))).tobytes()
+            traced = await asyncio.to_thread(self._trace_all, cards)
+            hits = await self._judge(traced, admitting=True)
+            kept = [
+                (array("Q", sorted(_over_cards(traces))).tobytes(),)
+                for traces, found in zip(traced, hits, strict=True)
+                if traces is not None and not found
+            ]
+            if kept:
                 await self._database.write(
-                    lambda connection: connection.execute(
+                    lambda connection: connection.executemany(
                         "INSERT INTO gated (traces) SELECT ?1 WHERE NOT EXISTS (SELECT 1 FROM gated WHERE traces = ?1)",
-                        (kept,),
+                        kept,
                     )
                 )
             return hits
+
+    def _trace_all(self, cards: Sequence[CardText]) -> list[Traces | None]:
+        return [self._trace(card) for card in cards]
 
     def _trace(self, card: CardText) -> Traces | None:
         text = "\n".join((card.title, card.mechanism, *card.references, card.mitigation))
@@ -111,31 +113,34 @@ class SqlCardsGate:
         except TooManyReadings:
             return None
 
-    async def _judge(self, card: Traces) -> tuple[CardHit, ...]:
+    async def _judge(self, cards: Sequence[Traces | None], *, admitting: bool) -> tuple[tuple[CardHit, ...], ...]:
+        """Judge cards, in one pass over the bank; ``admitting`` each that passes before the next is judged."""
         await self._studies.catch_up()
-        admitted = await self._database.read(_admitted)
-        own = frozenset().union(*card)
-        wanted = own | admitted
-        evidence = _Evidence(own)
+        before = await self._database.read(_admitted)
+        evidence = _Evidence()
+        wanted = before.union(*(kind for traces in cards if traces is not None for kind in traces))
         last = 0
         while True:
             blocks, last = await self._database.read(partial(_blocks, after=last))
             if not blocks:
                 break
             await asyncio.to_thread(evidence.add, blocks, wanted)
-        found = await asyncio.to_thread(evidence.decide)
-        return await self._database.read(
-            lambda connection: tuple(
-                CardHit(rule, find_handle(connection, prompt)) for prompt, rule in found[:MAX_HITS]
-            )
-        )
+        judged: list[tuple[CardHit, ...]] = []
+        for traces in cards:
+            if traces is None:
+                judged.append((CardHit(CardRule.TOO_MANY_READINGS, ""),))
+                continue
+            found = await asyncio.to_thread(evidence.decide, frozenset().union(*traces), before)
+            judged.append(await self._database.read(partial(_name, found[:MAX_HITS])))
+            if admitting and not found:
+                before |= _over_cards(traces)
+        return tuple(judged)
 
 
 class _Evidence:
-    """Gather which prompts have traces of a card, and decide when all are seen."""
+    """Gather which prompts have traces that are looked for, and decide of each card when all are seen."""
 
-    def __init__(self, own: frozenset[int]) -> None:
-        self._own = own
+    def __init__(self) -> None:
         self._prompts = 0
         self._sharers: Counter[int] = Counter()  # prompts that have a trace
         self._found: list[Found] = []
@@ -147,27 +152,38 @@ class _Evidence:
                 self._sharers.update(found.numbers)
                 self._found.append(found)
 
-    def decide(self) -> list[tuple[int, CardRule]]:
-        """Return the prompts that are given away, those first of which most is; each by the first rule that says so."""
+    def decide(self, own: frozenset[int], before: frozenset[int]) -> list[tuple[int, CardRule]]:
+        """Return the prompts that are given away, those first of which most is; each by the first rule that says so.
+
+        Args:
+            own: traces of the card.
+            before: those of the cards that were admitted before it.
+        """
         hits: dict[int, CardRule] = {}
         given: dict[int, float] = defaultdict(float)
         for found in self._found:  # by prompt and kind, as the blocks are
+            numbers = [number for number in found.numbers if number in own or number in before]
             rule, bounds = BOUNDS[Kind(found.kind)]
             allowed = max(COMMON_LEAST, self._prompts / COMMON[Kind(found.kind)])
-            weights = {number: min(1.0, allowed / self._sharers[number]) for number in found.numbers}
-            share, weight, count = len(found.numbers) / found.size, sum(weights.values()), len(found.numbers)
-            if any(
+            weights = {number: min(1.0, allowed / self._sharers[number]) for number in numbers}
+            share, weight, count = len(numbers) / found.size, sum(weights.values()), len(numbers)
+            # Of what is gathered over cards, something rare must be this card's own.
+            adds = found.kind not in _OVER_CARDS or any(weights[number] == 1 and number in own for number in numbers)
+            if adds and any(
                 share >= bound.share and weight >= bound.weight and count >= bound.least for bound in bounds
-            ) and self._adds(found, weights):
+            ):
                 hits.setdefault(found.prompt, rule)
                 given[found.prompt] += weight
         return [(prompt, hits[prompt]) for prompt in sorted(hits, key=lambda prompt: (-given[prompt], prompt))]
 
-    def _adds(self, found: Found, weights: Mapping[int, float]) -> bool:
-        """Say whether this card has a part in it: of what is gathered over cards, something rare must be its own."""
-        return found.kind not in _OVER_CARDS or any(
-            weights[number] == 1 and number in self._own for number in found.numbers
-        )
+
+def _over_cards(traces: Traces) -> frozenset[int]:
+    """Return those traces of a card that count with those of later cards."""
+    return frozenset().union(*(traces[kind] for kind in _OVER_CARDS))
+
+
+def _name(found: Sequence[tuple[int, CardRule]], connection: Connection) -> tuple[CardHit, ...]:
+    return tuple(CardHit(rule, find_handle(connection, prompt)) for prompt, rule in found)
 
 
 def _admitted(connection: Connection) -> frozenset[int]:

@@ -101,6 +101,25 @@ MIGRATIONS: Final = (
         traces BLOB NOT NULL
     );
     """,
+    # Technique cards, the newest of each in force, and the epoch at whose opening they were compared with it.
+    """
+    CREATE TABLE card (
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        technique TEXT NOT NULL,
+        text TEXT NOT NULL,
+        digest TEXT NOT NULL,
+        author TEXT NOT NULL,
+        state TEXT NOT NULL,
+        decided_by TEXT NOT NULL,
+        withheld INTEGER NOT NULL,
+        proposed_s INTEGER NOT NULL
+    );
+    CREATE INDEX card_technique ON card (technique, number);
+    CREATE TABLE card_review (
+        one INTEGER PRIMARY KEY CHECK (one = 1),
+        epoch INTEGER NOT NULL
+    );
+    """,
 )
 
 CONTENT: Final = Content(
@@ -112,6 +131,8 @@ CONTENT: Final = Content(
         "epoch": "SELECT number, epoch_id, salt, commitment, prompts, units FROM epoch ORDER BY number",
         "burnt": "SELECT prompt FROM burnt ORDER BY prompt",
         "gated": "SELECT number, traces FROM gated ORDER BY number",
+        "card": "SELECT number, technique, digest, author, state, decided_by, withheld FROM card ORDER BY number",
+        "card_review": "SELECT epoch FROM card_review",
     }
 )
 """What must not be swapped. A prompt's text is bound to its place by its seal, and an epoch's members are checked

@@ -12,6 +12,7 @@ from typing import Final
 from heldout_server.anchored import AnchoredDatabase
 from heldout_server.anchoring import Anchor
 from heldout_server.bank import epochs
+from heldout_server.bank.cards import SqlCardStore
 from heldout_server.bank.fingerprint import KEY_BYTES
 from heldout_server.bank.gate import SqlCardsGate
 from heldout_server.bank.intake import Intake, purge
@@ -39,6 +40,7 @@ class SqlBank:
 
     Attributes:
         gate: judges cards by what is in the bank.
+        cards: keeps them.
     """
 
     def __init__(
@@ -60,6 +62,7 @@ class SqlBank:
         tracer = Tracer(fingerprint_key)
         self._studies = Studies(database, bank_id=bank_id, key=fingerprint_key, tracer=tracer, shards=shards)
         self.gate = SqlCardsGate(database, tracer=tracer, studies=self._studies)
+        self.cards = SqlCardStore(database)
         self._importing = asyncio.Lock()
 
     @classmethod

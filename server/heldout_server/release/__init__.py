@@ -7,7 +7,8 @@ what is not in the log. Nothing outside this room builds a release.
 
 from __future__ import annotations
 
+from heldout_server.release.cards import CardsDesk
 from heldout_server.release.desk import SqlReleaseDesk
 from heldout_server.release.noise import OpenDpNoise
 
-__all__ = ["OpenDpNoise", "SqlReleaseDesk"]
+__all__ = ["CardsDesk", "OpenDpNoise", "SqlReleaseDesk"]

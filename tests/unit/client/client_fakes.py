@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from heldout.client import AsyncClient, Client
 from heldout.contract import HALF_NAMES, find_method
 from heldout.errors import CallError
+from heldout.findings.documents import card_digest
 from heldout.findings.model import Release, Row, Table, TableKind, Tested, TrustClass
 from heldout.memory import ClientMemory
 from heldout.transport import Answer
@@ -23,6 +24,15 @@ from heldout_proto.v1 import audit_pb2, findings_pb2
 
 IDENTITY = "spiffe://heldout.example/trainer"
 SALT = b"s" * 16
+
+
+def make_card(technique: str, **fields: Any) -> findings_pb2.Card:
+    """Return a card as an appliance sends it, with the digest of its texts."""
+    texts = {"title": technique.title(), "mechanism": "It works.", "references": ["A paper"], "mitigation": "Train."}
+    people = {"author": "heldout", "approved_by": "release-policy"}
+    card = findings_pb2.Card(**{"technique": technique, "kind": "persona", **texts, **people, **fields})
+    card.digest = card_digest(card)
+    return card
 
 
 class FakeLog:

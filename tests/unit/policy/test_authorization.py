@@ -5,7 +5,7 @@ import pytest
 from heldout_policy.authorization import CACHED_DECISIONS, Authorization, AuthorizationDecision
 from heldout_policy.errors import PolicyError
 from heldout_policy.principals import ROLES
-from heldout_proto.v1 import audit_pb2, bank_pb2, checkpoint_pb2, evaluation_pb2, findings_pb2, seal_pb2
+from heldout_proto.v1 import audit_pb2, bank_pb2, card_pb2, checkpoint_pb2, evaluation_pb2, findings_pb2, seal_pb2
 
 READS = {"trainer", "bank_tester", "run_tester", "auditor"}
 TESTERS = {"bank_tester", "run_tester"}
@@ -28,6 +28,12 @@ EXPECTED = {
     "/heldout.v1.BankService/GetPackKey": BANK,
     "/heldout.v1.BankService/ExamineCard": BANK,
     "/heldout.v1.BankService/OpenEpoch": BANK,
+    "/heldout.v1.CardService/ProposeCard": BANK,
+    "/heldout.v1.CardService/ListCardRecords": TESTERS,
+    "/heldout.v1.CardService/GetCardRecord": TESTERS,
+    "/heldout.v1.CardService/ApproveCard": TESTERS,
+    "/heldout.v1.CardService/RefuseCard": TESTERS,
+    "/heldout.v1.CardService/WithdrawCard": BANK,
     "/heldout.v1.EvaluationService/ProposeRun": TESTERS,
     "/heldout.v1.EvaluationService/ApproveRun": TESTERS,
     "/heldout.v1.EvaluationService/PreflightCheckpoint": TESTERS,
@@ -51,7 +57,7 @@ EXPECTED = {
 
 
 def contract_methods():
-    modules = (audit_pb2, bank_pb2, checkpoint_pb2, evaluation_pb2, findings_pb2, seal_pb2)
+    modules = (audit_pb2, bank_pb2, card_pb2, checkpoint_pb2, evaluation_pb2, findings_pb2, seal_pb2)
     services = [service for module in modules for service in module.DESCRIPTOR.services_by_name.values()]
     return sorted(f"/{service.full_name}/{method.name}" for service in services for method in service.methods)
 

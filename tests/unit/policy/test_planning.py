@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from heldout_policy.cards import CardsPolicy
 from heldout_policy.explanation import explain, table_shares
 from heldout_policy.mechanism import Side, TableKind
 from heldout_policy.planning import READABLE, EpochShape, plan_epoch, units_for, with_releases
@@ -112,7 +113,22 @@ def test_an_explanation_names_every_table_and_the_budget():
     assert "in one release of 5; 22.5 % of the budget of a harmful unit" in text
     assert "rho 5.545" in text
     assert "95.2%" in text
-    assert "No approval is needed." in text
+    assert "No approval is needed before a run starts: right for development, and every release says so." in text
+
+
+@pytest.mark.parametrize(
+    ("cards", "said"),
+    [
+        (CardsPolicy(), ("once a bank tester who did not write it", "approved one by one, too")),
+        (
+            CardsPolicy(shipped="signature", approved_by="run_tester"),
+            ("once a run tester who did not write it", "The signature of this document approves the cards that ship."),
+        ),
+    ],
+)
+def test_an_explanation_says_who_approves_cards(cards, said):
+    text = " ".join(line for _, lines in explain(dataclasses.replace(POLICY, cards=cards)) for line in lines)
+    assert all(one in text for one in said)
 
 
 def test_an_explanation_says_who_must_approve_and_which_table_never_leaves():

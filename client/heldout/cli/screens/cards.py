@@ -1,11 +1,14 @@
-"""What cards would give away, for bank testers."""
+"""Cards and where they stand, and what they would give away."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
+from heldout.cli.screens.findings import card_data, card_lines
 from heldout.cli.screens.page import Page, clean, fill, join_parts, lay_out
 from heldout.services.bank import CardHit
+from heldout.services.cards import CardRecord
 
 
 def checked_page(found: Mapping[str, Sequence[CardHit]]) -> Page:
@@ -34,3 +37,51 @@ def checked_page(found: Mapping[str, Sequence[CardHit]]) -> Page:
             ]
         },
     )
+
+
+def records_page(records: Sequence[CardRecord]) -> Page:
+    """List cards and where they stand."""
+    if not records:
+        return Page(lines=("no card to show", "receipt verified"), data=[])
+    rows = [["technique", "state", "written by", "digest"]]
+    rows += [[one.card.technique, one.state.value, _person(one.card.author), one.card.digest[:12]] for one in records]
+    return Page(
+        lines=(*lay_out(rows, "<<<<", flexible=2), "more: heldout cards show ID · receipt verified"),
+        data=[_record_data(one) for one in records],
+    )
+
+
+def record_page(record: CardRecord, hits: Sequence[CardHit] | None) -> Page:
+    """Show a card and where it stands.
+
+    Args:
+        record: the card.
+        hits: what is found in it; None where that is not for the reader.
+    """
+    card = record.card
+    lines = [
+        *card_lines(card),
+        "",
+        *join_parts(
+            [record.state.value, f"written by {card.author}", card.approved_by and f"approved by {card.approved_by}"]
+        ),
+    ]
+    lines += fill(f"digest {card.digest}")
+    if hits:
+        lines += ["", "found in it"]
+        lines += lay_out([[hit.rule.value, clean(hit.handle)] for hit in hits], "<<", indent="  ")
+    elif hits is not None:
+        lines += fill("nothing of a prompt is found in it; a paraphrase or a translation would not be")
+    data = _record_data(record)
+    if hits is not None:
+        data["hits"] = [{"rule": hit.rule.value, "handle": hit.handle} for hit in hits]
+    return Page(lines=(*lines, "receipt verified"), data=data)
+
+
+def _record_data(record: CardRecord) -> dict[str, Any]:
+    return {**card_data(record.card), "state": record.state.value, "proposed_s": record.proposed_s}
+
+
+def _person(identity: str) -> str:
+    """Return the end of an identity: its trust domain is the same for all."""
+    return identity.removeprefix("spiffe://").partition("/")[2] or identity

@@ -207,22 +207,29 @@ def cards_page(cards: Sequence[Card]) -> Page:
     """List the technique cards."""
     rows = [["technique", "kind", "what it is"]] + [[card.technique, card.kind, card.title] for card in cards]
     lines = [*lay_out(rows, "<<<", flexible=2), "more: heldout techniques show ID · receipt verified"]
-    return Page(lines=tuple(lines), data=[_card_data(card) for card in cards])
+    return Page(lines=tuple(lines), data=[card_data(card) for card in cards])
 
 
 def card_page(card: Card) -> Page:
     """Show one technique card."""
+    lines = card_lines(card)
+    lines += ["", *join_parts([f"written by {card.author}", f"approved by {card.approved_by}", "receipt verified"])]
+    return Page(lines=tuple(lines), data=card_data(card))
+
+
+def card_lines(card: Card) -> list[str]:
+    """Return what a person wrote of a technique, under headings."""
     lines = join_parts([f"{card.technique}: {card.title}", f"family {card.family}", f"kind {card.kind}"])
     for title, text in (("how it works", card.mechanism), ("what helps against it", card.mitigation)):
         lines += ["", title, *fill(text, indent="  ")]
     lines += ["", "references"]
     for reference in card.references:
         lines += fill(reference, indent="    ", first="  · ")
-    lines += ["", "receipt verified"]
-    return Page(lines=tuple(lines), data=_card_data(card))
+    return lines
 
 
-def _card_data(card: Card) -> dict[str, Any]:
+def card_data(card: Card) -> dict[str, Any]:
+    """Return a card for ``--json``."""
     return {
         "technique": card.technique,
         "title": card.title,
@@ -231,6 +238,9 @@ def _card_data(card: Card) -> dict[str, Any]:
         "mechanism": card.mechanism,
         "references": list(card.references),
         "mitigation": card.mitigation,
+        "digest": card.digest,
+        "author": card.author,
+        "approved_by": card.approved_by,
     }
 
 

@@ -5,18 +5,13 @@ import io
 import json
 
 import pytest
-from client_fakes import TECHNIQUES, make_release, to_message
+from client_fakes import TECHNIQUES, make_card, make_release, to_message
 from profile_files import install_profile
 
 from heldout.cli import run
 from heldout_proto.v1 import findings_pb2
 
-CARDS = findings_pb2.ListCardsResponse(
-    cards=[
-        findings_pb2.Card(technique=one, title=one.title(), mechanism="It works.", mitigation="Train.", kind="persona")
-        for one in ("base64", "persona")
-    ]
-)
+CARDS = findings_pb2.ListCardsResponse(cards=[make_card(one) for one in ("base64", "persona")])
 
 
 class Command:

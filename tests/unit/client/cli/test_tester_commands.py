@@ -1,6 +1,7 @@
 """Commands for testers: the bank, runs, checkpoints and exact results."""
 
 import pytest
+from client_fakes import make_card
 
 from heldout import errors
 from heldout_proto.v1 import bank_pb2, checkpoint_pb2, evaluation_pb2, findings_pb2
@@ -203,7 +204,7 @@ def test_plain_must_be_among_the_techniques_that_are_named(runs):
     ],
 )
 def test_a_technique_that_there_is_not_is_named(runs, options, said):
-    cards = [findings_pb2.Card(technique=one) for one in ("base64", "persona")]
+    cards = [make_card(one) for one in ("base64", "persona")]
     runs.appliance.answers["ListCards"] = findings_pb2.ListCardsResponse(cards=cards)
     runs.appliance.answers["ProposeRun"] = errors.InvalidRequest("out of range", reason="INVALID_REQUEST")
     assert runs("run", "propose", "v1", "--technique", "plain", *options, code=1) == said

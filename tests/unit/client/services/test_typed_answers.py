@@ -3,7 +3,7 @@
 import hashlib
 
 import pytest
-from client_fakes import FakeAppliance, make_release, to_message
+from client_fakes import FakeAppliance, make_card, make_release, to_message
 
 from heldout.errors import UnknownAnswer, VerificationError
 from heldout.findings import ScoreKind, TableKind, TrustClass
@@ -36,7 +36,7 @@ async def test_pages_are_read_to_their_end():
     def cards(request):
         token = findings_pb2.ListCardsRequest.FromString(request).page_token
         page = {"": ("base64", "1"), "1": ("persona", "2"), "2": ("", "")}[token]
-        found = [findings_pb2.Card(technique=page[0], references=["ours"])] if page[0] else []
+        found = [make_card(page[0])] if page[0] else []
         return findings_pb2.ListCardsResponse(cards=found, next_page_token=page[1])
 
     appliance = FakeAppliance(answers={"ListCards": cards})

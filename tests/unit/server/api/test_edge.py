@@ -11,7 +11,7 @@ from heldout_proto.v1 import findings_pb2
 from heldout_server.api.contract import methods
 from heldout_server.api.denials import Denials
 from heldout_server.api.edge import Edge
-from heldout_server.api.gate import Gate
+from heldout_server.api.gate import ApprovedTexts, Gate
 from heldout_server.api.journal import Journal
 from heldout_server.config_limits import Rate
 from heldout_server.domain import Principal, Role
@@ -150,7 +150,7 @@ class Door:
                 metrics=FakeMetrics(),
                 on_failure=lambda: self.failed.append(True),
             ),
-            gate=Gate(frozenset()),
+            gate=Gate(ApprovedTexts()),
             clock=self.clock,
             ids=FakeIds(),
             metrics=FakeMetrics(),

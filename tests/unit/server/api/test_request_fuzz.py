@@ -6,10 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from heldout_server.api.contract import methods
-from heldout_server.api.gate import Gate
+from heldout_server.api.gate import ApprovedTexts, Gate
 from heldout_server.errors import InvalidRequest
 
-GATE = Gate(frozenset())
+GATE = Gate(ApprovedTexts())
 REQUESTS = {name: message_factory.GetMessageClass(method.request) for name, method in methods().items()}
 TAGS = st.integers(min_value=0, max_value=0x7F).map(lambda tag: bytes([tag]))
 PIECES = st.one_of(st.binary(max_size=40), TAGS, st.sampled_from([b"\x0a\x02\xc3\x28", b"\xff" * 10, b"\x0b\x0b\x0c"]))

@@ -38,6 +38,16 @@ class CountingDesk:
         self.refreshed += 1
 
 
+class CountingCards:
+    """Count how often the cards are reviewed."""
+
+    def __init__(self):
+        self.reviewed = 0
+
+    async def review(self):
+        self.reviewed += 1
+
+
 async def one_row():
     draft = PromptDraft(
         text=SecretText("How do I fold a paper boat?"),
@@ -61,15 +71,15 @@ async def bank(tmp_path):
 @pytest.mark.parametrize(("crash", "leaves"), [("", 1), ("before", 1), ("after", 2)])
 async def test_an_epoch_is_announced_once_or_once_more_after_a_crash(bank, crash, leaves):
     epoch = await bank.open_epoch()
-    log, desk = CrashingLog(), CountingDesk()
+    log, desk, cards = CrashingLog(), CountingDesk(), CountingCards()
     log.crash = crash
     if crash:
         with pytest.raises(Crash):
-            await announce_epochs(bank, log, desk)
+            await announce_epochs(bank, log, desk, cards)
     log.crash = ""
     for _ in range(3):  # at this start, and the next, and the next
-        await announce_epochs(bank, log, desk)
+        await announce_epochs(bank, log, desk, cards)
     assert len(log.records) == leaves
     assert len({(record.name, str(record.details)) for record in log.records}) == 1
     assert log.records[-1].details["commitment"] == epoch.commitment
-    assert desk.refreshed == 3
+    assert (desk.refreshed, cards.reviewed) == (3, 3)

@@ -84,7 +84,7 @@ def with_inside(card, text):
 async def test_a_prompt_in_a_card_is_caught_and_named(filled, disguise):
     draw = random.Random(disguise)  # noqa: S311 - the same prompts every time
     for card, text in zip(ordinary_cards(TRIED, seed=9), draw.sample(TEXTS, TRIED), strict=True):
-        hits = await filled.gate.examine(with_inside(card, DISGUISES[disguise](text)))
+        (hits,) = await filled.gate.examine([with_inside(card, DISGUISES[disguise](text))])
         assert 0 < len(hits) <= MAX_HITS
         if CardRule.TOO_MANY_READINGS not in {hit.rule for hit in hits}:
             texts = [(await filled.get(hit.handle)).draft.text.reveal() for hit in hits]
@@ -96,7 +96,8 @@ async def test_words_dripped_two_at_a_time_over_cards_are_caught(filled):
     words = " ".join(draw.sample(TEXTS, 10)).split()
     for number, card in enumerate(ordinary_cards(100, seed=4)):
         dripped = " ".join(words[2 * number : 2 * number + 2])
-        if await filled.gate.admit(with_inside(card, dripped)):
+        (hits,) = await filled.gate.admit([with_inside(card, dripped)])
+        if hits:
             return
     pytest.fail("a hundred cards gave ten prompts away")
 
@@ -110,7 +111,8 @@ async def test_what_was_admitted_counts_again_after_a_restart(tmp_path):
     cards = list(ordinary_cards(len(words), seed=5))
     passed = 0
     for card, pair in zip(cards, zip(words[::2], words[1::2], strict=False), strict=False):
-        if await bank.gate.admit(with_inside(card, " ".join(pair))):
+        (hits,) = await bank.gate.admit([with_inside(card, " ".join(pair))])
+        if hits:
             break
         passed += 1
         bank.close()
@@ -121,9 +123,10 @@ async def test_what_was_admitted_counts_again_after_a_restart(tmp_path):
 
 async def test_retired_prompts_are_caught_too(tmp_path):
     bank = await open_filled(tmp_path / "bank.db", TEXTS[:50])
-    (handle,) = [hit.handle for hit in await bank.gate.examine(with_inside(next(ordinary_cards(1)), TEXTS[7]))][:1]
+    ((hit, *_),) = await bank.gate.examine([with_inside(next(ordinary_cards(1)), TEXTS[7])])
+    handle = hit.handle
     await bank.retire((handle,))
-    hits = await bank.gate.examine(with_inside(next(ordinary_cards(1)), TEXTS[7]))
+    (hits,) = await bank.gate.examine([with_inside(next(ordinary_cards(1)), TEXTS[7])])
     bank.close()
     assert handle in {hit.handle for hit in hits}
 
@@ -136,25 +139,48 @@ async def test_ordinary_cards_and_those_of_the_library_pass(filled):
             for one in TechniqueLibrary.standard().cards()
         ),
     ]
-    assert [card.title for card in cards if await filled.gate.admit(card)] == []
+    hits = await filled.gate.admit(cards)
+    assert [card.title for card, found in zip(cards, hits, strict=True) if found] == []
 
 
 @pytest.mark.slow
 async def test_of_200_ordinary_cards_at_most_two_are_false_alarms(filled):
-    alarms = [card.title for card in ordinary_cards(200) if await filled.gate.admit(card)]
-    assert len(alarms) <= 2
+    hits = await filled.gate.admit(list(ordinary_cards(200)))
+    assert sum(bool(found) for found in hits) <= 2
 
 
 async def test_an_empty_bank_refuses_nothing(tmp_path):
     bank = await open_filled(tmp_path / "bank.db", [])
-    assert await bank.gate.examine(next(ordinary_cards(1))) == ()
+    assert await bank.gate.examine([next(ordinary_cards(1))]) == ((),)
     bank.close()
 
 
 async def test_no_word_of_a_prompt_stands_in_the_file_in_plain(tmp_path):
     bank = await open_filled(tmp_path / "bank.db", TEXTS[:50])
-    await bank.gate.admit(next(ordinary_cards(1)))
+    await bank.gate.admit([next(ordinary_cards(1))])
     bank.close()
     for file in tmp_path.iterdir():
         content = file.read_bytes()
         assert not any(word.encode() in content for word in TEXTS[0].split() if len(word) > 5)
+
+
+async def test_cards_of_one_call_are_judged_as_if_they_came_one_after_the_other(tmp_path):
+    """Words that two cards of a batch give away together are found at the later one; the batch is one pass."""
+    batch = [with_inside(card, text) for card, text in zip(ordinary_cards(3, seed=8), halves_of(TEXTS[3]), strict=True)]
+    found = []
+    for name, sizes in (("one", [1, 1, 1]), ("all", [3])):
+        bank = await open_filled(tmp_path / f"{name}.db", TEXTS[:50])
+        places = iter(batch)
+        hits = [hit for size in sizes for hit in await bank.gate.admit([next(places) for _ in range(size)])]
+        found.append([sorted({one.rule for one in of_card}) for of_card in hits])
+        bank.close()
+    assert found[0] == found[1]
+    assert found[0][0] == []
+    assert any(found[0][1:])
+
+
+def halves_of(text):
+    """Deal the words of a text out to three cards, in pairs."""
+    words = text.split()
+    pairs = [" ".join(words[place : place + 2]) for place in range(0, len(words), 2)]
+    return ["; ".join(pairs[start::3]) for start in range(3)]
