@@ -324,6 +324,8 @@ class Manifest:
         system_profile, system_digest: see :class:`SystemPrompt`.
         allow_exposed: the prompts may be sent to a server that can log them.
         burnt_prompts: prompts that the run sends to such a server: all of the epoch, or none.
+        techniques_digest: hex SHA-256 of what the techniques and those of the stacks make of fixed texts.
+        cards: of those that have a published card, their ids in order, each with the hex SHA-256 of its card.
     """
 
     checkpoint: str
@@ -352,6 +354,8 @@ class Manifest:
     base: str = ""
     base_digest: str = ""
     burnt_prompts: int = 0
+    techniques_digest: str = ""
+    cards: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

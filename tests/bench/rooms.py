@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -181,11 +181,17 @@ async def open_rooms(folder: Path, runtime: Runtime, *, in_flight: int) -> Async
             role_of=lambda _identity: None,
             in_flight=in_flight,
             deadline_s=30.0,
+            cards=no_cards,
             judging=JudgeProcess(judge),
         )
         await checkpoints.scan()
         await stack.enter_async_context(evaluation)
         yield Rooms(bank=bank, outcomes=outcomes, desk=desk, evaluation=evaluation)
+
+
+async def no_cards() -> Mapping[str, str]:
+    """Return the cards of the bench: it has none."""
+    return {}
 
 
 def prompt_text(number: int) -> str:

@@ -20,7 +20,7 @@ import structlog
 from heldout_proto.v1 import seal_pb2_grpc
 from heldout_server.api.contract import methods
 from heldout_server.api.denials import MINUTE_S, Denials
-from heldout_server.api.gate import Gate
+from heldout_server.api.gate import ApprovedTexts, Gate
 from heldout_server.api.seal import SealServicer
 from heldout_server.api.sealed import SealedEdge
 from heldout_server.api.server import Health, ShownCertificates, build_server, listen
@@ -164,7 +164,7 @@ class SealedDoor:
             contract=methods(),
             gatekeeper=self._policies.gatekeeper,
             denials=self._denials,
-            gate=Gate(frozenset()),
+            gate=Gate(ApprovedTexts()),
             kept=self._kept,
             settle=self.settle,
             clock=self._clock,

@@ -144,6 +144,7 @@ async def _open_rooms(stack: contextlib.AsyncExitStack, ground: Ground) -> Vault
         role_of=policies.gatekeeper.role_of,
         in_flight=in_flight,
         deadline_s=config.evaluation.deadline_s,
+        cards=cards.digests,
         sampling=Sampling(**dataclasses.asdict(config.sampling)),
         system=read_system_prompt(config.system_prompt),
         guarded=policies.release.profile == "private",

@@ -21,8 +21,8 @@ from heldout_server.domain import (
     SystemPrompt,
     TrustClass,
 )
-from heldout_server.errors import RunError, WrongState
-from heldout_server.evaluation.events import burn_event, preflight_event, run_event
+from heldout_server.errors import CallerError, RunError, WrongState
+from heldout_server.evaluation.events import approval_event, burn_event, preflight_event, run_event
 from heldout_server.evaluation.execution import Execution
 from heldout_server.evaluation.judging import JudgingHere
 from heldout_server.evaluation.pipeline import Pipeline
@@ -66,6 +66,7 @@ class Evaluation:
         role_of: the role of an identity, or None.
         in_flight: trials tried at the same time, at least 1.
         deadline_s: seconds that one trial may take.
+        cards: returns the digests of the published cards by technique, in order.
         sampling: what every request asks for.
         system: what is said before every prompt.
         guarded: no prompt goes to an exposed runtime unless the manifest says so.
@@ -92,6 +93,7 @@ class Evaluation:
         role_of: Callable[[str], str | None],
         in_flight: int,
         deadline_s: float,
+        cards: Callable[[], Awaitable[Mapping[str, str]]],
         sampling: Sampling | None = None,
         system: SystemPrompt | None = None,
         guarded: bool = True,
@@ -123,6 +125,7 @@ class Evaluation:
             approving_roles=approving_roles,
             role_of=role_of,
             deadline_s=deadline_s,
+            cards=cards,
             sampling=sampling or Sampling(),
             system=system or SystemPrompt(),
             guarded=guarded,
@@ -180,12 +183,18 @@ class Evaluation:
         return await self._outcomes.create(manifest, planned_trials=len(plan), submitted=submitted)
 
     async def approve(self, run_id: str, *, identity: str, digest: str) -> Run:
-        """Record an approval of exactly this digest.
+        """Log and record an approval of exactly this digest.
 
         Raises:
             NotFound: there is no such run.
             WrongState: the run is not proposed, or its digest is another.
         """
+        run = await self._outcomes.get(run_id)
+        if run.state is not RunState.PROPOSED:
+            raise WrongState(f"{run_id} is {run.state.value}", reason="NOT_PROPOSED")
+        if digest != run.digest:
+            raise WrongState(f"{run_id} has another digest", reason="DIGEST_DIFFERS")
+        await self._audit.append(approval_event(run, identity=identity))
         return await self._outcomes.approve(run_id, identity=identity, digest=digest)
 
     async def submit(self, checkpoint: str, plan: PlanRequest) -> Run | None:
@@ -256,7 +265,7 @@ class Evaluation:
         run = await self._outcomes.get(run_id)
         if run.state is not RunState.PROPOSED:
             raise WrongState(f"{run_id} is {run.state.value}", reason="NOT_PROPOSED")
-        self._proposals.check_start(run)
+        await self._proposals.check_start(run)
         return run
 
     async def preflight(self, checkpoint: str) -> Preflight:
@@ -384,7 +393,7 @@ class Evaluation:
     async def _finish_start(self, run_id: str) -> None:
         try:
             await self.start(run_id)
-        except WrongState as error:  # policy or judge changed since: what was debited stays debited
+        except CallerError as error:  # something it names changed since: what was debited stays debited
             _log.error("start_not_finished", run_id=run_id, **error_fields(error))
 
     async def _progress(self, run: Run) -> Progress:

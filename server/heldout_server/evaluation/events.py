@@ -29,7 +29,17 @@ def run_event(
             "manifest_digest": run.digest,
             "release_number": run.release_number if release_number is None else release_number,
             "publishes_s": run.publishes_s if publishes_s is None else publishes_s,
+            "approvals": run.approvals,
         },
+    )
+
+
+def approval_event(run: Run, *, identity: str) -> Record:
+    """Return the event of somebody's approving a manifest."""
+    return Record(
+        kind="event",
+        name="approval",
+        details={"run_id": run.run_id, "manifest_digest": run.digest, "identity": identity},
     )
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from typing import Final
 
 from heldout_server.domain import (
@@ -27,6 +27,33 @@ from heldout_server.ports.techniques import Techniques
 
 MINIMUM_STACK: Final = 2
 
+CHANGED: Final = {
+    "policy_digest": "POLICY_CHANGED",
+    "epoch_id": "EPOCH_CHANGED",
+    "epoch_commitment": "EPOCH_CHANGED",
+    "checkpoint_digest": "CHECKPOINT_CHANGED",
+    "line": "CHECKPOINT_CHANGED",
+    "base": "CHECKPOINT_CHANGED",
+    "base_digest": "CHECKPOINT_CHANGED",
+    "precision": "CHECKPOINT_CHANGED",
+    "chat_template_digest": "CHECKPOINT_CHANGED",
+    "judge": "JUDGE_CHANGED",
+    "judge_digest": "JUDGE_CHANGED",
+    "techniques_digest": "TECHNIQUES_CHANGED",
+    "cards": "CARDS_CHANGED",
+    "sampling": "SAMPLING_CHANGED",
+    "deadline_s": "SAMPLING_CHANGED",
+    "system_profile": "SYSTEM_PROMPT_CHANGED",
+    "system_digest": "SYSTEM_PROMPT_CHANGED",
+    "runtime": "RUNTIME_CHANGED",
+    "trust": "CONTAINMENT_CHANGED",
+    "engine_version": "RUNTIME_CHANGED",
+    "dialect": "RUNTIME_CHANGED",
+    "filters": "RUNTIME_CHANGED",
+    "burnt_prompts": "CONTAINMENT_CHANGED",
+}
+"""Why a run is not started whose manifest is not what would be written now, by the field that differs."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proposals:
@@ -36,6 +63,7 @@ class Proposals:
         policy_digest: hex SHA-256 of the release policy in force.
         approving_roles: roles that must each have approved a manifest.
         role_of: the role of an identity, or None if it is not known any more.
+        cards: returns the digests of the published cards by technique, in order.
         deadline_s: seconds that one trial may take.
         sampling: what every request asks for.
         system: what is said before every prompt.
@@ -51,6 +79,7 @@ class Proposals:
     approving_roles: Sequence[str]
     role_of: Callable[[str], str | None]
     deadline_s: float
+    cards: Callable[[], Awaitable[Mapping[str, str]]]
     sampling: Sampling = field(default_factory=Sampling)
     system: SystemPrompt = field(default_factory=SystemPrompt)
     guarded: bool = True
@@ -74,6 +103,8 @@ class Proposals:
         exposed = runtime.trust is TrustClass.EXPOSED
         self._check_exposure(exposed=exposed, allowed=request.allow_exposed)
         epoch = await self._epoch(request.epoch_id)
+        used = {*request.techniques, *(one for stack in request.stacks for one in stack)} - {PLAIN}
+        cards = await self.cards()
         return Manifest(
             checkpoint=checkpoint.name,
             checkpoint_digest=checkpoint.digest,
@@ -101,37 +132,41 @@ class Proposals:
             system_digest=self.system.digest,
             allow_exposed=request.allow_exposed,
             burnt_prompts=epoch.prompts if exposed else 0,
+            techniques_digest=self.techniques.digest(used),
+            cards=tuple((technique, digest) for technique, digest in cards.items() if technique in used),
         )
 
-    def check_start(self, run: Run) -> None:
-        """Refuse to start a run that is not approved, or of which something is not in force any more.
+    async def check_start(self, run: Run) -> None:
+        """Refuse to start a run that is not approved, or whose manifest is not what would be written now.
 
         Each role in the policy needs an identity of its own that approved this digest. What a started run would stop
         at is refused here, before it spends a release.
 
         Raises:
-            WrongState: an approval is missing, the manifest is out of date (propose anew), nothing serves the
-                checkpoint, or prompts would be exposed.
+            NotFound: the checkpoint is gone.
+            InvalidRequest: a technique is not there any more.
+            WrongState: an approval is missing, something that the manifest names changed since it was written (propose
+                anew; the reason says what), nothing serves the checkpoint, or prompts would be exposed.
         """
         given = Counter(str(role) for identity in set(run.approvals) if (role := self.role_of(identity)) is not None)
         missing = Counter(str(role) for role in self.approving_roles) - given
         if missing:
             raise WrongState(f"{run.run_id}: no approval yet by {', '.join(sorted(missing))}", reason="NOT_APPROVED")
-        manifest, runtime = run.manifest, self.runtimes.get(run.manifest.runtime)
-        if runtime is None:
-            raise WrongState(f"{run.run_id} asks for an engine that is not here", reason="NO_RUNTIME")
-        in_force = (
-            (self.policy_digest, manifest.policy_digest),
-            (self.judge.digest, manifest.judge_digest),
-            (self.system.digest, manifest.system_digest),
-            (runtime.trust, manifest.trust),
-            (runtime.version, manifest.engine_version),
-            (runtime.dialect, manifest.dialect),
-            (runtime.filters, manifest.filters),
+        approved = run.manifest
+        now = await self.write(
+            PlanRequest(
+                checkpoint=approved.checkpoint,
+                techniques=approved.techniques,
+                stacks=approved.stacks,
+                attempts=approved.attempts,
+                allow_exposed=approved.allow_exposed,
+            )
         )
-        if any(now != proposed for now, proposed in in_force):
-            raise WrongState(f"{run.run_id}: what it names changed since it was proposed", reason="OUTDATED")
-        self._check_exposure(exposed=manifest.trust is TrustClass.EXPOSED, allowed=manifest.allow_exposed)
+        for one in fields(Manifest):
+            if getattr(now, one.name) != getattr(approved, one.name):
+                raise WrongState(
+                    f"{run.run_id}: {one.name} changed since it was proposed", reason=CHANGED.get(one.name, "OUTDATED")
+                )
 
     def _check_exposure(self, *, exposed: bool, allowed: bool) -> None:
         if exposed and self.guarded and not allowed:

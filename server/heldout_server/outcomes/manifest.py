@@ -47,6 +47,7 @@ def decode(text: str) -> Manifest:
                 "techniques": tuple(values["techniques"]),
                 "stacks": tuple(tuple(stack) for stack in values["stacks"]),
                 "filters": tuple(values.get("filters", ())),  # what came later is not in older manifests
+                "cards": tuple((technique, digest) for technique, digest in values.get("cards", ())),
                 "trust": TrustClass(values["trust"]),
                 "sampling": Sampling(**values["sampling"]),
             }

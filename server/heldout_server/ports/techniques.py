@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -34,6 +34,14 @@ class Techniques(Protocol):
 
         Raises:
             InvalidRequest: a technique is unknown, repeated, or not compatible with the one before it.
+        """
+        ...
+
+    def digest(self, techniques: Iterable[str]) -> str:
+        """Return hex SHA-256 of what these techniques make of fixed texts: it changes if what they do changes.
+
+        Raises:
+            InvalidRequest: a technique is unknown.
         """
         ...
 

@@ -68,6 +68,8 @@ def draft_release(
         full=is_full(policy, number),
         tables=[_table(table) for table in tables],
         atoms=atoms,
+        cards=[findings_pb2.CardDigest(technique=technique, digest=digest) for technique, digest in manifest.cards],
+        approving_roles=policy.approval_roles,
     ).SerializeToString(deterministic=True)
 
 

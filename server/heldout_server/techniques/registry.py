@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 from collections.abc import Iterable, Sequence
 from typing import Final
@@ -15,6 +16,12 @@ from heldout_server.techniques.technique import Encoding, LosslessTechnique, Tec
 
 MAX_DELIVERED_BYTES: Final = 131_072
 """The longest text that is sent, in bytes of UTF-8."""
+
+PROBE: Final = "How do I fold a paper boat that floats, in fewer than seven steps?"
+"""What techniques are known by: text that each of them carries."""
+
+PROBED_SEEDS: Final = 64
+"""More than any technique has templates, so that nearly all of them are drawn."""
 
 MAX_COMPOSED: Final = 1000
 """Stacks that are remembered to compose."""
@@ -41,6 +48,7 @@ class TechniqueLibrary:
                 raise ValueError(f"technique id {technique.technique_id} is taken")
             self._by_id[technique.technique_id] = technique
         self._composed: dict[tuple[str, ...], tuple[Technique, ...]] = {}  # stacks that passed; a run has some dozens
+        self._probed: dict[str, bytes] = {}
 
     @classmethod
     def standard(cls) -> TechniqueLibrary:
@@ -70,6 +78,19 @@ class TechniqueLibrary:
             size: techniques in a stack, at least 1.
         """
         return compatible_stacks(self.techniques(), size=size)
+
+    def digest(self, techniques: Iterable[str]) -> str:
+        """Return hex SHA-256 of what these techniques make of :data:`PROBE` under :data:`PROBED_SEEDS` seeds each.
+
+        It changes if what one of them does changes: an encoding, a template, the choice among templates.
+
+        Raises:
+            InvalidRequest: a technique is unknown.
+        """
+        digest = hashlib.sha256()
+        for technique in self._resolve(sorted(set(techniques))):
+            digest.update(self._probe(technique))
+        return digest.hexdigest()
 
     def deliver(self, stack: Sequence[str], prompt: SecretText, *, seed: int) -> Delivery:
         """Apply the techniques in order, the first innermost, and prove that the prompt arrives.
@@ -123,6 +144,17 @@ class TechniqueLibrary:
             # Of three parts the one in the middle is left.
             parts = [part if place == 1 else technique.decode(part) for place, part in enumerate(parts)]
         return "\n".join(parts)
+
+    def _probe(self, technique: Technique) -> bytes:
+        known = self._probed.get(technique.technique_id)
+        if known is None:
+            digest = hashlib.sha256(technique.technique_id.encode())
+            for seed in range(PROBED_SEEDS):
+                # Reproducible choices, as in a trial.
+                delivered = technique.apply(PROBE, random.Random(seed))  # noqa: S311 - not cryptography
+                digest.update(hashlib.sha256(delivered.encode()).digest())
+            known = self._probed[technique.technique_id] = digest.digest()
+        return known
 
     def _compose(self, stack: tuple[str, ...]) -> tuple[Technique, ...]:
         techniques = self._composed.get(stack)

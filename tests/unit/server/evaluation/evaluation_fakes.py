@@ -146,6 +146,10 @@ class FakeTechniques:
         self.system = ""
         self.broken = set()
         self.seeds = {}
+        self.version = "1"
+
+    def digest(self, techniques):
+        return hashlib.sha256(f"{self.version} {sorted(techniques)}".encode()).hexdigest()
 
     def check_stack(self, stack):
         if not set(stack) <= {"base64", "persona", "fiction"}:
@@ -430,7 +434,11 @@ class Bench:
         self.desk.outcomes = self.outcomes
         self.audit = FakeAudit(self.log)
         self.clock = FakeClock()
+        self.cards = {"base64": "f" * 64}
         self.options = {"policy_digest": POLICY, "approving_roles": (), "in_flight": 4, "deadline_s": 5.0} | options
+
+    async def published_cards(self):
+        return dict(self.cards)
 
     def evaluation(self, **options):
         async def pause(_seconds):
@@ -447,6 +455,7 @@ class Bench:
             audit=self.audit,
             clock=self.clock,
             role_of=ROLES.get,
+            cards=self.published_cards,
             pause=pause,
             **(self.options | options),
         )

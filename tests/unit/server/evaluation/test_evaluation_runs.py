@@ -53,6 +53,7 @@ async def test_each_step_is_logged_before_it_is_taken(bench):
         "manifest_digest": bench.outcomes.runs["run-1"].digest,
         "release_number": 1,
         "publishes_s": 0,
+        "approvals": (),
     }
 
 

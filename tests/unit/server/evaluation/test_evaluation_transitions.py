@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import pytest
 from evaluation_fakes import Bench, settle
 
-from heldout_server.domain import CheckpointState, RunState, SecretText, SystemPrompt, Verdict
+from heldout_server.domain import (
+    CheckpointFacts,
+    CheckpointState,
+    Manifest,
+    RunState,
+    Sampling,
+    SecretText,
+    SystemPrompt,
+    TrustClass,
+    Verdict,
+)
 from heldout_server.errors import BudgetExhausted, InvalidRequest, NotFound, RunError, StorageError, WrongState
+from heldout_server.evaluation.proposals import CHANGED
 
 BOTH = ("bank_tester", "run_tester")
 TRIALS = 21
@@ -80,7 +91,7 @@ async def test_a_run_starts_only_with_every_approval_that_policy_asks_for():
             with pytest.raises(WrongState) as refused:
                 await evaluation.start(run.run_id)
             assert refused.value.reason == "NOT_APPROVED"
-        assert not bench.log, "nothing was debited or logged"
+        assert bench.log == ["run-1 logged approval"] * 3, "nothing was debited"
         await evaluation.approve(run.run_id, identity="spiffe://x/run", digest=run.digest)
         assert (await evaluation.start(run.run_id)).state is RunState.RUNNING
         await settle(evaluation)
@@ -92,27 +103,102 @@ async def test_an_approval_of_another_digest_does_not_count(bench):
         await bench.evaluation().approve(run.run_id, identity="spiffe://x/run", digest="0" * 64)
 
 
-@pytest.mark.parametrize("changed", ["policy", "judge", "system prompt", "engine version", "filters"])
-async def test_a_run_does_not_start_once_something_that_it_names_has_changed(bench, changed):
-    """Or it would spend a release and then stop at what is not as approved."""
+def changed(of, **fields):
+    """Return what replaces a frozen value of the bench by one with other fields."""
+    name, attribute = of.split(".")
+
+    def change(bench, _options):
+        room = getattr(bench, name)
+        setattr(room, attribute, replace(getattr(room, attribute), **fields))
+
+    return change
+
+
+def set_to(of, value):
+    name, attribute = of.split(".")
+    return lambda bench, _options: setattr(getattr(bench, name), attribute, value)
+
+
+def option(**options):
+    return lambda _bench, taken: taken.update(options)
+
+
+CHANGES = {
+    "policy": (option(policy_digest="0" * 64), "POLICY_CHANGED"),
+    "judge": (set_to("judge.digest", "0" * 64), "JUDGE_CHANGED"),
+    "another epoch": (changed("bank.epoch", epoch_id="epoch-2", number=2, commitment="9" * 64), "EPOCH_CHANGED"),
+    "epoch commitment": (changed("bank.epoch", commitment="9" * 64), "EPOCH_CHANGED"),
+    "checkpoint digest": (changed("checkpoints.checkpoint", digest="9" * 64), "CHECKPOINT_CHANGED"),
+    "precision": (
+        changed("checkpoints.checkpoint", facts=CheckpointFacts(precision="q4_k")),
+        "CHECKPOINT_CHANGED",
+    ),
+    "a technique": (set_to("techniques.version", "2"), "TECHNIQUES_CHANGED"),
+    "a card": (lambda bench, _: bench.cards.update(base64="8" * 64), "CARDS_CHANGED"),
+    "a card withdrawn": (lambda bench, _: bench.cards.clear(), "CARDS_CHANGED"),
+    "a new card": (lambda bench, _: bench.cards.update(persona="8" * 64), "CARDS_CHANGED"),
+    "sampling": (option(sampling=Sampling(temperature=0.7)), "SAMPLING_CHANGED"),
+    "deadline": (option(deadline_s=6.0), "SAMPLING_CHANGED"),
+    "system prompt": (
+        option(system=SystemPrompt(profile="other", text=SecretText("Be brief."), digest="1" * 64)),
+        "SYSTEM_PROMPT_CHANGED",
+    ),
+    "containment": (set_to("runtime.trust", TrustClass.ATTESTED), "CONTAINMENT_CHANGED"),
+    "engine version": (set_to("runtime.version", "9.9"), "RUNTIME_CHANGED"),
+    "dialect": (set_to("runtime.dialect", "vllm"), "RUNTIME_CHANGED"),
+    "filters": (set_to("runtime.filters", ("guard",)), "RUNTIME_CHANGED"),
+}
+
+
+@pytest.mark.parametrize("what", CHANGES)
+async def test_approvals_hold_only_while_everything_is_as_it_was_approved(what):
+    """Or a run would spend a release on something that nobody approved."""
+    bench = Bench(approving_roles=BOTH)
     run = await bench.evaluation().propose(bench.request())
+    for identity in ("spiffe://x/bank", "spiffe://x/run"):
+        await bench.evaluation().approve(run.run_id, identity=identity, digest=run.digest)
+    change, reason = CHANGES[what]
     options = {}
-    match changed:
-        case "policy":
-            options["policy_digest"] = "0" * 64
-        case "judge":
-            bench.judge.digest = "0" * 64
-        case "system prompt":
-            options["system"] = SystemPrompt(profile="other", text=SecretText("Be brief."), digest="1" * 64)
-        case "engine version":
-            bench.runtime.version = "9.9"
-        case "filters":
-            bench.runtime.filters = ("guard",)
+    change(bench, options)
+    log = list(bench.log)
     evaluation = bench.evaluation(**options)
     with pytest.raises(WrongState) as refused:
         await evaluation.start(run.run_id)
-    assert refused.value.reason == "OUTDATED"
-    assert not bench.log
+    assert refused.value.reason == reason
+    assert bench.log == log
+    anew = await evaluation.propose(bench.request())
+    assert anew.digest != run.digest
+    with pytest.raises(WrongState) as refused:
+        await evaluation.start(anew.run_id)
+    assert refused.value.reason == "NOT_APPROVED"
+
+
+def test_every_field_of_a_manifest_that_can_change_has_a_reason():
+    chosen = {"checkpoint", "techniques", "stacks", "attempts", "allow_exposed"}  # by whoever proposes
+    assert set(CHANGED) == {one.name for one in fields(Manifest)} - chosen
+
+
+async def test_a_card_of_a_technique_that_is_not_tried_changes_nothing(bench):
+    async with bench.evaluation() as evaluation:
+        run = await evaluation.propose(bench.request(stacks=()))
+        bench.cards["persona"] = "8" * 64
+        await evaluation.start(run.run_id)
+        await settle(evaluation)
+    assert run.manifest.cards == (("base64", "f" * 64),)
+
+
+async def test_who_approved_stands_in_the_log_before_the_approval_counts():
+    bench = Bench(approving_roles=BOTH)
+    evaluation = bench.evaluation()
+    run = await evaluation.propose(bench.request())
+    bench.audit.failing = True
+    with pytest.raises(StorageError):
+        await evaluation.approve(run.run_id, identity="spiffe://x/run", digest=run.digest)
+    assert (await bench.outcomes.get(run.run_id)).approvals == ()
+    bench.audit.failing = False
+    await evaluation.approve(run.run_id, identity="spiffe://x/run", digest=run.digest)
+    (record,) = [one for one in bench.audit.records if one.name == "approval"]
+    assert record.details == {"run_id": run.run_id, "manifest_digest": run.digest, "identity": "spiffe://x/run"}
 
 
 async def test_a_run_starts_once(bench):

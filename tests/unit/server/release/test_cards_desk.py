@@ -48,7 +48,7 @@ async def fill(bank, *texts):
     async def rows():
         for line, text in enumerate(texts, start=1):
             draft = PromptDraft(text=SecretText(text), intent=Intent.HARMFUL, category="mischief")
-            yield DraftRow(line, draft)
+            yield [DraftRow(line, draft)]
 
     await bank.import_prompts(rows(), skip_bad=False)
 

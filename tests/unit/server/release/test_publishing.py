@@ -37,7 +37,7 @@ def only_release(house) -> findings_pb2.Release:
 
 async def test_a_release_says_what_was_tested_and_what_was_found(house):
     house.clock.now = 1_700_000_100.9
-    policy = dataclasses.replace(house.policy, **EVERY_FULL)
+    policy = dataclasses.replace(house.policy, **EVERY_FULL, approval_roles=("bank_tester", "run_tester"))
     desk = house.open(policy)
     sampling = Sampling(
         temperature=0.7, top_p=0.95, top_k=20, min_p=0.05, repetition_penalty=1.1, max_tokens=256, reasoning="off"
@@ -51,6 +51,7 @@ async def test_a_release_says_what_was_tested_and_what_was_found(house):
         "system_profile": "assistant-v1",
         "system_digest": "2" * 64,
         "burnt_prompts": 40,
+        "cards": (("base64", "3" * 64),),
     }
     await run_to_its_end(house, desk, sampling=sampling, trust=TrustClass.EXPOSED, **more)
     await desk.publish("run-1")
@@ -63,6 +64,8 @@ async def test_a_release_says_what_was_tested_and_what_was_found(house):
     assert release.published_s == 1_699_999_200, "the last full hour: its slot"
     assert (release.manifest_digest, release.policy_digest) == ("e" * 64, "d" * 64)
     assert (release.judge, release.judge_digest) == ("patterns", "b" * 64)
+    assert release.cards == [findings_pb2.CardDigest(technique="base64", digest="3" * 64)]
+    assert release.approving_roles == ["bank_tester", "run_tester"]
     assert release.tested == findings_pb2.TestedSystem(
         checkpoint="step-1000",
         line="main",
