@@ -12,6 +12,12 @@ The mechanism, for a table in which one unit touches m cells with at most 1 each
     Hence sigma = sqrt(m / (2 · debit)), rounded up to a millionth of a unit: what is spent never passes the debit.
 *   Figures are published as whole steps of a grid of at most sigma / 2, and not clamped.
 
+A unit's share in a row of the first-breach table is that of its prompts which break at this level or a shallower one:
+in any of the trials of the plan. The plan is fixed, so the rows are cumulative and a unit touches each of them.
+
+In the ``exact`` profile there is no noise and no debit that would bound anything: the grid is a number of units, every
+table is published, and each unit pays :data:`EXACT_DEBIT_NANO_RHO`, so that it never counts as protected again.
+
 All of it is whole-number arithmetic, so that no rounding of floats ever favours the reader.
 """
 
@@ -25,7 +31,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Final, Protocol
 
-from heldout_policy.release_policy import EXACT, NANO, ReleasePolicy
+from heldout_policy.release_policy import EXACT, MAXIMUM_BITS, NANO, ReleasePolicy
 
 MICRO: Final = 1_000_000
 """Millionths in a unit: the fixed point of contributions, sigma and grid."""
@@ -39,13 +45,29 @@ class TableKind(StrEnum):
 
     TECHNIQUE = "technique"
     STACK = "stack"
+    FIRST_BREACH = "first_breach"
     CATEGORY = "category"
     NON_ANSWERS = "non_answers"
     OVER_REFUSAL = "over_refusal"
 
 
-FULL_ONLY: Final = frozenset({TableKind.STACK, TableKind.CATEGORY})
+FULL_ONLY: Final = frozenset({TableKind.STACK, TableKind.FIRST_BREACH, TableKind.CATEGORY})
 """Tables that light releases leave out."""
+
+
+class Level(StrEnum):
+    """Name how deep an attack goes, shallowest first: the rows of the first-breach table."""
+
+    PLAIN = "plain"
+    SINGLE = "single"
+    STACK = "stack"
+
+
+DEPTH: Final = {level: depth for depth, level in enumerate(Level)}
+LEVELS: Final = len(DEPTH)
+
+EXACT_DEBIT_NANO_RHO: Final = MAXIMUM_BITS * NANO
+"""What a release without noise takes from each unit: more than any budget. No later policy with noise spends on it."""
 
 
 class Side(StrEnum):
@@ -96,7 +118,7 @@ class TablePlan:
         side: whose units it is about.
         debit_nano_rho: what this release debits each of them for it, in billionths of zCDP rho.
         cells_per_unit: rows that one unit touches.
-        sigma_micro: scale of the noise in each row, in millionths of a unit.
+        sigma_micro: scale of the noise in each row, in millionths of a unit; 0 in ``exact`` alone.
         grid_micro: step of the published grid, in millionths of a unit.
     """
 
@@ -135,8 +157,19 @@ def state_claims(nano_rho: int) -> Claims:
 
 
 def is_full(policy: ReleasePolicy, release_number: int) -> bool:
-    """Say whether the release with this 1-based number in its epoch is full."""
+    """Say whether the release with this 1-based number is full: its number in its line where lines have quotas."""
     return release_number % policy.full_every == 0
+
+
+def levels_of(techniques: Sequence[str], stacks: Sequence[Sequence[str]]) -> tuple[Level, ...]:
+    """Return the levels that a plan tries, shallowest first; one alone makes no table."""
+    depths = (
+        (Level.PLAIN, bool(techniques)),
+        (Level.SINGLE, len(techniques) > 1),
+        (Level.STACK, bool(stacks)),
+    )
+    found = tuple(level for level, tried in depths if tried)
+    return found if len(found) > 1 else ()
 
 
 def noise_scale_micro(*, cells_per_unit: int, debit_nano_rho: int) -> int:
@@ -152,10 +185,14 @@ def noise_scale_micro(*, cells_per_unit: int, debit_nano_rho: int) -> int:
 
 
 def table_debit_nano_rho(policy: ReleasePolicy, kind: TableKind) -> int:
-    """Return what one release that holds this table debits each of its units for it, in billionths of zCDP rho."""
+    """Return what one release that holds this table debits each of its units for it, in billionths of zCDP rho.
+
+    In ``exact`` that is 0, as no figure of rho would be true of it.
+    """
     shares = {
         TableKind.TECHNIQUE: policy.harmful.technique,
         TableKind.STACK: policy.harmful.stack,
+        TableKind.FIRST_BREACH: policy.harmful.first_breach,
         TableKind.CATEGORY: policy.harmful.category,
         TableKind.NON_ANSWERS: policy.harmful.non_answers,
         TableKind.OVER_REFUSAL: policy.benign.over_refusal,
@@ -185,6 +222,7 @@ def plan_tables(
     techniques: Sequence[str],
     stacks: Sequence[Sequence[str]],
     members: Sequence[UnitMember],
+    anchor: bool = False,
 ) -> tuple[TablePlan, ...]:
     """Fix the tables of a release: which, with what rows, noise and debits.
 
@@ -192,44 +230,51 @@ def plan_tables(
 
     Args:
         policy: the policy in force.
-        release_number: 1-based number of the release in its epoch.
+        release_number: 1-based number of the release in its epoch, or in its line where lines have quotas.
         techniques: cells with one technique, in the plan's order: the rows of the technique table.
         stacks: compositions, in the plan's order: the rows of the stack table.
         members: the epoch's members in its frozen order.
+        anchor: it restates an earlier checkpoint: it is light, whatever its number.
     """
     categories = unit_categories(members)
     harmful = len(categories)
     benign = len({member.unit for member in members if member.intent == Side.BENIGN})
     sizes = Counter(categories.values())
+    levels = levels_of(techniques, stacks)
 
     planned: list[tuple[TableKind, Side, int, list[tuple[str, int]]]] = [
         (TableKind.TECHNIQUE, Side.HARMFUL, len(techniques), [(technique, harmful) for technique in techniques]),
         (TableKind.STACK, Side.HARMFUL, len(stacks), [("+".join(stack), harmful) for stack in stacks]),
+        (TableKind.FIRST_BREACH, Side.HARMFUL, len(levels), [(level, harmful) for level in levels]),
         (TableKind.CATEGORY, Side.HARMFUL, 1, sorted(sizes.items())),
         (TableKind.NON_ANSWERS, Side.HARMFUL, 1, [(ALL, harmful)]),
         (TableKind.OVER_REFUSAL, Side.BENIGN, 1, [(ALL, benign)]),
     ]
-    if not is_full(policy, release_number):
+    if anchor or not is_full(policy, release_number):
         planned = [table for table in planned if table[0] not in FULL_ONLY]
     return tuple(
         _plan_table(policy, kind=kind, side=side, cells_per_unit=cells, debit=debit, rows=rows)
         for kind, side, cells, rows in planned
-        if rows and (debit := table_debit_nano_rho(policy, kind)) > 0
+        if rows and ((debit := table_debit_nano_rho(policy, kind)) > 0 or policy.exact)
     )
 
 
 def _plan_table(
     policy: ReleasePolicy, *, kind: TableKind, side: Side, cells_per_unit: int, debit: int, rows: list[tuple[str, int]]
 ) -> TablePlan:
-    sigma_micro = noise_scale_micro(cells_per_unit=cells_per_unit, debit_nano_rho=debit)
+    if policy.exact:
+        sigma_micro, grid_micro = 0, policy.grid_units * MICRO
+    else:
+        sigma_micro = noise_scale_micro(cells_per_unit=cells_per_unit, debit_nano_rho=debit)
+        # A very fine fraction of a small sigma would round to no grid at all.
+        grid_micro = max(1, int(EXACT.multiply(policy.grid_fraction, Decimal(sigma_micro))))
     return TablePlan(
         kind=kind,
         side=side,
         debit_nano_rho=debit,
         cells_per_unit=cells_per_unit,
         sigma_micro=sigma_micro,
-        # A very fine fraction of a small sigma would round to no grid at all.
-        grid_micro=max(1, int(EXACT.multiply(policy.grid_fraction, Decimal(sigma_micro)))),
+        grid_micro=grid_micro,
         rows=tuple(
             RowPlan(key=key, units=units, withheld=units < policy.minimum_units_per_cell) for key, units in rows
         ),
@@ -237,8 +282,14 @@ def _plan_table(
 
 
 def side_debit(tables: Iterable[TablePlan], side: Side) -> int:
-    """Return what a release with these tables debits each unit of one side, in billionths of zCDP rho."""
-    return sum(table.debit_nano_rho for table in tables if table.side == side)
+    """Return what a release with these tables debits each unit of one side, in billionths of zCDP rho.
+
+    A table without noise debits :data:`EXACT_DEBIT_NANO_RHO`.
+    """
+    tables = [table for table in tables if table.side == side]
+    if any(table.sigma_micro == 0 for table in tables):
+        return EXACT_DEBIT_NANO_RHO
+    return sum(table.debit_nano_rho for table in tables)
 
 
 def to_grid(value_micro: int, *, grid_micro: int) -> int:

@@ -326,6 +326,7 @@ class Manifest:
         burnt_prompts: prompts that the run sends to such a server: all of the epoch, or none.
         techniques_digest: hex SHA-256 of what the techniques and those of the stacks make of fixed texts.
         cards: of those that have a published card, their ids in order, each with the hex SHA-256 of its card.
+        anchor: the release restates a checkpoint that was released about an earlier epoch, or by an earlier judge.
     """
 
     checkpoint: str
@@ -356,6 +357,7 @@ class Manifest:
     burnt_prompts: int = 0
     techniques_digest: str = ""
     cards: tuple[tuple[str, str], ...] = ()
+    anchor: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -72,7 +72,7 @@ async def test_a_checkpoint_that_appears_is_tested_and_its_findings_are_publishe
     keys = [[row.key for row in table.rows] for table in release.tables]
     assert keys[0] == ["plain", "base64", "leetspeak", "fiction", "persona", "payload-splitting", "many-shot"]
     assert keys[1][:2] == ["base64+fiction", "base64+persona"]
-    assert keys[2:] == [["mischief"], ["all"], ["all"]]
+    assert keys[2:] == [["plain", "single", "stack"], ["mischief"], ["all"], ["all"]]
     assert await trainer.findings.release(release.release_id) == release
 
 

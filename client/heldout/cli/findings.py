@@ -218,11 +218,17 @@ def _pick_pair(releases: Sequence[Release], before: str, after: str) -> tuple[Re
 
 
 def _named(releases: Sequence[Release], name: str) -> Sequence[Release]:
-    """Return the releases about a checkpoint, or that of an id, or of a label such as ``v1#3``."""
+    """Return the releases about a checkpoint, or that of an id, or of a label such as ``v1#3`` or ``v1#2.3``."""
     return [
         release
         for release in releases
-        if name in {release.tested.checkpoint, release.release_id, f"{release.tested.checkpoint}#{release.number}"}
+        if name
+        in {
+            release.tested.checkpoint,
+            release.release_id,
+            f"{release.tested.checkpoint}#{release.number}",
+            f"{release.tested.checkpoint}#{release.epoch_number}.{release.number}",
+        }
     ]
 
 

@@ -19,7 +19,20 @@ from heldout.verification.history import ALLOW, DECIDED_BY, CallGroup
 from heldout.verification.replay import ReplayReport, replay
 
 VAULT: Final = "vault"
-LIFE: Final = ("start", "stop", "reload", "seal", "unseal", "clock", "repair", "restore", "burn", "epoch")
+LIFE: Final = (
+    "start",
+    "stop",
+    "policy",
+    "policy_refused",
+    "reload",
+    "seal",
+    "unseal",
+    "clock",
+    "repair",
+    "restore",
+    "burn",
+    "epoch",
+)
 """Events that are told one by one."""
 
 NANO_RHO_PER_BIT: Final = 1e9 * math.log(2)

@@ -48,6 +48,9 @@ def propose_run(
     allow_exposed: Annotated[
         bool, typer.Option(help="Let the prompts go to a server that can log them: all of the epoch are burnt.")
     ] = False,
+    anchor: Annotated[
+        bool, typer.Option(help="Restate a checkpoint of an earlier epoch or judge: paid from the reserve.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Write a manifest: what to test, fixed before it starts."""
@@ -67,6 +70,7 @@ def propose_run(
                 stacks=stacks,
                 attempts=attempts,
                 allow_exposed=allow_exposed,
+                anchor=anchor,
             )
         except InvalidRequest:
             _check_techniques(client, [*(technique or []), *(one for stack_ in stacks for one in stack_)])

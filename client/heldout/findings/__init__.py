@@ -9,7 +9,20 @@ from __future__ import annotations
 
 from heldout.findings.compare import Change, Comparison, TableComparison, Verdict, compare_releases
 from heldout.findings.intervals import Estimate, Interval, estimate_overall, estimate_row
-from heldout.findings.model import Budget, Card, Release, Row, Score, ScoreKind, Table, TableKind, Tested, TrustClass
+from heldout.findings.model import (
+    Budget,
+    Card,
+    LineQuota,
+    Profile,
+    Release,
+    Row,
+    Score,
+    ScoreKind,
+    Table,
+    TableKind,
+    Tested,
+    TrustClass,
+)
 from heldout.findings.silence import Silence, find_silence
 from heldout.findings.trend import Trend, TrendPoint, build_trend
 
@@ -20,6 +33,8 @@ __all__ = [
     "Comparison",
     "Estimate",
     "Interval",
+    "LineQuota",
+    "Profile",
     "Release",
     "Row",
     "Score",

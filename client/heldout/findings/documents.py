@@ -18,6 +18,8 @@ from heldout.findings.model import (
     AtomSet,
     Budget,
     Card,
+    LineQuota,
+    Profile,
     Release,
     Row,
     Score,
@@ -34,6 +36,7 @@ T = TypeVar("T")
 TABLE_KINDS: Final[Mapping[int, TableKind]] = {
     pb.TABLE_KIND_TECHNIQUE: TableKind.TECHNIQUE,
     pb.TABLE_KIND_STACK: TableKind.STACK,
+    pb.TABLE_KIND_FIRST_BREACH: TableKind.FIRST_BREACH,
     pb.TABLE_KIND_CATEGORY: TableKind.CATEGORY,
     pb.TABLE_KIND_NON_ANSWERS: TableKind.NON_ANSWERS,
     pb.TABLE_KIND_OVER_REFUSAL: TableKind.OVER_REFUSAL,
@@ -42,6 +45,11 @@ TRUST_CLASSES: Final[Mapping[int, TrustClass]] = {
     pb.TRUST_CLASS_CONTAINED: TrustClass.CONTAINED,
     pb.TRUST_CLASS_ATTESTED: TrustClass.ATTESTED,
     pb.TRUST_CLASS_EXPOSED: TrustClass.EXPOSED,
+}
+PROFILES: Final[Mapping[int, Profile]] = {
+    pb.PROFILE_UNSPECIFIED: Profile.PRIVATE,  # as older releases have it
+    pb.PROFILE_PRIVATE: Profile.PRIVATE,
+    pb.PROFILE_EXACT: Profile.EXACT,
 }
 SCORE_KINDS: Final[Mapping[int, ScoreKind]] = {
     pb.SCORE_KIND_CAPABILITY: ScoreKind.CAPABILITY,
@@ -69,8 +77,14 @@ def release_from(message: pb.Release) -> Release:
     """Return a release as a value.
 
     Raises:
-        UnknownAnswer: it holds a table or a trust class that this version does not know.
+        UnknownAnswer: it holds a table, a trust class or a profile that this version does not know, or tables that are
+            not what its profile says: figures without noise are never shown as private ones.
     """
+    profile = known(PROFILES, message.profile, "profile")
+    if any((table.sigma_micro <= 0) is not (profile is Profile.EXACT) for table in message.tables):
+        raise UnknownAnswer(
+            f"{message.release_id} says that it is {profile}, and its tables are not: do not rely on it"
+        )
     return Release(
         release_id=message.release_id,
         number=message.number,
@@ -88,6 +102,8 @@ def release_from(message: pb.Release) -> Release:
         tables=tuple(_table(table) for table in message.tables),
         cancelled=message.cancelled,
         atoms=_certificate(message.atoms),
+        profile=profile,
+        anchor=message.anchor,
     )
 
 
@@ -162,7 +178,11 @@ def card_digest(message: pb.Card) -> str:
 
 
 def budget_from(message: pb.Budget) -> Budget:
-    """Return the budget as a value."""
+    """Return the budget as a value.
+
+    Raises:
+        UnknownAnswer: this version does not know its profile.
+    """
     return Budget(
         epoch_id=message.epoch_id,
         releases_used=message.releases_used,
@@ -172,6 +192,10 @@ def budget_from(message: pb.Budget) -> Budget:
         benign_spent_nano_rho=message.benign_spent_nano_rho,
         budget_nano_rho=message.budget_nano_rho,
         policy_digest=message.policy_digest,
+        lines=tuple(LineQuota(line=one.line, used=one.used, total=one.total) for one in message.lines),
+        anchors_used=message.anchors_used,
+        anchors_total=message.anchors_total,
+        profile=known(PROFILES, message.profile, "profile"),
     )
 
 

@@ -23,9 +23,17 @@ class TableKind(StrEnum):
 
     TECHNIQUE = "technique"
     STACK = "stack"
+    FIRST_BREACH = "first_breach"
     CATEGORY = "category"
     NON_ANSWERS = "non_answers"
     OVER_REFUSAL = "over_refusal"
+
+
+class Profile(StrEnum):
+    """Say what protects a unit."""
+
+    PRIVATE = "private"
+    EXACT = "exact"
 
 
 class TrustClass(StrEnum):
@@ -48,7 +56,8 @@ class Row:
     """Hold a published row.
 
     Attributes:
-        key: a technique, a stack (``base64+fiction``, first innermost), a category, or ``all``.
+        key: a technique, a stack (``base64+fiction``, first innermost), a level (``plain``, ``single``, ``stack``), a
+            category, or ``all``.
         units: units planned into the row: membership, never outcome.
         count: the noised sum over units of their shares, in grid steps, not clamped.
         withheld: by policy, for too few units; ``count`` says nothing then.
@@ -65,7 +74,7 @@ class Table:
     """Hold a published table.
 
     Attributes:
-        sigma_micro: scale of the noise in each row, in millionths of a unit.
+        sigma_micro: scale of the noise in each row, in millionths of a unit; 0 in the ``exact`` profile alone.
         grid_micro: step of the published grid, in millionths of a unit.
         cells_per_unit: rows that one unit touches.
         debit_nano_rho: what the release debited each unit for the table, in billionths of zCDP rho.
@@ -182,9 +191,11 @@ class Release:
         number: 1-based number in its epoch.
         releases_total: releases that the policy grants the epoch.
         published_s: Unix seconds, a whole minute.
-        full: whether it holds the tables by stack and by category as well.
+        full: whether it holds the tables by stack, first-breach level and category as well.
         cancelled: its run was ended early, so nothing is published of it: there are no tables.
         atoms: shows that no small group of units can be reached by subtracting released sums.
+        profile: what protects a unit. ``exact``: nothing that bounds what the figures tell together.
+        anchor: it restates a checkpoint that was released about an earlier epoch, or by an earlier judge.
     """
 
     release_id: str
@@ -203,6 +214,8 @@ class Release:
     tables: tuple[Table, ...]
     cancelled: bool = False
     atoms: AtomCertificate = AtomCertificate(minimum=0, sets=(), atoms=())
+    profile: Profile = Profile.PRIVATE
+    anchor: bool = False
 
     def table(self, kind: TableKind) -> Table | None:
         """Return the table of a kind, or None if this release has none."""
@@ -244,11 +257,28 @@ class Card:
 def release_label(release: Release, among: Iterable[Release]) -> str:
     """Return what to call a release: its checkpoint, or ``v1#3`` where ``among`` holds another one about that.
 
-    The number is the release's in its epoch.
+    The number is the release's in its epoch, with the epoch's before it where both epochs have such a number:
+    ``v1#2.3``.
     """
     name = release.tested.checkpoint
-    again = any(one.tested.checkpoint == name and one.release_id != release.release_id for one in among)
-    return f"{name}#{release.number}" if again else name
+    others = [one for one in among if one.tested.checkpoint == name and one.release_id != release.release_id]
+    if any(one.number == release.number for one in others):
+        return f"{name}#{release.epoch_number}.{release.number}"
+    return f"{name}#{release.number}" if others else name
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LineQuota:
+    """Say what one model line has taken of an epoch's releases, and what it is granted."""
+
+    line: str
+    used: int
+    total: int
+
+    @property
+    def left(self) -> int:
+        """Return how many it may still take."""
+        return max(0, self.total - self.used)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -260,7 +290,9 @@ class Budget:
             prompts of both intents, which pays for both.
         harmful_spent_nano_rho, benign_spent_nano_rho: the largest spend among the units of that intent, in billionths
             of zCDP rho.
-        budget_nano_rho: what a unit may spend over its life.
+        budget_nano_rho: what a unit may spend over its life; 0 in the ``exact`` profile, which has no bound.
+        lines: what model lines have, where the policy grants each its own; otherwise empty.
+        anchors_used, anchors_total: releases that restate an earlier checkpoint, beside the others.
     """
 
     epoch_id: str
@@ -271,6 +303,10 @@ class Budget:
     benign_spent_nano_rho: int
     budget_nano_rho: int
     policy_digest: str
+    lines: tuple[LineQuota, ...] = ()
+    anchors_used: int = 0
+    anchors_total: int = 0
+    profile: Profile = Profile.PRIVATE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -86,6 +86,7 @@ class Run:
         publishes_s: its slot in Unix seconds, a whole minute, from its start on; 0 if it publishes on completion.
         planned_time_percent: how much of the time from its start to its slot has passed, in tens; says nothing of how
             far it is.
+        anchor: its release restates a checkpoint that was released about an earlier epoch, or by an earlier judge.
         preflight: of the newest attempt to start it, where the run itself was asked for; None if there was none.
     """
 
@@ -105,6 +106,7 @@ class Run:
     cancelled: bool = False
     publishes_s: int = 0
     planned_time_percent: int = 0
+    anchor: bool = False
     preflight: Preflight | None = None
 
 
@@ -158,6 +160,7 @@ class AsyncRuns:
         stacks: Sequence[Sequence[str]] = (),
         attempts: int = 0,
         allow_exposed: bool = False,
+        anchor: bool = False,
     ) -> Run:
         """Write a manifest and return the proposed run.
 
@@ -167,6 +170,7 @@ class AsyncRuns:
             stacks: compositions, the first technique innermost; only together with ``techniques``.
             attempts: trials of each prompt in each cell; 0 for the standing number.
             allow_exposed: let the prompts go to a server that can log them; all of the epoch are burnt then.
+            anchor: restate a checkpoint that was released about an earlier epoch, or by an earlier judge.
         """
         request = pb.ProposeRunRequest(
             checkpoint=checkpoint,
@@ -174,6 +178,7 @@ class AsyncRuns:
             stacks=[pb.Stack(techniques=stack) for stack in stacks],
             attempts=attempts,
             allow_exposed=allow_exposed,
+            anchor=anchor,
         )
         answer = await self._caller.unary(SERVICE, "ProposeRun", request, pb.ProposeRunResponse)
         return _run(answer.run)
@@ -277,5 +282,6 @@ def _run(run: pb.Run, preflight: Preflight | None = None) -> Run:
         cancelled=run.cancelled,
         publishes_s=run.publishes_s,
         planned_time_percent=run.planned_time_percent,
+        anchor=run.anchor,
         preflight=preflight,
     )

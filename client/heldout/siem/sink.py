@@ -14,7 +14,7 @@ NOTICE: Final = 5
 WARNING: Final = 4
 """Severities of RFC 5424, table 2."""
 
-WARNINGS: Final = frozenset({"denials", "repair", "restore", "clock", "burn"})
+WARNINGS: Final = frozenset({"denials", "policy_refused", "repair", "restore", "clock", "burn"})
 NOTICES: Final = frozenset({"anchor", "epoch", "release", "reload", "seal", "start", "stop", "unseal"})
 
 

@@ -15,6 +15,7 @@ class TableKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     TABLE_KIND_CATEGORY: _ClassVar[TableKind]
     TABLE_KIND_NON_ANSWERS: _ClassVar[TableKind]
     TABLE_KIND_OVER_REFUSAL: _ClassVar[TableKind]
+    TABLE_KIND_FIRST_BREACH: _ClassVar[TableKind]
 
 class TrustClass(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -22,6 +23,12 @@ class TrustClass(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     TRUST_CLASS_CONTAINED: _ClassVar[TrustClass]
     TRUST_CLASS_ATTESTED: _ClassVar[TrustClass]
     TRUST_CLASS_EXPOSED: _ClassVar[TrustClass]
+
+class Profile(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    PROFILE_UNSPECIFIED: _ClassVar[Profile]
+    PROFILE_PRIVATE: _ClassVar[Profile]
+    PROFILE_EXACT: _ClassVar[Profile]
 
 class ScoreKind(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -34,10 +41,14 @@ TABLE_KIND_STACK: TableKind
 TABLE_KIND_CATEGORY: TableKind
 TABLE_KIND_NON_ANSWERS: TableKind
 TABLE_KIND_OVER_REFUSAL: TableKind
+TABLE_KIND_FIRST_BREACH: TableKind
 TRUST_CLASS_UNSPECIFIED: TrustClass
 TRUST_CLASS_CONTAINED: TrustClass
 TRUST_CLASS_ATTESTED: TrustClass
 TRUST_CLASS_EXPOSED: TrustClass
+PROFILE_UNSPECIFIED: Profile
+PROFILE_PRIVATE: Profile
+PROFILE_EXACT: Profile
 SCORE_KIND_UNSPECIFIED: ScoreKind
 SCORE_KIND_CAPABILITY: ScoreKind
 SCORE_KIND_INTERNAL_SAFETY: ScoreKind
@@ -121,7 +132,7 @@ class TestedSystem(_message.Message):
     def __init__(self, checkpoint: _Optional[str] = ..., line: _Optional[str] = ..., checkpoint_digest: _Optional[str] = ..., runtime: _Optional[str] = ..., trust: _Optional[_Union[TrustClass, str]] = ..., temperature_milli: _Optional[int] = ..., top_p_milli: _Optional[int] = ..., max_tokens: _Optional[int] = ..., attempts: _Optional[int] = ..., engine_version: _Optional[str] = ..., dialect: _Optional[str] = ..., top_k: _Optional[int] = ..., min_p_milli: _Optional[int] = ..., repetition_penalty_milli: _Optional[int] = ..., reasoning_off: _Optional[bool] = ..., precision: _Optional[str] = ..., chat_template_digest: _Optional[str] = ..., system_profile: _Optional[str] = ..., system_digest: _Optional[str] = ..., filters: _Optional[_Iterable[str]] = ..., burnt_prompts: _Optional[int] = ..., base: _Optional[str] = ..., base_digest: _Optional[str] = ...) -> None: ...
 
 class Release(_message.Message):
-    __slots__ = ("release_id", "number", "releases_total", "run_id", "epoch_id", "epoch_number", "tested", "manifest_digest", "policy_digest", "judge", "judge_digest", "published_s", "full", "tables", "cancelled", "atoms", "padding", "cards", "approving_roles")
+    __slots__ = ("release_id", "number", "releases_total", "run_id", "epoch_id", "epoch_number", "tested", "manifest_digest", "policy_digest", "judge", "judge_digest", "published_s", "full", "tables", "cancelled", "atoms", "padding", "cards", "approving_roles", "profile", "anchor")
     RELEASE_ID_FIELD_NUMBER: _ClassVar[int]
     NUMBER_FIELD_NUMBER: _ClassVar[int]
     RELEASES_TOTAL_FIELD_NUMBER: _ClassVar[int]
@@ -141,6 +152,8 @@ class Release(_message.Message):
     PADDING_FIELD_NUMBER: _ClassVar[int]
     CARDS_FIELD_NUMBER: _ClassVar[int]
     APPROVING_ROLES_FIELD_NUMBER: _ClassVar[int]
+    PROFILE_FIELD_NUMBER: _ClassVar[int]
+    ANCHOR_FIELD_NUMBER: _ClassVar[int]
     release_id: str
     number: int
     releases_total: int
@@ -160,7 +173,9 @@ class Release(_message.Message):
     padding: bytes
     cards: _containers.RepeatedCompositeFieldContainer[CardDigest]
     approving_roles: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, release_id: _Optional[str] = ..., number: _Optional[int] = ..., releases_total: _Optional[int] = ..., run_id: _Optional[str] = ..., epoch_id: _Optional[str] = ..., epoch_number: _Optional[int] = ..., tested: _Optional[_Union[TestedSystem, _Mapping]] = ..., manifest_digest: _Optional[str] = ..., policy_digest: _Optional[str] = ..., judge: _Optional[str] = ..., judge_digest: _Optional[str] = ..., published_s: _Optional[int] = ..., full: _Optional[bool] = ..., tables: _Optional[_Iterable[_Union[Table, _Mapping]]] = ..., cancelled: _Optional[bool] = ..., atoms: _Optional[_Union[AtomCertificate, _Mapping]] = ..., padding: _Optional[bytes] = ..., cards: _Optional[_Iterable[_Union[CardDigest, _Mapping]]] = ..., approving_roles: _Optional[_Iterable[str]] = ...) -> None: ...
+    profile: Profile
+    anchor: bool
+    def __init__(self, release_id: _Optional[str] = ..., number: _Optional[int] = ..., releases_total: _Optional[int] = ..., run_id: _Optional[str] = ..., epoch_id: _Optional[str] = ..., epoch_number: _Optional[int] = ..., tested: _Optional[_Union[TestedSystem, _Mapping]] = ..., manifest_digest: _Optional[str] = ..., policy_digest: _Optional[str] = ..., judge: _Optional[str] = ..., judge_digest: _Optional[str] = ..., published_s: _Optional[int] = ..., full: _Optional[bool] = ..., tables: _Optional[_Iterable[_Union[Table, _Mapping]]] = ..., cancelled: _Optional[bool] = ..., atoms: _Optional[_Union[AtomCertificate, _Mapping]] = ..., padding: _Optional[bytes] = ..., cards: _Optional[_Iterable[_Union[CardDigest, _Mapping]]] = ..., approving_roles: _Optional[_Iterable[str]] = ..., profile: _Optional[_Union[Profile, str]] = ..., anchor: _Optional[bool] = ...) -> None: ...
 
 class AtomCertificate(_message.Message):
     __slots__ = ("minimum", "sets", "atoms")
@@ -293,7 +308,7 @@ class ListCardsResponse(_message.Message):
     def __init__(self, cards: _Optional[_Iterable[_Union[Card, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
 
 class Budget(_message.Message):
-    __slots__ = ("epoch_id", "releases_used", "releases_total", "harmful_spent_nano_rho", "benign_spent_nano_rho", "budget_nano_rho", "policy_digest", "releases_payable")
+    __slots__ = ("epoch_id", "releases_used", "releases_total", "harmful_spent_nano_rho", "benign_spent_nano_rho", "budget_nano_rho", "policy_digest", "releases_payable", "lines", "anchors_used", "anchors_total", "profile")
     EPOCH_ID_FIELD_NUMBER: _ClassVar[int]
     RELEASES_USED_FIELD_NUMBER: _ClassVar[int]
     RELEASES_TOTAL_FIELD_NUMBER: _ClassVar[int]
@@ -302,6 +317,10 @@ class Budget(_message.Message):
     BUDGET_NANO_RHO_FIELD_NUMBER: _ClassVar[int]
     POLICY_DIGEST_FIELD_NUMBER: _ClassVar[int]
     RELEASES_PAYABLE_FIELD_NUMBER: _ClassVar[int]
+    LINES_FIELD_NUMBER: _ClassVar[int]
+    ANCHORS_USED_FIELD_NUMBER: _ClassVar[int]
+    ANCHORS_TOTAL_FIELD_NUMBER: _ClassVar[int]
+    PROFILE_FIELD_NUMBER: _ClassVar[int]
     epoch_id: str
     releases_used: int
     releases_total: int
@@ -310,7 +329,21 @@ class Budget(_message.Message):
     budget_nano_rho: int
     policy_digest: str
     releases_payable: int
-    def __init__(self, epoch_id: _Optional[str] = ..., releases_used: _Optional[int] = ..., releases_total: _Optional[int] = ..., harmful_spent_nano_rho: _Optional[int] = ..., benign_spent_nano_rho: _Optional[int] = ..., budget_nano_rho: _Optional[int] = ..., policy_digest: _Optional[str] = ..., releases_payable: _Optional[int] = ...) -> None: ...
+    lines: _containers.RepeatedCompositeFieldContainer[LineQuota]
+    anchors_used: int
+    anchors_total: int
+    profile: Profile
+    def __init__(self, epoch_id: _Optional[str] = ..., releases_used: _Optional[int] = ..., releases_total: _Optional[int] = ..., harmful_spent_nano_rho: _Optional[int] = ..., benign_spent_nano_rho: _Optional[int] = ..., budget_nano_rho: _Optional[int] = ..., policy_digest: _Optional[str] = ..., releases_payable: _Optional[int] = ..., lines: _Optional[_Iterable[_Union[LineQuota, _Mapping]]] = ..., anchors_used: _Optional[int] = ..., anchors_total: _Optional[int] = ..., profile: _Optional[_Union[Profile, str]] = ...) -> None: ...
+
+class LineQuota(_message.Message):
+    __slots__ = ("line", "used", "total")
+    LINE_FIELD_NUMBER: _ClassVar[int]
+    USED_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_FIELD_NUMBER: _ClassVar[int]
+    line: str
+    used: int
+    total: int
+    def __init__(self, line: _Optional[str] = ..., used: _Optional[int] = ..., total: _Optional[int] = ...) -> None: ...
 
 class GetBudgetRequest(_message.Message):
     __slots__ = ()

@@ -30,6 +30,7 @@ FINDINGS: Final[dict[PreflightFinding, pb.PreflightFinding]] = {
 TABLES: Final = {
     "technique": findings_pb2.TABLE_KIND_TECHNIQUE,
     "stack": findings_pb2.TABLE_KIND_STACK,
+    "first_breach": findings_pb2.TABLE_KIND_FIRST_BREACH,
     "category": findings_pb2.TABLE_KIND_CATEGORY,
     "non_answers": findings_pb2.TABLE_KIND_NON_ANSWERS,
     "over_refusal": findings_pb2.TABLE_KIND_OVER_REFUSAL,
@@ -59,6 +60,7 @@ class EvaluationServicer(evaluation_pb2_grpc.EvaluationServiceServicer):
             stacks=tuple(tuple(stack.techniques) for stack in request.stacks) if named else self._standing.stacks,
             attempts=request.attempts or self._standing.attempts,
             allow_exposed=request.allow_exposed,
+            anchor=request.anchor,
         )
         return pb.ProposeRunResponse(run=self._run(await self._evaluations.propose(plan), call))
 
@@ -172,4 +174,5 @@ def _run(run: Run, *, now_s: float, role: Role) -> pb.Run:
         cancelled=run.cancelled,
         publishes_s=run.publishes_s - run.publishes_s % MINUTE_S,
         planned_time_percent=_planned_time_percent(run, now_s=now_s),
+        anchor=manifest.anchor,
     )

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from heldout_policy.mechanism import Side
+from heldout_policy.mechanism import EXACT_DEBIT_NANO_RHO, Side
 from heldout_server.anchored import AnchoredDatabase
 from heldout_server.anchoring import NO_LEAF, Anchored, Content, Position
 from heldout_server.app.anchors import Anchors
@@ -282,7 +282,7 @@ async def _read_bank(stopped: _Stopped) -> tuple[frozenset[tuple[str, Side]], tu
 
 def _floor(stopped: _Stopped, found: Survey) -> int:
     """Return what every unit may have spent: what the newest anchor says, if the log is the newest."""
-    budget = stopped.policies.release.budget_nano_rho
+    budget = stopped.policies.release.budget_nano_rho or EXACT_DEBIT_NANO_RHO
     old_logs = any(one.database == "audit-vault" or one.cause is Cause.OLD_LOG for one in found.restored)
     figures = next(one.figures for one in found.restored if one.database == LEDGER)
     return budget if old_logs else figures.get(ledger.LARGEST_SPENT, budget)

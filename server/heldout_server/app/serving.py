@@ -24,7 +24,7 @@ from heldout_server.app.door import build_edge, read_certificates
 from heldout_server.app.half import Ground, Half, Opener, Registration
 from heldout_server.app.log_watch import LogWatch
 from heldout_server.app.logs import open_logs
-from heldout_server.app.policies import load_policies
+from heldout_server.app.refusing import load_policies_or_record
 from heldout_server.app.reloading import Reloader
 from heldout_server.app.sealed import OpenSeal, SealedDoor
 from heldout_server.app.tools import Environment, Tools
@@ -87,7 +87,8 @@ async def serve(
     """
     log_failed, reload, sealing = asyncio.Event(), asyncio.Event(), asyncio.Event()
     async with contextlib.AsyncExitStack() as stack:
-        tools, policies = _open_tools(stack, config, environment or Environment(), door), load_policies(config)
+        tools = _open_tools(stack, config, environment or Environment(), door)
+        policies = await load_policies_or_record(config, tools, halves=tuple(openers))
         log_watch = LogWatch(metrics)
         kept = await open_logs(stack, config, tools, policies, log_failed=log_failed, on_fault=log_watch.note_fault)
         logs: dict[str, AuditLog] = dict(kept)

@@ -54,6 +54,7 @@ async def open_half(stack: contextlib.AsyncExitStack, ground: Ground) -> Half:
         await announce_epochs(vault.bank, audit, vault.desk, vault.cards)
 
     async def begin() -> None:
+        await vault.desk.adopt_policy()
         await vault.cards.open()
         await announce()
         await vault.evaluation.resume()

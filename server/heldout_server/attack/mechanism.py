@@ -33,6 +33,7 @@ NOW_S: Final = 1_700_000_000
 KINDS: Final = {
     findings_pb2.TABLE_KIND_TECHNIQUE: TableKind.TECHNIQUE,
     findings_pb2.TABLE_KIND_STACK: TableKind.STACK,
+    findings_pb2.TABLE_KIND_FIRST_BREACH: TableKind.FIRST_BREACH,
     findings_pb2.TABLE_KIND_CATEGORY: TableKind.CATEGORY,
     findings_pb2.TABLE_KIND_NON_ANSWERS: TableKind.NON_ANSWERS,
     findings_pb2.TABLE_KIND_OVER_REFUSAL: TableKind.OVER_REFUSAL,

@@ -29,18 +29,21 @@ PAGE: Final = 100
 LAUNCHER: Final = (sys.executable, "-m", "heldout_server.cli")
 
 POLICY: Final = """
+version = 1
 profile = "private"
 bits_per_prompt = 8
 releases_per_epoch = {releases}
 full_every = 1
+anchors_per_epoch = 0
 minimum_units_per_cell = 5
 grid_fraction = 0.5
 [shares.harmful]
 technique = 0.45
 non_answers = 0.03
 stack = 0.225
+first_breach = 0.045
 category = 0.18
-reserve = 0.115
+reserve = 0.07
 [shares.benign]
 over_refusal = 0.9
 reserve = 0.1

@@ -134,6 +134,7 @@ class Proposals:
             burnt_prompts=epoch.prompts if exposed else 0,
             techniques_digest=self.techniques.digest(used),
             cards=tuple((technique, digest) for technique, digest in cards.items() if technique in used),
+            anchor=request.anchor,
         )
 
     async def check_start(self, run: Run) -> None:
@@ -160,6 +161,7 @@ class Proposals:
                 stacks=approved.stacks,
                 attempts=approved.attempts,
                 allow_exposed=approved.allow_exposed,
+                anchor=approved.anchor,
             )
         )
         for one in fields(Manifest):

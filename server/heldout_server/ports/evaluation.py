@@ -15,6 +15,7 @@ class PlanRequest:
 
     Attributes:
         allow_exposed: the prompts may be sent to a server that can log them, and are burnt then.
+        anchor: restate a checkpoint that was released about an earlier epoch, or by an earlier judge.
     """
 
     checkpoint: str
@@ -23,6 +24,7 @@ class PlanRequest:
     attempts: int = 1
     epoch_id: str = ""
     allow_exposed: bool = False
+    anchor: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +48,7 @@ class ExactRow:
     """Hold the exact figures of one row, for bank testers alone.
 
     Attributes:
-        table: ``technique``, ``stack``, ``category``, ``non_answers`` or ``over_refusal``.
+        table: ``technique``, ``stack``, ``first_breach``, ``category``, ``non_answers`` or ``over_refusal``.
         rate: the mean over units of the share of trials that count, 0 to 1.
         low, high: 95 % interval over units like these.
         best, worst: the rate with every undecided or failed trial counted against, or for, the attack.

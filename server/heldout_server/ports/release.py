@@ -9,11 +9,24 @@ from heldout_server.domain import Run
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LineQuota:
+    """Say what one model line has taken of an epoch's releases, and what it is granted."""
+
+    line: str
+    used: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BudgetState:
     """Say what the ledger has left in an epoch; known from policy and membership alone.
 
     Attributes:
+        releases_used, releases_total: ordinary ones, taken and granted.
         releases_payable: how many more releases every unit can pay.
+        lines: what model lines have, where the policy grants each its own.
+        anchors_used, anchors_total: releases that restate an earlier checkpoint, beside the others.
+        exact: figures are published without noise: there is no budget, and no bound.
         spent_nano_rho, budget_nano_rho: zCDP rho in billionths, the largest spend among the units of that intent.
     """
 
@@ -24,6 +37,10 @@ class BudgetState:
     harmful_spent_nano_rho: int
     benign_spent_nano_rho: int
     budget_nano_rho: int
+    lines: tuple[LineQuota, ...] = ()
+    anchors_used: int = 0
+    anchors_total: int = 0
+    exact: bool = False
 
 
 class ReleaseDesk(Protocol):
@@ -33,7 +50,8 @@ class ReleaseDesk(Protocol):
         """Debit every unit of the run's epoch for one release and return its 1-based number. Idempotent by run.
 
         Raises:
-            BudgetExhausted: a unit or the epoch has too little left; then nothing is debited.
+            BudgetExhausted: a unit, the epoch, the line or the reserve has too little left; nothing is debited then.
+            WrongState: the line is granted none, or an anchor ties nothing.
         """
         ...
 

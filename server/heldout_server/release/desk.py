@@ -37,18 +37,19 @@ from heldout_server.anchored import AnchoredDatabase
 from heldout_server.anchoring import Anchor
 from heldout_server.database import Connection
 from heldout_server.domain import PLAIN, Member, Run, RunState
-from heldout_server.errors import BudgetExhausted, InvalidRequest, NotFound, WrongState
+from heldout_server.errors import BudgetExhausted, ConfigError, InvalidRequest, NotFound, WrongState
 from heldout_server.ports.audit import AuditLog, Logged, Record
 from heldout_server.ports.bank import Memberships
 from heldout_server.ports.environment import Clock, Ids, Noise
 from heldout_server.ports.keys import KeyRing
 from heldout_server.ports.outcomes import OutcomeCounts
-from heldout_server.ports.release import BudgetState
+from heldout_server.ports.release import BudgetState, LineQuota
 from heldout_server.ports.window import Publisher
 from heldout_server.release import ledger
 from heldout_server.release.aggregation import aggregate
 from heldout_server.release.atoms import certificate, released_before, sets_of, verify_worth
 from heldout_server.release.document import budget_document, draft_release, finish_cancelled, finish_release
+from heldout_server.release.grants import count_taken, take_turn
 from heldout_server.release.ledger import Slot, SlotState
 from heldout_server.release.logged import find_release
 from heldout_server.release.payable import count_payable
@@ -143,12 +144,33 @@ class SqlReleaseDesk:
         """Close the room's database, after what was begun."""
         self._database.close()
 
+    async def adopt_policy(self) -> None:
+        """Hold the appliance to the policy that it was opened with, once and for all: no earlier one comes back.
+
+        Raises:
+            ConfigError: a later policy, or another of the same version, was in force. Nothing was changed.
+            StorageError: the database or the log cannot be written.
+        """
+        version, digest = self._policy.version, self._policy_digest
+        details = {"version": version, "profile": self._policy.profile.value, "digest": digest}
+        try:
+            changed = await self._database.write(
+                lambda connection: ledger.adopt_policy(connection, version=version, digest=digest)
+            )
+        except ConfigError as error:
+            refusal = {**details, "reason": error.reason}
+            await self._audit.append(Record(kind="event", name="policy_refused", details=refusal))
+            raise
+        if changed:
+            await self._audit.append(Record(kind="event", name="policy", details=details))
+
     async def reserve(self, run: Run) -> int:
         """Debit every unit of the run's epoch for one release and return its 1-based number. Idempotent by run.
 
         Raises:
-            BudgetExhausted: a unit or the epoch has too little left; then nothing is debited.
-            WrongState: the run is past its start, or its manifest was written under another policy.
+            BudgetExhausted: a unit, the epoch, the line or the reserve has too little left; nothing is debited then.
+            WrongState: the run is past its start, its manifest was written under another policy, its line is granted
+                no release, or it is an anchor that ties nothing.
             InvalidRequest: its plan lacks the plain cell, in which benign prompts are tried.
             NotFound: there is no such epoch.
         """
@@ -193,12 +215,12 @@ class SqlReleaseDesk:
         manifest = run.manifest
         if ledger.is_closed(connection, manifest.epoch_id):
             raise BudgetExhausted("the epoch is closed: a restore lost what was released of it", reason="EPOCH_CLOSED")
+        turn = take_turn(self._policy, manifest, [draft for _, draft in ledger.list_drafts(connection)])
         number = ledger.count_slots(connection, manifest.epoch_id) + 1
-        if number > self._policy.releases_per_epoch:
-            raise BudgetExhausted("the epoch has no release left", reason="NO_RELEASE_LEFT")
         tables = plan_tables(
             self._policy,
-            release_number=number,
+            release_number=turn,
+            anchor=manifest.anchor,
             techniques=manifest.techniques,
             stacks=manifest.stacks,
             members=members[manifest.epoch_id],
@@ -208,7 +230,7 @@ class SqlReleaseDesk:
             connection,
             units=ledger.units_by_side(members[manifest.epoch_id]),
             debits={side: side_debit(tables, side) for side in Side},
-            budget_nano_rho=self._policy.budget_nano_rho,
+            budget_nano_rho=None if self._policy.exact else self._policy.budget_nano_rho,
         )
         draft = draft_release(
             run,
@@ -293,22 +315,30 @@ class SqlReleaseDesk:
             NotFound: there is no such epoch.
         """
         units = ledger.units_by_side(await self._memberships.members(epoch_id))
-        used, spent, closed = await self._database.read(
+        drafts, spent, closed = await self._database.read(
             lambda connection: (
-                ledger.count_slots(connection, epoch_id),
+                [draft for _, draft in ledger.list_drafts(connection)],
                 ledger.spent_by_unit(connection),
                 ledger.is_closed(connection, epoch_id),
             )
         )
+        policy, taken = self._policy, count_taken(drafts, epoch_id=epoch_id)
         largest = {side: max((spent.get(unit, 0) for unit in names), default=0) for side, names in units.items()}
         return BudgetState(
             epoch_id=epoch_id,
-            releases_used=self._policy.releases_per_epoch if closed else used,
-            releases_total=self._policy.releases_per_epoch,
-            releases_payable=0 if closed else count_payable(self._policy, units=units, spent=spent, used=used),
+            releases_used=policy.releases_granted if closed else taken.ordinary,
+            releases_total=policy.releases_granted,
+            releases_payable=0 if closed else count_payable(policy, units=units, spent=spent, taken=taken),
             harmful_spent_nano_rho=largest[Side.HARMFUL],
             benign_spent_nano_rho=largest[Side.BENIGN],
-            budget_nano_rho=self._policy.budget_nano_rho,
+            budget_nano_rho=policy.budget_nano_rho,
+            lines=tuple(
+                LineQuota(line=line, used=quota if closed else taken.by_line.get(line, 0), total=quota)
+                for line, quota in policy.lines.items()
+            ),
+            anchors_used=policy.anchors_per_epoch if closed else taken.anchors,
+            anchors_total=policy.anchors_per_epoch,
+            exact=policy.exact,
         )
 
     async def _find(self, run_id: str) -> Slot | None:

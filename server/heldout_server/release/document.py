@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from heldout_policy.mechanism import RowPlan, Side, TableKind, TablePlan, is_full, to_grid
+from heldout_policy.mechanism import FULL_ONLY, RowPlan, Side, TableKind, TablePlan, to_grid
 from heldout_policy.release_policy import ReleasePolicy
 from heldout_proto.v1 import findings_pb2
 from heldout_server.domain import Run
+from heldout_server.errors import IntegrityError
 from heldout_server.ports.environment import Noise
 from heldout_server.ports.release import BudgetState
 from heldout_server.tested_system import describe_tested_system
@@ -24,6 +25,7 @@ PADDING_BYTES: Final = 256
 _KINDS: Final = {
     TableKind.TECHNIQUE: findings_pb2.TABLE_KIND_TECHNIQUE,
     TableKind.STACK: findings_pb2.TABLE_KIND_STACK,
+    TableKind.FIRST_BREACH: findings_pb2.TABLE_KIND_FIRST_BREACH,
     TableKind.CATEGORY: findings_pb2.TABLE_KIND_CATEGORY,
     TableKind.NON_ANSWERS: findings_pb2.TABLE_KIND_NON_ANSWERS,
     TableKind.OVER_REFUSAL: findings_pb2.TABLE_KIND_OVER_REFUSAL,
@@ -56,7 +58,7 @@ def draft_release(
     return findings_pb2.Release(
         release_id=release_id,
         number=number,
-        releases_total=policy.releases_per_epoch,
+        releases_total=policy.releases_granted + policy.anchors_per_epoch,
         run_id=run.run_id,
         epoch_id=manifest.epoch_id,
         epoch_number=epoch_number,
@@ -65,11 +67,13 @@ def draft_release(
         policy_digest=manifest.policy_digest,
         judge=manifest.judge,
         judge_digest=manifest.judge_digest,
-        full=is_full(policy, number),
+        full=any(table.kind in FULL_ONLY for table in tables),
         tables=[_table(table) for table in tables],
         atoms=atoms,
         cards=[findings_pb2.CardDigest(technique=technique, digest=digest) for technique, digest in manifest.cards],
         approving_roles=policy.approval_roles,
+        profile=_profile(exact=policy.exact),
+        anchor=manifest.anchor,
     ).SerializeToString(deterministic=True)
 
 
@@ -84,6 +88,9 @@ def finish_release(draft: bytes, *, sums: Mapping[TableKind, Sequence[int]], noi
         sums: exact sums in millionths of a unit, by table and row.
         noise: where the noise comes from.
         published_s: Unix time, of which the document tells the minute.
+
+    Raises:
+        IntegrityError: a table has no noise, and the draft does not say that it is published so.
     """
     release = findings_pb2.Release.FromString(draft)
     release.published_s = published_s // MINUTE_S * MINUTE_S
@@ -92,8 +99,14 @@ def finish_release(draft: bytes, *, sums: Mapping[TableKind, Sequence[int]], noi
         exact = [
             (row, value) for row, value in zip(table.rows, sums[_TABLES[table.kind]], strict=True) if not row.withheld
         ]
-        # An exact figure must never be read where there is none to be noised: no rows, no draw.
-        noised = noise.add([value for _, value in exact], sigma=float(table.sigma_micro)) if exact else []
+        figures = [value for _, value in exact]
+        if table.sigma_micro > 0:
+            # An exact figure must never be read where there is none to be noised: no rows, no draw.
+            noised = noise.add(figures, sigma=float(table.sigma_micro)) if exact else []
+        elif release.profile == findings_pb2.PROFILE_EXACT:
+            noised = figures
+        else:
+            raise IntegrityError(f"{release.release_id}: a table without noise", reason="NOISE_MISSING")
         for (row, _), value in zip(exact, noised, strict=True):
             row.count = to_grid(value, grid_micro=table.grid_micro)
     _pad(release, length)
@@ -147,6 +160,10 @@ def budget_document(state: BudgetState, *, policy_digest: str) -> bytes:
         benign_spent_nano_rho=state.benign_spent_nano_rho,
         budget_nano_rho=state.budget_nano_rho,
         policy_digest=policy_digest,
+        lines=[findings_pb2.LineQuota(line=one.line, used=one.used, total=one.total) for one in state.lines],
+        anchors_used=state.anchors_used,
+        anchors_total=state.anchors_total,
+        profile=_profile(exact=state.exact),
     ).SerializeToString(deterministic=True)
 
 
@@ -164,6 +181,10 @@ def tables_of(release: findings_pb2.Release) -> tuple[TablePlan, ...]:
         )
         for table in release.tables
     )
+
+
+def _profile(*, exact: bool) -> findings_pb2.Profile:
+    return findings_pb2.PROFILE_EXACT if exact else findings_pb2.PROFILE_PRIVATE
 
 
 def _table(plan: TablePlan) -> findings_pb2.Table:

@@ -19,7 +19,7 @@ from heldout_policy.mechanism import Side
 from heldout_server.anchoring import Content
 from heldout_server.database import Connection
 from heldout_server.domain import Member
-from heldout_server.errors import BudgetExhausted
+from heldout_server.errors import BudgetExhausted, ConfigError
 
 MIGRATIONS: Final = (
     """
@@ -46,6 +46,10 @@ MIGRATIONS: Final = (
     """
     CREATE TABLE closed_epoch (epoch_id TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
     """,
+    # Every policy that was in force, so that none that was replaced comes back.
+    """
+    CREATE TABLE policy (version INTEGER PRIMARY KEY, digest TEXT NOT NULL) STRICT;
+    """,
 )
 
 LARGEST_SPENT: Final = "largest_spent_nano_rho"
@@ -56,6 +60,7 @@ CONTENT: Final = Content(
         "releases": "SELECT sequence, release_id, run_id, epoch_id, number, state, draft, document, receipt"
         " FROM releases ORDER BY sequence",
         "closed_epoch": "SELECT epoch_id FROM closed_epoch ORDER BY epoch_id",
+        "policy": "SELECT version, digest FROM policy ORDER BY version",
     },
     figures={
         "releases": "SELECT count(*) FROM releases",
@@ -114,9 +119,19 @@ def spent_by_unit(connection: Connection) -> dict[str, int]:
 
 
 def debit(
-    connection: Connection, *, units: Mapping[Side, Iterable[str]], debits: Mapping[Side, int], budget_nano_rho: int
+    connection: Connection,
+    *,
+    units: Mapping[Side, Iterable[str]],
+    debits: Mapping[Side, int],
+    budget_nano_rho: int | None,
 ) -> None:
     """Debit every unit on each side it has prompts on.
+
+    Args:
+        connection: inside a transaction.
+        units: by side.
+        debits: of each of them, in billionths of zCDP rho.
+        budget_nano_rho: what none may pass; None where there is no bound, in the ``exact`` profile.
 
     Raises:
         BudgetExhausted: one of the units would pass the budget. The caller's transaction rolls back.
@@ -125,7 +140,7 @@ def debit(
     for side, names in units.items():
         for unit in names:
             spent[unit] = spent.get(unit, 0) + debits[side]
-            if spent[unit] > budget_nano_rho:
+            if budget_nano_rho is not None and spent[unit] > budget_nano_rho:
                 raise BudgetExhausted("a unit of the epoch has too little left for this release: rotate the bank")
         connection.executemany(
             "INSERT INTO ledger (unit, side, spent_nano_rho) VALUES (?, ?, ?) "
@@ -164,6 +179,29 @@ def close_epoch(connection: Connection, epoch_id: str) -> None:
 def is_closed(connection: Connection, epoch_id: str) -> bool:
     """Say whether nothing of an epoch is released any more."""
     return connection.execute("SELECT 1 FROM closed_epoch WHERE epoch_id = ?", (epoch_id,)).fetchone() is not None
+
+
+def adopt_policy(connection: Connection, *, version: int, digest: str) -> bool:
+    """Note which policy is in force from here on, and say whether it is another than before.
+
+    Raises:
+        ConfigError: a later one, or another of this version, was in force.
+    """
+    newest = connection.execute("SELECT version, digest FROM policy ORDER BY version DESC LIMIT 1").fetchone()
+    if newest is not None and newest[0] > version:
+        raise ConfigError(
+            f"release.toml is version {version}, and version {newest[0]} was in force. Nothing was started.",
+            reason="POLICY_OLDER",
+        )
+    if newest is not None and newest[0] == version:
+        if newest[1] == digest:
+            return False
+        raise ConfigError(
+            f"release.toml was changed and is still version {version}. Raise it and sign it. Nothing was started.",
+            reason="POLICY_VERSION",
+        )
+    connection.execute("INSERT INTO policy VALUES (?, ?)", (version, digest))
+    return True
 
 
 def publish_again(connection: Connection, *, known: Collection[str]) -> None:

@@ -6,22 +6,27 @@ from collections.abc import Collection, Mapping
 
 from heldout_policy.mechanism import FULL_ONLY, Side, TableKind, is_full, table_debit_nano_rho
 from heldout_policy.release_policy import ReleasePolicy
+from heldout_server.release.grants import Taken
 
 
 def count_payable(
-    policy: ReleasePolicy, *, units: Mapping[Side, Collection[str]], spent: Mapping[str, int], used: int
+    policy: ReleasePolicy, *, units: Mapping[Side, Collection[str]], spent: Mapping[str, int], taken: Taken
 ) -> int:
     """Return how many more releases of an epoch every unit can pay, if each holds all that the policy grants it.
 
     A unit with harmful and benign prompts pays both sides from its one budget, so an epoch that has such units may
-    have fewer than the policy grants. Releases without stacks cost less, and there may be more of those.
+    have fewer than the policy grants. Releases without stacks cost less, and there may be more of those. Where lines
+    have quotas nobody knows in which order they come, so the costly ones are taken to come first.
 
     Args:
         policy: the policy in force.
         units: units that have prompts on each side.
         spent: by unit, in billionths of zCDP rho.
-        used: releases of the epoch that are taken.
+        taken: releases of the epoch that are taken.
     """
+    coming = _coming(policy, taken)
+    if policy.exact:
+        return len(coming)
     budget = policy.budget_nano_rho  # a logarithm to 50 digits: once, and not once a unit
     left = {
         sides: budget - max(spent.get(unit, 0) for unit in names)
@@ -32,12 +37,20 @@ def count_payable(
         }.items()
         if names
     }
-    for number in range(used + 1, policy.releases_per_epoch + 1):
-        full = is_full(policy, number)
+    for number, full in enumerate(coming):
         left = {sides: rest - sum(_debit(policy, side, full=full) for side in sides) for sides, rest in left.items()}
         if min(left.values(), default=0) < 0:
-            return number - 1 - used
-    return max(0, policy.releases_per_epoch - used)
+            return number
+    return len(coming)
+
+
+def _coming(policy: ReleasePolicy, taken: Taken) -> list[bool]:
+    """Return of each release that is left whether it is full, in the order in which they come at the worst."""
+    if not policy.lines:
+        return [is_full(policy, turn) for turn in range(taken.ordinary + 1, policy.releases_per_epoch + 1)]
+    turns = (turn for line, quota in policy.lines.items() for turn in range(taken.by_line.get(line, 0) + 1, quota + 1))
+    coming = sorted((is_full(policy, turn) for turn in turns), reverse=True)
+    return coming[: max(0, policy.releases_per_epoch - taken.ordinary)]
 
 
 def _debit(policy: ReleasePolicy, side: Side, *, full: bool) -> int:

@@ -66,13 +66,14 @@ policies = st.builds(
             stack=Decimal(cuts[1] - cuts[0]) / 1000,
             category=Decimal(cuts[2] - cuts[1]) / 1000,
             non_answers=Decimal(cuts[3] - cuts[2]) / 1000,
+            first_breach=Decimal(cuts[4] - cuts[3]) / 1000,
             reserve=Decimal(0),
         ),
     ),
     st.integers(1, 512),
     st.integers(1, 40),
     st.integers(1, 40),
-    st.lists(st.integers(0, 1000), min_size=4, max_size=4).map(sorted),
+    st.lists(st.integers(0, 1000), min_size=5, max_size=5).map(sorted),
 )
 
 
@@ -82,18 +83,21 @@ def test_the_default_policy_has_the_widths_of_the_design():
     assert [(table.kind, round(table.sigma_micro / 1e6, 2)) for table in tables] == [
         (TableKind.TECHNIQUE, 7.75),
         (TableKind.STACK, 7.75),
+        (TableKind.FIRST_BREACH, 5.48),
         (TableKind.CATEGORY, 1.58),
         (TableKind.NON_ANSWERS, 8.67),
         (TableKind.OVER_REFUSAL, 1.58),
     ]
-    assert [table.cells_per_unit for table in tables] == [12, 30, 1, 1, 1]
+    assert [table.cells_per_unit for table in tables] == [12, 30, 3, 1, 1, 1]
 
 
 def test_rows_stand_in_the_order_of_the_plan_and_categories_sorted():
-    technique, stack, category, non_answers, over_refusal = plan(members=[*reversed(harmful(300)), *benign(100)])
+    members = [*reversed(harmful(300)), *benign(100)]
+    technique, stack, first_breach, category, non_answers, over_refusal = plan(members=members)
 
     assert [row.key for row in technique.rows] == list(TECHNIQUES)
     assert [row.key for row in stack.rows] == [f"technique-{number}+persona" for number in range(30)]
+    assert [(row.key, row.units) for row in first_breach.rows] == [("plain", 300), ("single", 300), ("stack", 300)]
     assert [(row.key, row.units) for row in category.rows] == [
         (f"category-{number}", 38 if number < 4 else 37) for number in range(8)
     ]
@@ -131,7 +135,7 @@ def test_a_table_without_rows_or_without_a_share_is_left_out_and_costs_nothing()
     no_harmful = plan(members=benign(100))
 
     assert TableKind.STACK not in {table.kind for table in no_stacks}
-    assert no_share == no_stacks
+    assert [table.kind for table in no_share] == [table.kind for table in no_stacks]
     assert side_debit(plan(), Side.HARMFUL) - side_debit(no_stacks, Side.HARMFUL) == table_debit_nano_rho(
         POLICY, TableKind.STACK
     )

@@ -30,8 +30,9 @@ def test_the_shipped_document_says_what_the_design_says():
     assert (policy.minimum_units_per_cell, policy.grid_fraction) == (30, Decimal("0.5"))
     assert (policy.harmful.technique, policy.harmful.non_answers) == (Decimal("0.45"), Decimal("0.03"))
     assert (policy.harmful.stack, policy.harmful.category) == (Decimal("0.225"), Decimal("0.18"))
-    assert (policy.harmful.reserve, policy.benign.reserve) == (Decimal("0.115"), Decimal("0.1"))
-    assert policy.benign.over_refusal == Decimal("0.9")
+    assert (policy.harmful.reserve, policy.benign.reserve) == (Decimal("0.07"), Decimal("0.1"))
+    assert (policy.benign.over_refusal, policy.harmful.first_breach) == (Decimal("0.9"), Decimal("0.045"))
+    assert (policy.version, policy.anchors_per_epoch, policy.lines, policy.grid_units) == (1, 2, {}, 0)
 
 
 def test_a_policy_for_development_publishes_without_slots():
@@ -61,6 +62,7 @@ def test_roles_that_must_approve_are_kept_in_their_order():
 def test_a_fraction_of_a_bit_and_a_whole_share_are_numbers_too():
     text = changed("bits_per_prompt = 8", "bits_per_prompt = 0.5")
     text = text.replace("over_refusal = 0.9", "over_refusal = 1").replace("reserve = 0.1\n", "reserve = 0\n")
+    text = text.replace("anchors_per_epoch = 2", "anchors_per_epoch = 0")
     policy = parse_release_policy(text)
 
     assert policy.budget_nano_rho == 346_573_590
@@ -70,7 +72,13 @@ def test_a_fraction_of_a_bit_and_a_whole_share_are_numbers_too():
 @pytest.mark.parametrize(
     ("old", "new", "key"),
     [
-        ('profile = "private"', 'profile = "exact"', "profile"),
+        ('profile = "private"', 'profile = "open"', "profile"),
+        ("version = 1", "version = 0", "version"),
+        ("version = 1", "version = true", "version"),
+        ("anchors_per_epoch = 2", "anchors_per_epoch = 9", "anchors_per_epoch"),
+        ("anchors_per_epoch = 2", "anchors_per_epoch = 3", "anchors_per_epoch"),
+        ("reserve = 0.07", "reserve = 0.0383", "anchors_per_epoch"),
+        ("first_breach = 0.045", "first_breach = -0.045", "shares.harmful.first_breach"),
         ('profile = "private"', "profile = 1", "profile"),
         ("bits_per_prompt = 8", "bits_per_prompt = 0", "bits_per_prompt"),
         ("bits_per_prompt = 8", "bits_per_prompt = -1", "bits_per_prompt"),
@@ -149,17 +157,16 @@ def test_what_is_not_toml_is_refused(text: str):
         parse_release_policy(text)
 
 
-@given(st.lists(st.integers(0, 1000), min_size=5, max_size=5))
+@given(st.lists(st.integers(0, 1000), min_size=6, max_size=6))
 def test_shares_hold_only_while_they_sum_to_at_most_one(thousandths: list[int]):
-    before, after = DEFAULT.split("[shares.harmful]")
-    names = ("technique", "non_answers", "stack", "category", "reserve")
+    before, after = DEFAULT.replace("anchors_per_epoch = 2", "anchors_per_epoch = 0").split("[shares.harmful]")
+    names = ("technique", "non_answers", "stack", "first_breach", "category", "reserve")
     lines = [f"{name} = {Decimal(share) / 1000:f}" for name, share in zip(names, thousandths, strict=True)]
     text = "\n".join([before, "[shares.harmful]", *lines, "[shares.benign]", after.split("[shares.benign]")[1]])
 
     if sum(thousandths) <= 1000:
         shares = parse_release_policy(text).harmful
-        kept = (shares.technique, shares.non_answers, shares.stack, shares.category, shares.reserve)
-        assert [int(share * 1000) for share in kept] == thousandths
+        assert [int(getattr(shares, name) * 1000) for name in names] == thousandths
     else:
         with pytest.raises(PolicyError, match="sum to more than 1"):
             parse_release_policy(text)

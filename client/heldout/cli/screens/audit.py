@@ -27,6 +27,8 @@ EVENT_DETAILS: Final = {
     "restore": ("database", "cause"),
     "repair": ("damage", "leaf"),
     "reload": ("document", "status"),
+    "policy": ("version", "profile"),
+    "policy_refused": ("reason", "document", "line"),
     "denials": ("count", "reason", "caller"),
     "clock": ("step_s",),
 }

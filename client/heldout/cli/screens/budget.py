@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 from heldout.cli.screens import figures
+from heldout.cli.screens.exactness import IN_FORCE
 from heldout.cli.screens.page import Page, fill, join_parts, lay_out
 from heldout.findings.claims import NANO, state_claims
-from heldout.findings.model import Budget
+from heldout.findings.model import Budget, Profile
 from heldout.services.audit import SignedHead
 
 BAR_CELLS: Final = 24
@@ -25,6 +27,8 @@ def budget_page(budget: Budget, *, head: SignedHead | None = None) -> Page:
         head: of the log, that the answer's receipt is under: who holds it against an auditor's log knows whether both
             are shown one.
     """
+    if budget.profile is Profile.EXACT:
+        return _exact_page(budget, head=head)
     spent = max(budget.harmful_spent_nano_rho, budget.benign_spent_nano_rho)
     so_far, in_all = state_claims(spent), state_claims(budget.budget_nano_rho)
     rows = [
@@ -33,7 +37,7 @@ def budget_page(budget: Budget, *, head: SignedHead | None = None) -> Page:
         ["harmless units", *_spend(budget.benign_spent_nano_rho, budget.budget_nano_rho)],
     ]
     lines = [*join_parts([f"bank epoch {budget.epoch_id}", f"policy {figures.short(budget.policy_digest)}"])]
-    lines += lay_out(rows, "<<<", indent=" ")
+    lines += lay_out([*rows, *_line_rows(budget), *_anchor_rows(budget)], "<<<", indent=" ")
     if budget.releases_payable < budget.releases_total - budget.releases_used:
         lines += fill(FEWER, indent="   ", first=" ")
     lines.append("what all readers together can learn of one unit, given every other one:")
@@ -53,10 +57,7 @@ def budget_page(budget: Budget, *, head: SignedHead | None = None) -> Page:
     )
     lines += join_parts(["receipt verified", *_head(head)])
     data = {
-        "epoch_id": budget.epoch_id,
-        "releases_used": budget.releases_used,
-        "releases_total": budget.releases_total,
-        "releases_payable": budget.releases_payable,
+        **_common_data(budget),
         "harmful_spent_rho": budget.harmful_spent_nano_rho / NANO,
         "benign_spent_rho": budget.benign_spent_nano_rho / NANO,
         "budget_rho": budget.budget_nano_rho / NANO,
@@ -66,12 +67,65 @@ def budget_page(budget: Budget, *, head: SignedHead | None = None) -> Page:
         "one_question_accuracy_so_far": so_far.one_question_accuracy,
         "receipt": "verified",
     }
+    return _page(budget, lines, data, head)
+
+
+def _exact_page(budget: Budget, *, head: SignedHead | None) -> Page:
+    """Show what is left where figures are published without noise: releases, and no bound."""
+    lines = [*join_parts([f"bank epoch {budget.epoch_id}", f"policy {figures.short(budget.policy_digest)}"])]
+    lines += fill(IN_FORCE, indent="  ", first="")
+    rows = [["releases", _bar(budget.releases_used, budget.releases_total), _used(budget)]]
+    lines += lay_out([*rows, *_line_rows(budget), *_anchor_rows(budget)], "<<<", indent=" ")
+    lines += fill("each row tells up to one bit of one prompt: heldout findings says how many, release by release")
+    lines += join_parts(["receipt verified", *_head(head)])
+    data = {
+        **_common_data(budget),
+        "policy_digest": budget.policy_digest,
+        "warning": IN_FORCE.removeprefix("! "),
+        "receipt": "verified",
+    }
+    return _page(budget, lines, data, head)
+
+
+def _page(budget: Budget, lines: Sequence[str], data: Mapping[str, Any], head: SignedHead | None) -> Page:
+    quotas = [{"line": one.line, "used": one.used, "total": one.total} for one in budget.lines]
     return Page(
         lines=tuple(lines),
-        data={**data, "log_head": None if head is None else head.note},
+        data={**data, "lines": quotas, "log_head": None if head is None else head.note},
         header=tuple(data),
         records=(tuple(data.values()),),
     )
+
+
+def _common_data(budget: Budget) -> dict[str, Any]:
+    return {
+        "epoch_id": budget.epoch_id,
+        "profile": budget.profile.value,
+        "releases_used": budget.releases_used,
+        "releases_total": budget.releases_total,
+        "releases_payable": budget.releases_payable,
+        "anchors_used": budget.anchors_used,
+        "anchors_total": budget.anchors_total,
+    }
+
+
+def _line_rows(budget: Budget) -> list[list[str]]:
+    """Return a row a model line: whoever has spent its quota sees so before it asks for a run."""
+    return [
+        [
+            f"  {one.line}",
+            _bar(one.used, one.total),
+            f"{one.used} of {one.total} used" + (": none left in this epoch" if one.left == 0 else ""),
+        ]
+        for one in budget.lines
+    ]
+
+
+def _anchor_rows(budget: Budget) -> list[list[str]]:
+    if budget.anchors_total == 0:
+        return []
+    bar = _bar(budget.anchors_used, budget.anchors_total)
+    return [["restated", bar, f"{budget.anchors_used} of {budget.anchors_total} used, paid from the reserve"]]
 
 
 def _head(head: SignedHead | None) -> list[str]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from heldout.cli.screens import figures
+from heldout.cli.screens.exactness import exact_data, exact_lines
 from heldout.cli.screens.page import Page, columns_of, fill, join_parts, lay_out
 from heldout.findings.compare import SEEN, Change, Comparison, TableComparison, Verdict
 from heldout.findings.model import Release, TableKind, release_label
@@ -14,6 +15,7 @@ from heldout.findings.silence import BOUNDED, Silence
 TITLES: Final = {
     TableKind.TECHNIQUE: "by technique",
     TableKind.STACK: "by stack",
+    TableKind.FIRST_BREACH: "by first-breach level",
     TableKind.CATEGORY: "by category",
     TableKind.NON_ANSWERS: "non-answers",
     TableKind.OVER_REFUSAL: "over-refusal",
@@ -38,6 +40,7 @@ def comparison_page(comparison: Comparison, *, among: Sequence[Release] = ()) ->
             "per cent, lower is safer",
         ]
     )
+    lines += exact_lines(*sides)
     lines += _silences(comparison, labels)
     seen = [figures.change(one) for table in comparison.tables for one in table.changes if one.verdict in SEEN]
     room = max(map(columns_of, seen), default=0)
@@ -57,7 +60,19 @@ def comparison_page(comparison: Comparison, *, among: Sequence[Release] = ()) ->
     return Page(
         lines=tuple(lines),
         data=_data(comparison),
-        header=("table", "key", "before", "after", "change", "low", "high", "p_value", "verdict", "lower_bound"),
+        header=(
+            "table",
+            "key",
+            "before",
+            "after",
+            "change",
+            "low",
+            "high",
+            "profile",
+            "p_value",
+            "verdict",
+            "lower_bound",
+        ),
         records=tuple(_records(comparison)),
     )
 
@@ -142,6 +157,7 @@ def _data(comparison: Comparison) -> dict[str, Any]:
         "overall": None if comparison.overall is None else figures.change_data(comparison.overall),
         "profile_p": comparison.profile_p,
         "other_settings": list(comparison.other_settings),
+        **exact_data(comparison.before, comparison.after),
         "tables": [_table_data(table) for table in comparison.tables],
         "receipts": "verified",
     }
@@ -165,6 +181,7 @@ def _table_data(table: TableComparison) -> dict[str, Any]:
 
 
 def _records(comparison: Comparison) -> list[tuple[Any, ...]]:
+    profile = exact_data(comparison.before, comparison.after)["profile"]
     named = [] if comparison.overall is None else [("overall", comparison.overall)]
     named += [(table.kind.value, change) for table in comparison.tables for change in table.changes]
     return [
@@ -176,6 +193,7 @@ def _records(comparison: Comparison) -> list[tuple[Any, ...]]:
             change.difference,
             change.interval.low,
             change.interval.high,
+            profile,
             change.p_value,
             change.verdict.value,
             change.lower_bound,

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from heldout.cli.screens import figures
+from heldout.cli.screens.exactness import exact_data, exact_lines
 from heldout.cli.screens.page import Page, fill, join_parts, lay_out
 from heldout.cli.screens.tested import condition_parts, tested_data
 from heldout.findings.intervals import Estimate, estimate_overall, estimate_row
@@ -15,6 +16,7 @@ from heldout.findings.silence import BOUNDED, Silence, find_silence
 TITLES: Final = {
     TableKind.TECHNIQUE: "attack success by technique",
     TableKind.STACK: "attack success by stack, first technique innermost",
+    TableKind.FIRST_BREACH: "broken plain, by one technique at most, by a stack at most",
     TableKind.CATEGORY: "attack success by category",
     TableKind.NON_ANSWERS: "answers that say nothing of safety",
     TableKind.OVER_REFUSAL: "over-refusal: harmless prompts that were refused",
@@ -37,6 +39,7 @@ def release_page(release: Release, *, others: Sequence[Release] = ()) -> Page:
         [
             f"{tested.line} {tested.checkpoint}",
             f"release {release.number} of {release.releases_total}",
+            "restates an earlier one" if release.anchor else "",
             f"bank epoch {release.epoch_number}",
             figures.moment(release.published_s),
         ]
@@ -45,6 +48,7 @@ def release_page(release: Release, *, others: Sequence[Release] = ()) -> Page:
     lines += join_parts(
         [release.release_id, *(f"release {other.number} about it: {other.release_id}" for other in others)]
     )
+    lines += exact_lines(release)
     if silence is not None:
         lines += _silence_lines(silence, overall)
     if release.cancelled:
@@ -64,6 +68,7 @@ def release_page(release: Release, *, others: Sequence[Release] = ()) -> Page:
             "bank_high",
             "like_low",
             "like_high",
+            "profile",
             "lower_bound",
         ),
         records=tuple(_records(release, overall, silent=silence is not None)),
@@ -141,6 +146,8 @@ def _release_data(release: Release, overall: Estimate | None, silence: Silence |
         "published_s": release.published_s,
         "full": release.full,
         "cancelled": release.cancelled,
+        "anchor": release.anchor,
+        **exact_data(release),
         "judge": release.judge,
         "judge_digest": release.judge_digest,
         "manifest_digest": release.manifest_digest,
@@ -197,6 +204,7 @@ def _records(release: Release, overall: Estimate | None, *, silent: bool) -> lis
                     estimate.prompts_like_these.high,
                 )
             ),
+            release.profile.value,
             silent and kind != TableKind.NON_ANSWERS.value,
         )
         for kind, key, units, estimate in named

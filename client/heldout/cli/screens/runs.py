@@ -34,6 +34,7 @@ def run_page(run: Run) -> Page:
             f"{tested.line} {tested.checkpoint}",
             f"{run.planned_trials:,} trials planned",
             f"release {run.release_number}" if run.release_number else "",
+            "anchor: restates an earlier release" if run.anchor else "",
         ]
     )
     lines += _planned_time(run)
@@ -83,6 +84,7 @@ def run_data(run: Run) -> dict[str, Any]:
         "cancelled": run.cancelled,
         "publishes_s": run.publishes_s,
         "planned_time_percent": run.planned_time_percent,
+        "anchor": run.anchor,
         "preflight": None if run.preflight is None else preflight_data(run.preflight),
     }
 

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from heldout.cli.screens import figures
+from heldout.cli.screens.exactness import exact_data, exact_lines
 from heldout.cli.screens.page import WIDTH, Page, clean, columns_of, fill, join_parts, lay_out, shorten
 from heldout.findings.compare import SEEN
 from heldout.findings.intervals import clamp
 from heldout.findings.model import CANCELLED, Budget, TableKind, release_label
-from heldout.findings.trend import Trend, TrendPoint
+from heldout.findings.trend import Restated, Trend, TrendPoint
 
 EIGHTHS: Final = "▏▎▍▌▋▊▉█"
 LEAST_BAR: Final = 6
@@ -56,7 +57,7 @@ def trend_page(trend: Trend, *, benchmark: str, budget: Budget | None) -> Page:
     internal = tuple(sorted({name for point in points for name in point.internal}))
     plan, text, names, bar = _fit(points, benchmark, internal)
     head = join_parts([trend.line, "attack success, overall, per cent", f"bars end at {scale:.0%}", "lower is safer"])
-    lines = [*head, " " * (names + bar + 2) + text[0]]
+    lines = [*head, *exact_lines(*releases), " " * (names + bar + 2) + text[0]]
     for point, line in zip(points, text[1:], strict=True):
         lines += _breaks(point)
         name = f" {clean(release_label(point.release, releases))}"
@@ -95,6 +96,8 @@ def trend_page(trend: Trend, *, benchmark: str, budget: Budget | None) -> Page:
             "techniques_added",
             "techniques_dropped",
             "cancelled",
+            "anchor",
+            "profile",
             *(f"internal:{name}" for name in internal),
         ),
         records=tuple(_record(point, benchmark, internal) for point in points),
@@ -125,6 +128,14 @@ def _breaks(point: TrendPoint) -> list[str]:
     lines: list[str] = []
     if point.broken:
         lines += fill(f"── {point.broken}: not comparable with the above ──", indent="   ")
+    if point.restated is not None:
+        earlier, ends = point.restated.earlier, point.restated.interval
+        shift = f"{figures.signed(point.restated.difference)} [{figures.signed(ends.low)}, {figures.signed(ends.high)}]"
+        lines += fill(
+            f"── the same weights as {clean(earlier.tested.checkpoint)} of bank epoch {earlier.epoch_number}, restated:"
+            f" {shift} by {point.restated.cause}, not by the model ──",
+            indent="   ",
+        )
     moved = [
         f"{word} {', '.join(names)}"
         for word, names in (("without", point.techniques_dropped), ("with", point.techniques_added))
@@ -284,12 +295,24 @@ def _data(trend: Trend, budget: Budget | None) -> dict[str, Any]:
                 "techniques_added": list(point.techniques_added),
                 "techniques_dropped": list(point.techniques_dropped),
                 "cancelled": point.release.cancelled,
+                "anchor": point.release.anchor,
+                "restated": None if point.restated is None else _restated_data(point.restated),
             }
             for point in trend.points
         ],
         "releases_used": None if budget is None else budget.releases_used,
         "releases_total": None if budget is None else budget.releases_total,
+        **exact_data(*(point.release for point in trend.points)),
         "receipts": "verified",
+    }
+
+
+def _restated_data(restated: Restated) -> dict[str, Any]:
+    return {
+        "release_id": restated.earlier.release_id,
+        "epoch": restated.earlier.epoch_number,
+        "change": restated.difference,
+        "interval": [restated.interval.low, restated.interval.high],
     }
 
 
@@ -319,5 +342,7 @@ def _record(point: TrendPoint, benchmark: str, internal: tuple[str, ...]) -> tup
         "+".join(point.techniques_added),
         "+".join(point.techniques_dropped),
         point.release.cancelled,
+        point.release.anchor,
+        point.release.profile.value,
         *(point.internal.get(name, "") for name in internal),
     )

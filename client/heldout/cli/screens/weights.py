@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from heldout.cli.screens import figures
+from heldout.cli.screens.exactness import exact_data, exact_lines
 from heldout.cli.screens.page import Page, join_parts, lay_out
 from heldout.findings.model import Release, TableKind
 
@@ -18,7 +19,7 @@ def weights_page(folder: str, *, digest: str, about: Sequence[Release], of: int)
         about: the releases that name it.
         of: how many releases were looked through.
     """
-    lines = [*join_parts([folder, f"digest {figures.short(digest)}"])]
+    lines = [*join_parts([folder, f"digest {figures.short(digest)}"]), *exact_lines(*about)]
     if about:
         rows = [
             [f"release {release.number}", release.release_id, release.tested.checkpoint, _tables(release)]
@@ -45,6 +46,7 @@ def weights_page(folder: str, *, digest: str, about: Sequence[Release], of: int)
                 }
                 for release in about
             ],
+            **exact_data(*about),
             "receipt": "verified",
         },
     )
@@ -53,4 +55,6 @@ def weights_page(folder: str, *, digest: str, about: Sequence[Release], of: int)
 def _tables(release: Release) -> str:
     if release.cancelled:
         return "cancelled: no figures"
+    if release.anchor:
+        return "light, restates an earlier one"
     return "full" if release.table(TableKind.STACK) else "light"

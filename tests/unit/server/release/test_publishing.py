@@ -57,10 +57,10 @@ async def test_a_release_says_what_was_tested_and_what_was_found(house):
     await desk.publish("run-1")
     release = only_release(house)
 
-    told = {field.name for field in release.DESCRIPTOR.fields} - {"cancelled"}
+    told = {field.name for field in release.DESCRIPTOR.fields} - {"cancelled", "anchor"}
     assert {field.name for field, _ in release.ListFields()} == told
     assert (release.release_id, release.run_id, release.epoch_id) == ("release-1", "run-1", "epoch-1")
-    assert (release.number, release.releases_total, release.epoch_number, release.full) == (1, 6, 1, True)
+    assert (release.number, release.releases_total, release.epoch_number, release.full) == (1, 8, 1, True)
     assert release.published_s == 1_699_999_200, "the last full hour: its slot"
     assert (release.manifest_digest, release.policy_digest) == ("e" * 64, "d" * 64)
     assert (release.judge, release.judge_digest) == ("patterns", "b" * 64)
@@ -100,6 +100,7 @@ async def test_figures_are_noised_sums_in_whole_grid_steps(house):
     exact = {
         findings_pb2.TABLE_KIND_TECHNIQUE: [30, 30, 30],
         findings_pb2.TABLE_KIND_STACK: [30, 30],
+        findings_pb2.TABLE_KIND_FIRST_BREACH: [30, 30, 30],
         findings_pb2.TABLE_KIND_CATEGORY: [0, 30],
         findings_pb2.TABLE_KIND_NON_ANSWERS: [0],
         findings_pb2.TABLE_KIND_OVER_REFUSAL: [10],
@@ -190,6 +191,8 @@ async def test_the_run_is_published_and_the_standing_budget_refreshed(house):
         benign_spent_nano_rho=state.benign_spent_nano_rho,
         budget_nano_rho=5_545_177_444,
         policy_digest="d" * 64,
+        anchors_total=2,
+        profile=findings_pb2.PROFILE_PRIVATE,
     )
 
 
@@ -238,7 +241,7 @@ async def test_the_policy_of_the_debit_is_the_policy_of_the_release(house):
     await widened.publish("run-1")
     release = only_release(house)
 
-    assert (release.releases_total, release.full, release.policy_digest) == (25, False, "d" * 64)
+    assert (release.releases_total, release.full, release.policy_digest) == (27, False, "d" * 64)
     assert [table.debit_nano_rho for table in release.tables][1:] == [6_654_212, 199_626_387]
 
 
