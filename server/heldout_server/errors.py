@@ -14,6 +14,7 @@
     ├── RunError               a trial or a runtime failed
     │   ├── NotDeliverable         a technique cannot carry this prompt
     │   ├── EndpointError          the model's endpoint failed
+    │   │   ├── FailedAlone            with one trial that had it for itself
     │   │   └── RuntimeDied            because the process behind it ended
     │   └── EndpointUnavailable    there is no endpoint to ask: the run waits, and no trial is to blame
     ├── StorageError           a database or a disk failed
@@ -105,6 +106,10 @@ class EndpointError(RunError):
     """Say that the model's endpoint failed to answer."""
 
     reason = "ENDPOINT"
+
+
+class FailedAlone(EndpointError):
+    """Say that a trial failed though it had the endpoint for itself, while all others waited."""
 
 
 class RuntimeDied(EndpointError):

@@ -9,7 +9,8 @@
 6. Act, within the method's deadline.
 7. Gate: what goes to anybody but a bank tester must fit its disclosure classes. Serialize.
 8. Record the outcome with a salted digest of the exact response bytes. Durable before the answer leaves.
-9. Answer, with a receipt in the trailing metadata.
+9. Answer, with a receipt in the trailing metadata. A refusal waits until a whole number of :data:`REFUSAL_STEP_S` has
+   passed since the call came: forbidden, unknown and withheld are alike in their bytes, and so in their time.
 
 gRPC's own (de)serializers are not used, because exceptions in them reach the client with their text: the interceptor
 hands gRPC handlers that take and give bytes. A failure at any step goes through the error table, and is an outcome too.
@@ -20,6 +21,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, NoReturn
@@ -55,6 +57,9 @@ from heldout_server.telemetry import Metrics
 
 RECEIPT_KEY: Final = "heldout-receipt-bin"
 NOBODY: Final = Decision(allowed=False, rules=())
+REFUSAL_STEP_S: Final = 0.025
+"""Far above the difference between not looking at all and looking in vain, and above a commit of the log."""
+
 LOUD: Final = frozenset({grpc.StatusCode.INTERNAL, grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DATA_LOSS})
 """Failures that an operator is told of."""
 
@@ -79,9 +84,10 @@ class Edge(grpc.aio.ServerInterceptor):
         denials: says which denials are logged one by one.
         journal: records the calls.
         gate: parses requests and lets answers out.
-        clock: fills the buckets of ``rates``.
+        clock: fills the buckets of ``rates``, and measures refusals.
         ids: names what fails inside.
         metrics: counts the calls.
+        pause: sleeps so many seconds.
     """
 
     def __init__(
@@ -96,8 +102,11 @@ class Edge(grpc.aio.ServerInterceptor):
         clock: Clock,
         ids: Ids,
         metrics: Metrics,
+        pause: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
         self._contract = contract
+        self._clock = clock
+        self._pause = pause
         self._gatekeeper = gatekeeper
         self._rates = rates
         self._buckets: Buckets[tuple[str, str]] = Buckets(clock)
@@ -248,7 +257,14 @@ class Edge(grpc.aio.ServerInterceptor):
         """End a call that is counted and not logged."""
         self._denials.count(principal, status.reason, half=half)
         self._metrics.call(name, status.reason, 0.0)
+        if status is REFUSED:
+            await self._level(self._clock.monotonic_s())
         await abort(context, status)
+
+    async def _level(self, started_s: float) -> None:
+        """Wait until a whole number of steps, one at least, has passed since a call came."""
+        steps = (self._clock.monotonic_s() - started_s) / REFUSAL_STEP_S
+        await self._pause((max(1, math.ceil(steps)) - steps) * REFUSAL_STEP_S)
 
     def _verify_known(self, principal: Principal, context: Context) -> None:
         """Check before each message of a stream that its caller was not revoked meanwhile.
@@ -276,6 +292,8 @@ class Edge(grpc.aio.ServerInterceptor):
         if status.code in LOUD:
             self._log.error("call_failed", method=begun.method.name, error=type(error).__name__, opaque_id=opaque_id)
         await self._journal.end(begun, status.recorded or status.reason, stream=stream)
+        if status.reason == REFUSED.reason:
+            await self._level(begun.started_s)
         await abort(context, status)
 
     async def _end_unrecorded(self, error: Exception, context: Context) -> NoReturn:

@@ -4,11 +4,12 @@ No trial may suffer for another's prompt (``release.md`` section 1). So when the
 flight gets no verdict: the runtime is started again and those trials are retried one at a time. One whose lone retry
 ends the process again is the culprit, and gets ``error``. Then the rest goes on side by side.
 
-Deaths are counted by unit: after :data:`MAX_DEATHS` of them, what is left of that unit gets ``error`` untried. That
-depends on the unit alone, since its trials are tried one after the other in the order of the plan; no other unit pays
-for it. Every process that comes up ends in such a death or gives at least one trial its verdict, so the restarts are
-bounded by the plan. :data:`MAX_FAILED_STARTS` in a row that do not come up end the attack: what is left is scored by
-the fixed rule.
+Such deaths are counted by unit, and so are its trials that fail alone while all others wait: after
+:data:`heldout_policy.schedule.STRIKES` of them, what is left of that unit gets ``error`` untried. That depends on the
+unit alone, since its trials are tried one after the other in the order of the plan; no other unit pays for it, and the
+time that a run is given covers it. Every process that comes up ends in such a death or gives at least one trial its
+verdict, so the restarts are bounded by the plan. :data:`MAX_FAILED_STARTS` in a row that do not come up end the
+attack: what is left is scored by the fixed rule.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from collections import Counter, deque
 from collections.abc import Awaitable, Callable
 from typing import Final
 
+from heldout_policy.schedule import STRIKES
 from heldout_server.domain import Checkpoint, Verdict
 from heldout_server.errors import EndpointError, RuntimeDied
 from heldout_server.evaluation.assignments import Assignment, Assignments
@@ -25,7 +27,6 @@ from heldout_server.evaluation.batching import BatchWriter
 from heldout_server.evaluation.trying import TrialBench, Tried
 from heldout_server.ports.runtimes import ModelClient, Runtime
 
-MAX_DEATHS: Final = 3
 MAX_FAILED_STARTS: Final = 3
 
 
@@ -61,7 +62,7 @@ class Attack:
         self._writer = writer
         self._width = in_flight
         self._suspects: deque[Assignment] = deque()
-        self._deaths: Counter[str] = Counter()  # of the runtime, by the unit that it died of
+        self._strikes: Counter[str] = Counter()  # by unit
 
     async def run(self) -> None:
         """Try until nothing is left, or the runtime does not come up any more.
@@ -90,7 +91,7 @@ class Attack:
             try:
                 tried = await self._attempt(client, suspect)
             except RuntimeDied:
-                self._deaths[suspect.unit] += 1
+                self._strikes[suspect.unit] += 1
                 self._conclude(suspect, Tried(suspect.trial, Verdict.ERROR))
                 return False
             self._conclude(suspect, tried)
@@ -118,9 +119,11 @@ class Attack:
             await self._writer.room()
 
     async def _attempt(self, client: ModelClient, assignment: Assignment) -> Tried:
-        if self._deaths[assignment.unit] >= MAX_DEATHS:
+        if self._strikes[assignment.unit] >= STRIKES:
             return Tried(assignment.trial, Verdict.ERROR)
-        return await self._bench.attempt(client, assignment)
+        tried = await self._bench.attempt(client, assignment)
+        self._strikes[assignment.unit] += tried.failed_alone
+        return tried
 
     def _conclude(self, assignment: Assignment, tried: Tried) -> None:
         self._writer.add(tried)

@@ -10,6 +10,7 @@ from heldout_server.domain import NOTHING, Intent, Manifest, Message, Outcome, S
 from heldout_server.errors import (
     EndpointError,
     EndpointUnavailable,
+    FailedAlone,
     IntegrityError,
     NotDeliverable,
     RuntimeDied,
@@ -33,6 +34,7 @@ class Tried:
     Attributes:
         verdict: what stands: all there is without a case, and what an answer is that cannot be judged.
         case: what is to be judged.
+        failed_alone: it failed while all others waited for it.
     """
 
     trial: Trial
@@ -40,6 +42,7 @@ class Tried:
     response: SecretText = NOTHING
     aside: Aside = NO_ASIDE
     case: Case | None = None
+    failed_alone: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +96,8 @@ class TrialBench:
             )
         except (RuntimeDied, EndpointUnavailable, StorageError, IntegrityError):
             raise
+        except FailedAlone:
+            return Tried(trial, verdict, failed_alone=True)
         except (EndpointError, NotDeliverable):
             pass  # the verdict that stands says which step failed: an outcome of the checkpoint, so no line of it
         except Exception as error:  # noqa: BLE001 - a bug that one prompt meets may not cost the others their trials

@@ -27,7 +27,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from heldout_server.domain import Message, ModelResponse, Sampling, SecretText
-from heldout_server.errors import EndpointError, EndpointUnavailable, RuntimeDied
+from heldout_server.errors import EndpointError, EndpointUnavailable, FailedAlone, RuntimeDied
 from heldout_server.runtimes.client import OpenAIClient
 from heldout_server.runtimes.limit import AdaptiveLimit
 
@@ -108,6 +108,7 @@ class SteadyClient:
 
         Raises:
             EndpointError: the trial failed, and the endpoint did not.
+            FailedAlone: likewise, while all others waited.
             EndpointUnavailable: the endpoint is down, and the run's patience is over.
             RuntimeDied: the process behind the endpoint has ended, or stalled and was ended.
         """
@@ -137,10 +138,10 @@ class SteadyClient:
                     self._limit.succeeded()
                     return response
             if was_up and sole and reason != TOO_MANY:
-                raise EndpointError("no usable answer, and the endpoint is up", reason=reason)
+                raise FailedAlone("no usable answer, and the endpoint is up", reason=reason)
             strikes += alone and not was_up and reason != TOO_MANY
             if strikes == MAX_STRIKES:
-                raise EndpointError("the endpoint went down with this trial alone, twice", reason=reason)
+                raise FailedAlone("the endpoint went down with this trial alone, twice", reason=reason)
             alone = True
 
     async def _verify_answering(self, *, alone: bool) -> None:

@@ -10,12 +10,13 @@ from google.rpc import error_details_pb2, status_pb2
 from heldout_proto.v1 import findings_pb2
 from heldout_server.api.contract import methods
 from heldout_server.api.denials import Denials
-from heldout_server.api.edge import Edge
+from heldout_server.api.edge import REFUSAL_STEP_S, Edge
 from heldout_server.api.gate import ApprovedTexts, Gate
 from heldout_server.api.journal import Journal
+from heldout_server.api.status import REFUSED
 from heldout_server.config_limits import Rate
 from heldout_server.domain import Principal, Role
-from heldout_server.errors import InvalidRequest, StorageError
+from heldout_server.errors import InvalidRequest, NotFound, StorageError
 from heldout_server.ports.audit import Logged
 from heldout_server.ports.identity import Decision
 
@@ -135,6 +136,7 @@ class Door:
 
     def __init__(self, *, gatekeeper=None, log=None, behave=no_cards, rate=FREELY, allowance=FREELY):
         self.failed = []
+        self.waits = []
         self.log = log or FakeLog()
         self.clock = FakeClock()
         self.denials = Denials(self.clock, allowance)
@@ -154,8 +156,14 @@ class Door:
             clock=self.clock,
             ids=FakeIds(),
             metrics=FakeMetrics(),
+            pause=self.wait,
         )
         self.handler = Handler(False, False, findings_pb2.ListCardsRequest.FromString, None, behave)
+
+    async def wait(self, seconds):
+        """Let the time pass."""
+        self.waits.append(seconds)
+        self.clock.steady_s += seconds
 
     async def call(self, name=NAME):
         """Make one call and return its context."""
@@ -222,6 +230,42 @@ async def test_a_decision_that_fails_is_no_answer():
 
 async def exact(_request, _call):
     return findings_pb2.ListCardsResponse(cards=[findings_pb2.Card(title="not an approved text")])
+
+
+async def absent(_request, _call):
+    raise NotFound("no such release")
+
+
+@pytest.mark.parametrize("took_s", [0.0, 0.001, 0.024, 0.026, 0.31])
+@pytest.mark.parametrize("refused", ["forbidden", "forbidden too often", "unknown", "withheld"])
+async def test_a_refusal_ends_after_whole_steps_whatever_it_was_and_however_long_it_took(refused, took_s):
+    door = Door(
+        gatekeeper=FakeGatekeeper(allowed=not refused.startswith("forbidden")),
+        allowance=Rate(per_s=0.001, burst=1),
+        behave={"unknown": absent, "withheld": exact}.get(refused, no_cards),
+    )
+    if refused == "forbidden too often":
+        await door.call()
+
+    began_s, append = door.clock.steady_s, door.log.append
+
+    async def append_slowly(record):
+        door.clock.steady_s += took_s / 2
+        return await append(record)
+
+    door.log.append = append_slowly
+    context = await door.call()
+    steps = (door.clock.steady_s - began_s) / REFUSAL_STEP_S
+    assert steps == pytest.approx(round(steps)), "a whole number of steps"
+    assert round(steps) >= 1
+    refusal = (context.code, context.details, context.trailing)
+    assert refusal == (grpc.StatusCode.PERMISSION_DENIED, REFUSED.message, None)
+
+
+async def test_an_answer_waits_for_nothing():
+    door = Door()
+    await door.call()
+    assert door.waits == []
 
 
 async def test_what_does_not_fit_its_class_is_refused_whole_and_looks_like_nothing_there():

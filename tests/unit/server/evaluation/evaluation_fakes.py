@@ -28,6 +28,7 @@ from heldout_server.errors import (
     BudgetExhausted,
     EndpointError,
     EndpointUnavailable,
+    FailedAlone,
     IntegrityError,
     InvalidRequest,
     NotDeliverable,
@@ -201,6 +202,7 @@ class FakeModel:
 
     poison: set = field(default_factory=set)
     mute: set = field(default_factory=set)
+    slow: set = field(default_factory=set)  # texts that fail even with the endpoint to themselves
     starts: int = 0
     refuse_starts: int = 0
     asked: Counter = field(default_factory=Counter)
@@ -262,6 +264,8 @@ class FakeModelClient:
                 raise RuntimeDied("the process ended")
             if text in model.away:
                 raise EndpointUnavailable("it is away")
+            if text in model.slow:
+                raise FailedAlone("no answer, while all others waited")
             if text in model.mute:
                 raise EndpointError("no answer")
             return ModelResponse(text=SecretText(f"answer to {text}"), ending=Ending.STOP)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from evaluation_fakes import Bench, member, members_of, settle
 
+from heldout_policy.schedule import STRIKES
 from heldout_server.domain import RunState, Verdict
 from heldout_server.evaluation import attack
 
@@ -66,7 +67,7 @@ async def test_each_unit_that_ends_the_runtime_costs_itself_and_only_three_resta
     verdicts = await run_through(bench, attempts=2)
     assert [number for number, verdict in verdicts.items() if verdict is not Verdict.ERROR] == list(range(294, 300))
     # Each death once beside others and once alone, at most.
-    assert bench.model.starts <= 1 + 2 * attack.MAX_DEATHS * len(guilty)
+    assert bench.model.starts <= 1 + 2 * STRIKES * len(guilty)
 
 
 async def test_a_unit_with_many_deadly_trials_leaves_every_other_trial_its_verdict():
@@ -77,7 +78,18 @@ async def test_a_unit_with_many_deadly_trials_leaves_every_other_trial_its_verdi
     verdicts = await run_through(bench, attempts=40)
     assert {number // 120 for number in clean if verdicts[number] is not clean[number]} == {2}
     assert {verdicts[number] for number in range(240, 360)} == {Verdict.ERROR}
-    assert sum(bench.model.asked[f"{cell}|prompt 2"] for cell in CELLS) <= 2 * attack.MAX_DEATHS
+    assert sum(bench.model.asked[f"{cell}|prompt 2"] for cell in CELLS) <= 2 * STRIKES
+
+
+async def test_a_unit_that_keeps_the_endpoint_for_itself_in_vain_does_so_three_times():
+    """The time that a run is given covers so many deadlines a unit, and no more."""
+    clean = await run_through(Bench(in_flight=4), attempts=40)
+    bench = Bench(in_flight=4)
+    bench.model.slow |= {f"{cell}|prompt 2" for cell in CELLS}
+    verdicts = await run_through(bench, attempts=40)
+    assert {number // 120 for number in clean if verdicts[number] is not clean[number]} == {2}
+    assert {verdicts[number] for number in range(240, 360)} == {Verdict.ERROR}
+    assert sum(bench.model.asked[f"{cell}|prompt 2"] for cell in CELLS) == STRIKES
 
 
 @pytest.mark.parametrize("in_flight", [1, 3, 64])
