@@ -32,8 +32,9 @@ class Lab:
     running: Appliance | None = None
     clients: dict[str, AsyncClient] = field(default_factory=dict)
 
-    async def start(self):
-        self.running = await self.stack.enter_async_context(serve(self.config, self.telemetry.metrics, pick("both")))
+    async def start(self, environment=None):
+        serving = serve(self.config, self.telemetry.metrics, pick("both"), environment)
+        self.running = await self.stack.enter_async_context(serving)
         return self.running
 
     def profile(self, role):
@@ -50,10 +51,16 @@ class Lab:
 
 
 @pytest.fixture
-def installed(tmp_path):
+def policy_text():
+    """Return the release policy of the appliances; a test module may have one of its own."""
+    return POLICY
+
+
+@pytest.fixture
+def installed(tmp_path, policy_text):
     """Install an appliance in a folder whose paths are short enough for sockets."""
     policy = tmp_path / "release.toml"
-    policy.write_text(POLICY)
+    policy.write_text(policy_text)
     folder = tmp_path / "a"
     install(folder, address="127.0.0.1:0", health="127.0.0.1:0", clock=SystemClock(), release_policy=policy)
     text = (folder / "config.toml").read_text()
@@ -77,11 +84,11 @@ async def start_lab(installed):
     """Return a function that runs an appliance with other sections of the config; ``lab.stack.aclose()`` stops it."""
     async with AsyncExitStack() as stack:
 
-        async def start(**sections):
+        async def start(*, environment=None, **sections):
             config = dataclasses.replace(load_config(installed / "config.toml"), **sections)
             lab = Lab(installed, config, await stack.enter_async_context(AsyncExitStack()))
             lab.stack.callback(lab.telemetry.shutdown)
-            await lab.start()
+            await lab.start(environment)
             return lab
 
         yield start

@@ -58,7 +58,9 @@ def build_server(
         edge: the chain that every call goes through.
         services: put the servicers of this process into it.
     """
-    server = grpc.aio.server(interceptors=(edge,), options=OPTIONS)
+    # Never compressed: padding holds the length of an answer, and compression would undo it.
+    uncompressed = grpc.Compression.NoCompression
+    server = grpc.aio.server(interceptors=(edge,), options=OPTIONS, compression=uncompressed)
     for register in services:
         register(server)
     return server
