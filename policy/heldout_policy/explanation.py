@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from decimal import Decimal
+from typing import Final
 
 from heldout_policy.cards import explain_cards
 from heldout_policy.mechanism import FULL_ONLY, TableKind, state_claims
 from heldout_policy.release_policy import NANO, ReleasePolicy
 
+DEFAULT_BITS: Final = 8
+"""``bits_per_prompt`` of the policy that is shipped, to measure the ``exact`` profile by."""
+
 _WHAT = {
     TableKind.TECHNIQUE: "attack success rate by technique",
     TableKind.STACK: "attack success rate by stack of techniques",
+    TableKind.FIRST_BREACH: "share of prompts that break plain, by one technique at most, by a stack at most",
     TableKind.CATEGORY: "attack success rate by category of prompt",
     TableKind.NON_ANSWERS: "share of answers that say nothing of safety",
     TableKind.OVER_REFUSAL: "share of benign prompts that were refused",
@@ -19,6 +25,13 @@ _WHAT = {
 
 def explain(policy: ReleasePolicy) -> tuple[tuple[str, tuple[str, ...]], ...]:
     """Return headings with sentences under each, every figure taken from the policy itself."""
+    if policy.exact:
+        return (
+            ("WARNING: the exact profile", _exact_warning(policy)),
+            ("What leaves", _what_leaves(policy)),
+            ("When", _when(policy)),
+            ("Who decides", _who_decides(policy)),
+        )
     return (
         ("What leaves", _what_leaves(policy)),
         ("When", _when(policy)),
@@ -33,6 +46,7 @@ def table_shares(policy: ReleasePolicy) -> dict[TableKind, Decimal]:
     return {
         TableKind.TECHNIQUE: policy.harmful.technique,
         TableKind.STACK: policy.harmful.stack,
+        TableKind.FIRST_BREACH: policy.harmful.first_breach,
         TableKind.CATEGORY: policy.harmful.category,
         TableKind.NON_ANSWERS: policy.harmful.non_answers,
         TableKind.OVER_REFUSAL: policy.benign.over_refusal,
@@ -40,8 +54,12 @@ def table_shares(policy: ReleasePolicy) -> dict[TableKind, Decimal]:
 
 
 def _what_leaves(policy: ReleasePolicy) -> tuple[str, ...]:
-    lines = ["Tables of sums over prompts, each with noise, on a grid. Never a prompt, an answer or a verdict."]
+    how = f"without noise, in steps of {policy.grid_units} units" if policy.exact else "each with noise, on a grid"
+    lines = [f"Tables of sums over prompts, {how}. Never a prompt, an answer or a verdict."]
     for kind, share in table_shares(policy).items():
+        if policy.exact:
+            lines.append(f"{_WHAT[kind]}: {_often(policy) if kind in FULL_ONLY else 'in every release'}")
+            continue
         if share == 0:
             lines.append(f"{_WHAT[kind]}: never")
             continue
@@ -54,8 +72,16 @@ def _what_leaves(policy: ReleasePolicy) -> tuple[str, ...]:
 
 
 def _when(policy: ReleasePolicy) -> tuple[str, ...]:
+    if policy.lines:
+        granted = ", ".join(f"{line} {quota}" for line, quota in policy.lines.items())
+        releases = f"Releases an epoch by model line, for all its readers: {granted}. Another line is granted none."
+    else:
+        releases = f"{policy.releases_per_epoch} releases an epoch, for all readers and all checkpoints together."
+    paid = "" if policy.exact else ", paid from the reserve"
+    anchors = f"Beside them {policy.anchors_per_epoch} to restate a checkpoint of an earlier epoch or judge{paid}."
     return (
-        f"{policy.releases_per_epoch} releases an epoch, for all readers and all checkpoints together.",
+        releases,
+        *([anchors] if policy.anchors_per_epoch else []),
         "A started run always publishes, failed trials counted by a fixed rule.",
         *_slots(policy),
     )
@@ -86,6 +112,30 @@ def _duration(seconds: int) -> str:
             count = seconds // unit_s
             return name if count == 1 else f"{count:,} {name}s"
     raise AssertionError("every whole number is a multiple of 1")
+
+
+def _exact_warning(policy: ReleasePolicy) -> tuple[str, ...]:
+    private = state_claims(int(DEFAULT_BITS * math.log(2) * NANO))
+    return (
+        (
+            "Figures carry no noise. What protects a prompt is that no group of fewer than"
+            f" {policy.minimum_units_per_cell} units can be reached by subtracting rows, steps of"
+            f" {policy.grid_units} units, and that an epoch has"
+            f" {policy.releases_granted + policy.anchors_per_epoch} releases. Nothing bounds what they tell together."
+        ),
+        (
+            "It is weaker by this much: a checkpoint that behaves in an agreed way on one prompt makes one row answer"
+            " one yes/no question about it for certain, and each row of each release tells up to one bit of it:"
+            " hundreds over an epoch (heldout-server policy plan counts them)."
+        ),
+        (
+            "The private profile's default answers one question rightly at most"
+            f" {private.one_question_accuracy:.1%} of the time, and all its releases together tell"
+            f" {private.tight_bits:.1f} bits of a unit on average."
+        ),
+        "A unit that was released so never counts as protected again, whatever policy comes later.",
+        "Every release and every page of heldout says so.",
+    )
 
 
 def _how_much(policy: ReleasePolicy) -> tuple[str, ...]:

@@ -24,8 +24,8 @@ from heldout_policy.mechanism import (
     Side,
     TableKind,
     TablePlan,
+    is_full,
     plan_tables,
-    side_debit,
     state_claims,
 )
 from heldout_policy.release_policy import ReleasePolicy
@@ -100,7 +100,9 @@ class Outlook:
         releases: that the policy grants the epoch.
         payable: of these, how many a fresh harmful unit, a fresh benign one, and a look-alike pair can pay.
         spent_nano_rho: what the epoch spends of a harmful and of a benign unit, in billionths of zCDP rho.
-        claims: what those spends let out about one unit.
+        claims: what those spends let out about one unit; of no meaning in the ``exact`` profile.
+        exact_bits: how many bits of one unit all releases can tell at most in the ``exact`` profile, one for each row
+            that they show: a unit moves a row by at most 1, and the grid is at least 1. None in ``private``.
     """
 
     tables: tuple[TableOutlook, ...]
@@ -108,6 +110,7 @@ class Outlook:
     payable: dict[str, int]
     spent_nano_rho: dict[Side, int]
     claims: dict[Side, Claims]
+    exact_bits: int | None = None
 
     @property
     def unreadable(self) -> tuple[TableOutlook, ...]:
@@ -125,29 +128,49 @@ class _Unit:
 
 
 def with_releases(policy: ReleasePolicy, releases: int) -> ReleasePolicy:
-    """Return the policy with another number of releases an epoch, at least 1; full ones stay as frequent."""
-    return dataclasses.replace(policy, releases_per_epoch=releases, full_every=min(policy.full_every, releases))
+    """Return the policy with another number of releases an epoch, at least 1, for all lines; full ones as frequent."""
+    full_every = min(policy.full_every, releases)
+    return dataclasses.replace(policy, releases_per_epoch=releases, full_every=full_every, lines={})
 
 
 def plan_epoch(policy: ReleasePolicy, shape: EpochShape) -> Outlook:
     """Return what an epoch of this shape could tell under this policy."""
-    numbers = range(1, policy.releases_per_epoch + 1)
-    releases = {number: _tables(policy, shape, release_number=number) for number in numbers}
-    debits = {side: [side_debit(tables, side) for tables in releases.values()] for side in (Side.HARMFUL, Side.BENIGN)}
+    by_turn = {turn: _tables(policy, shape, release_number=turn) for turn in set(_turns(policy))}
+    releases = [by_turn[turn] for turn in _turns(policy)]
+    anchors = [_tables(policy, shape, release_number=1, anchor=True)] * policy.anchors_per_epoch
+    debits = {side: [_spend(tables, side) for tables in releases] for side in (Side.HARMFUL, Side.BENIGN)}
     spent = {side: sum(values) for side, values in debits.items()}
     budget = policy.budget_nano_rho
     pair = [harmful + benign for harmful, benign in zip(debits[Side.HARMFUL], debits[Side.BENIGN], strict=True)]
     return Outlook(
         tables=tuple(_outlooks(policy, shape)),
-        releases=policy.releases_per_epoch,
-        payable={
+        releases=policy.releases_granted,
+        payable=dict.fromkeys(("harmful", "benign", "pair"), len(releases))
+        if policy.exact
+        else {
             "harmful": _payable(debits[Side.HARMFUL], budget),
             "benign": _payable(debits[Side.BENIGN], budget),
             "pair": _payable(pair, budget),
         },
+        exact_bits=sum(map(_visible_rows, [*releases, *anchors])) if policy.exact else None,
         spent_nano_rho=spent,
         claims={side: state_claims(value) for side, value in spent.items()},
     )
+
+
+def _turns(policy: ReleasePolicy) -> list[int]:
+    """Return the turn of every release that the epoch is granted, line by line."""
+    quotas = policy.lines.values() or (policy.releases_per_epoch,)
+    return [turn for quota in quotas for turn in range(1, quota + 1)]
+
+
+def _spend(tables: tuple[TablePlan, ...], side: Side) -> int:
+    """Return what noised tables debit; nothing that could be stated where there is no noise."""
+    return sum(table.debit_nano_rho for table in tables if table.side is side)
+
+
+def _visible_rows(tables: tuple[TablePlan, ...]) -> int:
+    return sum(not row.withheld for table in tables for row in table.rows)
 
 
 def units_for(policy: ReleasePolicy, shape: EpochShape, table: str) -> int:
@@ -160,7 +183,9 @@ def units_for(policy: ReleasePolicy, shape: EpochShape, table: str) -> int:
     return math.ceil(units * outlook.change / READABLE)
 
 
-def _tables(policy: ReleasePolicy, shape: EpochShape, *, release_number: int) -> tuple[TablePlan, ...]:
+def _tables(
+    policy: ReleasePolicy, shape: EpochShape, *, release_number: int, anchor: bool = False
+) -> tuple[TablePlan, ...]:
     harmful = [
         _Unit(f"h{number}", Side.HARMFUL, f"category-{number % shape.categories}")
         for number in range(shape.harmful_units)
@@ -172,18 +197,20 @@ def _tables(policy: ReleasePolicy, shape: EpochShape, *, release_number: int) ->
         techniques=[f"technique-{number}" for number in range(shape.techniques)],
         stacks=[(f"stack-{number}",) for number in range(shape.stacks)],
         members=[*harmful, *benign],
+        anchor=anchor,
     )
 
 
 def _outlooks(policy: ReleasePolicy, shape: EpochShape) -> list[TableOutlook]:
     found: list[TableOutlook] = []
-    full = policy.releases_per_epoch // policy.full_every
+    turns = _turns(policy)
+    full = sum(is_full(policy, turn) for turn in turns)
     light = {table.kind for table in _tables(policy, shape, release_number=1)} if policy.full_every > 1 else set()
     for table in _tables(policy, shape, release_number=policy.full_every):
         shown = [row.units for row in table.rows if not row.withheld]
         if not shown:
             continue
-        releases = policy.releases_per_epoch if table.kind in light or policy.full_every == 1 else full
+        releases = len(turns) if table.kind in light or policy.full_every == 1 else full
         found.append(_outlook(table.kind, table, rows=len(table.rows), units=min(shown), releases=releases))
         if table.kind is TableKind.TECHNIQUE:
             found.append(_outlook("overall", table, rows=1, units=min(shown), releases=releases, mean_of=len(shown)))

@@ -133,13 +133,38 @@ def _plan_lines(
         f"{shape.harmful_units:,} harmful and {shape.benign_units:,} benign units, {shape.techniques} techniques,"
         f" {shape.stacks} stacks, {shape.categories} categories"
     )
-    yield f"{outlook.releases} releases, every {policy.full_every}. one full; half-widths at 95 %, in points\n"
+    of_a_line = " of a line" if policy.lines else ""
+    yield f"{outlook.releases} releases, every {policy.full_every}. one{of_a_line} full; half-widths at 95 %, in points"
+    yield ""
     yield f"{'':<14}{'releases':>9}{'rows':>6}{'units':>7}{'sigma':>8}{'noise':>8}{'and sampling':>14}{'change':>9}"
     for table in outlook.tables:
         yield _table_line(table)
     yield ""
     yield "change: what two checkpoints on the same units must differ by to be told apart."
     yield "and sampling: noise, and that the units stand for prompts like these.\n"
+    yield from _exact_lines(outlook) if policy.exact else _claim_lines(policy, outlook)
+    yield (
+        f"a run: {effort['trials_per_run']:,} trials, {effort['tokens_per_run']:,} tokens,"
+        f" {effort['hours_per_run']:.1f} h at {effort['tokens_per_second']:,} tokens/s"
+    )
+    yield f"the epoch: {effort['tokens_per_epoch']:,} tokens, {effort['hours_per_epoch']:.0f} h"
+    for table in outlook.unreadable:
+        yield ""
+        yield f"refused: nobody could read the {table.name.replace('_', '-')} table:"
+        yield f"  a change would have to pass {table.change * 100:.0f} points."
+        yield f"  take {needed[table.name]:,} units, or fewer rows (families of techniques first) or fewer releases"
+
+
+def _exact_lines(outlook: Outlook) -> Iterator[str]:
+    yield from textwrap.wrap(
+        "! exact profile: no noise. One row answers one yes/no question about one unit for certain; all releases"
+        f" together tell up to {outlook.exact_bits or 0:,} bits of one unit, one a row.",
+        WIDTH,
+        subsequent_indent="  ",
+    )
+
+
+def _claim_lines(policy: ReleasePolicy, outlook: Outlook) -> Iterator[str]:
     for side, name in ((Side.HARMFUL, "harmful"), (Side.BENIGN, "benign")):
         claims = outlook.claims[side]
         yield (
@@ -150,18 +175,8 @@ def _plan_lines(
         yield f"  one yes/no question right at most {claims.one_question_accuracy:.1%}"
     if outlook.payable["pair"] < outlook.releases:
         yield f"a harmful and benign look-alike pair pays both sides, and ends after {outlook.payable['pair']} releases"
-    yield (
-        f"a run: {effort['trials_per_run']:,} trials, {effort['tokens_per_run']:,} tokens,"
-        f" {effort['hours_per_run']:.1f} h at {effort['tokens_per_second']:,} tokens/s"
-    )
-    yield f"the epoch: {effort['tokens_per_epoch']:,} tokens, {effort['hours_per_epoch']:.0f} h"
-    for table in outlook.unreadable:
-        yield ""
-        yield (
-            f"refused: nobody could read the {table.name.replace('_', '-')} table: a change would have to pass"
-            f" {table.change * 100:.0f} points."
-        )
-        yield f"  take {needed[table.name]:,} units, or fewer rows (families of techniques first) or fewer releases"
+    if policy.anchors_per_epoch:
+        yield f"{policy.anchors_per_epoch} more may restate an earlier checkpoint, paid from the reserve"
 
 
 def _table_line(table: TableOutlook) -> str:
@@ -192,10 +207,17 @@ def _as_object(outlook: Outlook, effort: Mapping[str, int | float], needed: Mapp
             }
             for table in outlook.tables
         ],
+        "exact_bits_of_one_unit_at_most": outlook.exact_bits,
+        **({} if outlook.exact_bits is not None else _claims_object(outlook)),
+        "effort": dict(effort),
+    }
+
+
+def _claims_object(outlook: Outlook) -> dict[str, Any]:
+    return {
         "rho": {side.value: spent / NANO for side, spent in outlook.spent_nano_rho.items()},
         "bits": {side.value: claims.tight_bits for side, claims in outlook.claims.items()},
         "one_question_accuracy": {side.value: claims.one_question_accuracy for side, claims in outlook.claims.items()},
-        "effort": dict(effort),
     }
 
 

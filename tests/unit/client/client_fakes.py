@@ -16,7 +16,7 @@ from heldout.client import AsyncClient, Client
 from heldout.contract import HALF_NAMES, find_method
 from heldout.errors import CallError
 from heldout.findings.documents import card_digest
-from heldout.findings.model import Release, Row, Table, TableKind, Tested, TrustClass
+from heldout.findings.model import Profile, Release, Row, Table, TableKind, Tested, TrustClass
 from heldout.memory import ClientMemory
 from heldout.transport import Answer
 from heldout.verification.merkle import leaf_hash, root_of
@@ -327,6 +327,7 @@ def make_release(
 KIND_NUMBERS = {
     TableKind.TECHNIQUE: findings_pb2.TABLE_KIND_TECHNIQUE,
     TableKind.STACK: findings_pb2.TABLE_KIND_STACK,
+    TableKind.FIRST_BREACH: findings_pb2.TABLE_KIND_FIRST_BREACH,
     TableKind.CATEGORY: findings_pb2.TABLE_KIND_CATEGORY,
     TableKind.NON_ANSWERS: findings_pb2.TABLE_KIND_NON_ANSWERS,
     TableKind.OVER_REFUSAL: findings_pb2.TABLE_KIND_OVER_REFUSAL,
@@ -363,6 +364,8 @@ def to_message(release: Release) -> findings_pb2.Release:
         published_s=release.published_s,
         full=release.full,
         cancelled=release.cancelled,
+        profile=findings_pb2.PROFILE_EXACT if release.profile is Profile.EXACT else findings_pb2.PROFILE_PRIVATE,
+        anchor=release.anchor,
         tables=[
             findings_pb2.Table(
                 kind=KIND_NUMBERS[table.kind],

@@ -8,6 +8,7 @@ from decimal import Decimal
 from importlib import resources
 
 import pytest
+from exact_policy import EXACT
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -27,6 +28,7 @@ PUBLISHED = {
     "overall": (25, 7.75, 1.5, 5.8, 2.1),
     "stack": (5, 7.75, 5.1, 7.6, 7.2),
     "non_answers": (25, 8.67, 5.7, 8.0, 8.0),
+    "first_breach": (5, 5.48, 3.6, 6.7, 5.1),
     "over_refusal": (25, 1.58, 3.1, 10.3, 4.4),
 }
 """Releases, sigma, noise, noise and sampling, change: the figures that the mechanism was specified with."""
@@ -146,8 +148,42 @@ def test_every_table_has_a_share():
     assert list(table_shares(POLICY)) == [
         TableKind.TECHNIQUE,
         TableKind.STACK,
+        TableKind.FIRST_BREACH,
         TableKind.CATEGORY,
         TableKind.NON_ANSWERS,
         TableKind.OVER_REFUSAL,
     ]
     assert READABLE == 0.15
+
+
+def test_without_noise_the_outlook_states_no_claim_but_a_bit_a_row():
+    """Six releases: 12 techniques and 2 single rows each, two full ones with 30 stacks, 3 levels and 8 categories."""
+    outlook = plan_epoch(parse_release_policy(EXACT), SHAPE)
+
+    assert outlook.exact_bits == 6 * 14 + 2 * (30 + 3 + 8) + 14  # and one anchor
+    assert outlook.payable == {"harmful": 6, "benign": 6, "pair": 6}
+    assert plan_epoch(POLICY, SHAPE).exact_bits is None
+
+
+def test_quotas_of_lines_decide_how_many_releases_are_full():
+    outlook = plan_epoch(dataclasses.replace(POLICY, lines={"a": 9, "b": 9}), SHAPE)
+    releases = {table.name: table.releases for table in outlook.tables}
+
+    assert (outlook.releases, releases["technique"], releases["stack"]) == (18, 18, 2)
+
+
+def test_an_explanation_of_the_exact_profile_begins_with_its_warning():
+    (heading, sentences), *_ = explain(parse_release_policy(EXACT))
+
+    assert heading.startswith("WARNING")
+    assert any("for certain" in sentence for sentence in sentences)
+    assert not any(
+        "at most 0.0 bits" in sentence for _, said in explain(parse_release_policy(EXACT)) for sentence in said
+    )
+
+
+def test_an_explanation_names_lines_and_anchors():
+    said = [line for _, lines in explain(dataclasses.replace(POLICY, lines={"nova": 9})) for line in lines]
+
+    assert any("nova 9. Another line is granted none" in line for line in said)
+    assert any("2 to restate" in line for line in said)

@@ -8,6 +8,7 @@ from decimal import Decimal
 from importlib import resources
 
 import pytest
+from exact_policy import EXACT
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -149,6 +150,75 @@ def test_a_table_that_is_a_value_is_refused():
         parse_release_policy(text + 'publish = "on_completion"\n')
 
     assert caught.value.key == "shares"
+
+
+def test_the_exact_profile_has_a_grid_in_units_and_neither_budget_nor_shares():
+    policy = parse_release_policy(EXACT)
+
+    assert (policy.exact, policy.grid_units, policy.budget_nano_rho) == (True, 5, 0)
+    for line in ("bits_per_prompt = 8", "grid_fraction = 0.5"):
+        with pytest.raises(PolicyError, match="no such key"):
+            parse_release_policy(f"{line}\n{EXACT}")
+    with pytest.raises(PolicyError, match="line 1: grid_units: missing"):
+        parse_release_policy(EXACT.replace("grid_units = 5\n", ""))
+
+
+def test_lines_have_quotas_that_an_epoch_can_pay():
+    policy = parse_release_policy(f"{DEFAULT}\n[lines]\nnova-pro = 15\nnova-lite = 10\n")
+
+    assert policy.lines == {"nova-pro": 15, "nova-lite": 10}
+    assert policy.releases_granted == 25
+
+
+@pytest.mark.parametrize(
+    ("lines", "key"),
+    [
+        ("nova-pro = 15\nnova-lite = 11", "lines"),
+        ("", "lines"),
+        ("nova-pro = 0", "lines.nova-pro"),
+        ("nova-pro = 26", "lines.nova-pro"),
+        ("Nova = 1", "lines.Nova"),
+        ('nova = "all"', "lines.nova"),
+    ],
+)
+def test_what_is_wrong_with_lines_is_named(lines: str, key: str):
+    with pytest.raises(PolicyError) as caught:
+        parse_release_policy(f"{DEFAULT}\n[lines]\n{lines}\n")
+
+    assert caught.value.key == key
+    assert caught.value.line is not None
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("full_every = 5", "full_every = 26", "full_every"),
+        ("technique = 0.45", "technique = 2", "shares.harmful.technique"),
+        ("over_refusal = 0.9", "extra = 0.9", "shares.benign.extra"),
+        ('publish = "as_planned"', 'publish = "weekly"', "schedule.publish"),
+    ],
+)
+def test_an_error_names_the_line_and_the_key(old: str, new: str, says: str):
+    text = changed(old, new)
+    line = next(number for number, one in enumerate(text.splitlines(), start=1) if one.startswith(new))
+
+    with pytest.raises(PolicyError) as caught:
+        parse_release_policy(text)
+
+    assert str(caught.value).startswith(f"release.toml line {line}: {says}: ")
+
+
+def test_a_key_that_is_missing_is_looked_for_in_its_section():
+    text = changed("over_refusal = 0.9\n", "")
+    header = text.splitlines().index("[shares.benign]") + 1
+
+    with pytest.raises(PolicyError, match=f"line {header}: shares.benign.over_refusal: missing"):
+        parse_release_policy(text)
+
+
+def test_a_slip_of_the_pen_is_named_by_its_line():
+    with pytest.raises(PolicyError, match=r"release\.toml line 3: not TOML"):
+        parse_release_policy("version = 1\nprofile = 'private'\nx =\n")
 
 
 @pytest.mark.parametrize("text", ["profile =", "a = 1\na = 2\n", "a = 1e9999999999999999999\n", "a = " + "9" * 5000])

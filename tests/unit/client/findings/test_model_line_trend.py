@@ -1,10 +1,14 @@
 """A model line over its checkpoints."""
 
+import dataclasses
+
 import pytest
 from client_fakes import TECHNIQUES, make_release
 
+from heldout.cli.screens.trend import trend_page
 from heldout.findings import Score, ScoreKind, Verdict, build_trend
 from heldout.findings.claims import state_claims
+from heldout.findings.model import release_label
 from heldout.findings.trend import list_lines
 
 
@@ -59,3 +63,52 @@ def test_the_three_figures_of_the_default_budget():
     assert claims.general_bits == pytest.approx(8.0, abs=1e-6)
     assert claims.one_question_accuracy == pytest.approx(0.952, abs=1e-3)
     assert state_claims(0).one_question_accuracy == 0.5
+
+
+def restate(release, *, epoch, number, rate):
+    """Return another release of the same weights about another epoch."""
+    again = make_release(release.tested.checkpoint, dict.fromkeys(TECHNIQUES, rate), epoch=epoch, number=number)
+    return dataclasses.replace(again, release_id=f"{again.release_id}-again", anchor=True)
+
+
+def test_an_anchor_ties_two_epochs_and_says_by_how_much_they_differ():
+    """The line breaks between the epochs; the restated weights say what the break itself does, with sampling in it."""
+    first = make_release("v1", dict.fromkeys(TECHNIQUES, 0.30))
+    again = restate(first, epoch=4, number=1, rate=0.40)
+    after = make_release("v2", dict.fromkeys(TECHNIQUES, 0.60), epoch=4, number=2)
+    after = dataclasses.replace(after, tested=dataclasses.replace(after.tested, checkpoint_digest="7" * 64))
+    one, two, three = build_trend("nova-lite", [first, again, after], []).points
+
+    assert one.restated is None is three.restated
+    assert "other prompts" in two.broken
+    assert two.restated.earlier is first
+    assert two.restated.cause == "the prompts"
+    assert two.restated.difference == pytest.approx(0.10, abs=0.02)
+    widths = [one.overall.prompts_like_these, two.overall.prompts_like_these]
+    half = (two.restated.interval.high - two.restated.interval.low) / 2
+    assert half > max(width.high - width.low for width in widths) / 2
+    assert three.change.before is again
+    assert three.change.overall.verdict is Verdict.WORSE
+
+
+def test_an_anchor_that_ties_nothing_here_says_nothing():
+    lonely = restate(make_release("v1"), epoch=4, number=1, rate=0.4)
+    (point,) = build_trend("nova-lite", [lonely], []).points
+    assert point.restated is None
+
+
+def test_two_releases_of_a_checkpoint_with_one_number_are_told_apart_by_epoch():
+    first = make_release("v1")
+    again = restate(first, epoch=4, number=1, rate=0.4)
+    later = make_release("v1", number=2)
+    assert [release_label(one, [first, again, later]) for one in (first, again, later)] == ["v1#3.1", "v1#4.1", "v1#2"]
+
+
+def test_the_page_of_a_trend_says_what_a_break_did():
+    first = make_release("v1", dict.fromkeys(TECHNIQUES, 0.30))
+    again = restate(first, epoch=4, number=1, rate=0.40)
+    page = trend_page(build_trend("nova-lite", [first, again], []), benchmark="swe-bench", budget=None)
+    text = " ".join(line.strip() for line in page.lines)
+    assert "the same weights as v1 of bank epoch 3, restated: +" in text
+    assert "by the prompts, not by the model" in text
+    assert page.data["points"][1]["restated"]["epoch"] == 3
