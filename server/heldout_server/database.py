@@ -154,6 +154,50 @@ class Database:
         return result
 
 
+class Snapshot:
+    """Pin what a database holds at this moment, beside whoever writes to it, and copy that under the same key.
+
+    In WAL mode a reader's transaction sees one state, however long it lasts; writers go on.
+    """
+
+    def __init__(self, path: Path, key: bytes) -> None:
+        """Pin it.
+
+        Raises:
+            WrongKey: the key does not open it.
+            StorageError: it is not there, or the disk fails.
+        """
+        self._path = path
+        self._key = key
+        self._connection = _unlock(path, key, mode="rw")
+        try:
+            self._connection.execute("PRAGMA query_only = ON")
+            self._connection.execute("BEGIN")
+            self._connection.execute("SELECT count(*) FROM sqlite_schema").fetchall()
+        except dbapi2.Error as error:
+            self._connection.close()
+            raise _storage_error(path, error) from None
+
+    def copy(self, to: Path) -> None:
+        """Write what was pinned into a new file, mode 0600, encrypted under the same key and durable.
+
+        Raises:
+            StorageError: it cannot be written.
+        """
+        to.touch(mode=0o600, exist_ok=False)
+        copied = _unlock(to, self._key, mode="rwc")
+        try:
+            self._connection.backup(copied)
+        except dbapi2.Error as error:
+            raise _storage_error(to, error) from None
+        finally:
+            copied.close()
+
+    def close(self) -> None:
+        """Let go of what was pinned."""
+        self._connection.close()
+
+
 def _storage_error(path: Path, error: Exception) -> StorageError | IntegrityError:
     """Name the file and the kind of failure; SQLite's own text may quote values, so it is left out."""
     code = getattr(error, "sqlite_errorname", None) or type(error).__name__
@@ -166,10 +210,14 @@ def _storage_error(path: Path, error: Exception) -> StorageError | IntegrityErro
     return StorageError(f"{path.name}: {code}", reason="DATABASE")
 
 
-def _connect(path: Path, key: bytes, migrations: Sequence[str], *, read_only: bool, cache_kib: int) -> Connection:
-    existed = path.exists()
-    # mode=ro would work only while the writer's -shm is there; mode=rw creates no file, and query_only stops writes.
-    uri = f"{path.absolute().as_uri()}?mode={'rw' if read_only else 'rwc'}"
+def _unlock(path: Path, key: bytes, *, mode: str) -> Connection:
+    """Open a file under its key, without preparing it for anything.
+
+    Raises:
+        WrongKey: the key does not open it.
+        StorageError: it cannot be opened.
+    """
+    uri = f"{path.absolute().as_uri()}?mode={mode}"
     try:
         connection = dbapi2.connect(uri, uri=True, isolation_level=None, check_same_thread=True)
     except dbapi2.Error as error:
@@ -177,14 +225,22 @@ def _connect(path: Path, key: bytes, migrations: Sequence[str], *, read_only: bo
     try:
         connection.execute("PRAGMA cipher_log_level = NONE")  # a wrong key would print three lines on stderr
         connection.execute(f"PRAGMA key = \"x'{key.hex()}'\"")
-        try:
-            version = connection.execute("PRAGMA user_version").fetchone()[0]
-        except dbapi2.OperationalError:
-            raise  # busy, or the disk: that says nothing of the key
-        except dbapi2.DatabaseError:
-            raise WrongKey(
-                f"{path.name}: the key does not open it, or it is not a database of this appliance"
-            ) from None
+        connection.execute("PRAGMA user_version").fetchone()
+    except dbapi2.OperationalError as error:  # busy, or the disk: that says nothing of the key
+        connection.close()
+        raise _storage_error(path, error) from None
+    except dbapi2.DatabaseError:
+        connection.close()
+        raise WrongKey(f"{path.name}: the key does not open it, or it is not a database of this appliance") from None
+    return connection
+
+
+def _connect(path: Path, key: bytes, migrations: Sequence[str], *, read_only: bool, cache_kib: int) -> Connection:
+    existed = path.exists()
+    # mode=ro would work only while the writer's -shm is there; mode=rw creates no file, and query_only stops writes.
+    connection = _unlock(path, key, mode="rw" if read_only else "rwc")
+    try:
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")

@@ -7,7 +7,8 @@ copy can take its place. A log that does not hold together is mended with ``held
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -16,10 +17,11 @@ from heldout_policy.mechanism import EXACT_DEBIT_NANO_RHO, Side
 from heldout_server.anchored import AnchoredDatabase
 from heldout_server.anchoring import NO_LEAF, Anchored, Content, Position
 from heldout_server.app.anchors import Anchors
-from heldout_server.app.logs import HALVES, open_log, verify_databases
+from heldout_server.app.backing_up import Backup, back_up
+from heldout_server.app.logs import HALVES, log_files, open_log, verify_databases
 from heldout_server.app.policies import Policies, load_policies
 from heldout_server.app.tools import Tools
-from heldout_server.audit import AnchorBook, SqlAuditLog
+from heldout_server.audit import AnchorBook, SqlAuditLog, lock_file
 from heldout_server.bank import SqlBank
 from heldout_server.bank import schema as bank
 from heldout_server.checkpoints import registry as checkpoints
@@ -139,8 +141,12 @@ class _Stopped:
         return folder / f"{held.name}.db"
 
 
-async def survey(config: Config) -> Survey:
+async def survey(config: Config, *, shares: Sequence[Path] = ()) -> Survey:
     """Look at every database and log of an appliance that does not run, and change nothing of their content.
+
+    Args:
+        config: of the appliance.
+        shares: files of key shares, where its root key is shared.
 
     Raises:
         ConfigError: something that the operator wrote is missing or wrong.
@@ -148,11 +154,11 @@ async def survey(config: Config) -> Survey:
         WrongKey: a key does not open a database.
         StorageError: the appliance runs, or a disk fails.
     """
-    async with _open(config) as stopped:
+    async with _open(config, shares) as stopped:
         return await _look(stopped)
 
 
-async def accept(config: Config, *, reason: str) -> Survey:
+async def accept(config: Config, *, reason: str, shares: Sequence[Path] = ()) -> Survey:
     """Accept what :func:`survey` finds: record it in both logs, spend what may have been spent, and anchor anew.
 
     Of a ledger that is an old copy, every unit of the bank is brought up to the largest spend that the newest anchor
@@ -161,6 +167,7 @@ async def accept(config: Config, *, reason: str) -> Survey:
     Args:
         config: of the appliance, which does not run.
         reason: one word, an identifier, that stands in the logs.
+        shares: files of key shares, where its root key is shared.
 
     Raises:
         ConfigError: the reason is not a word, or something that the operator wrote is missing or wrong.
@@ -170,7 +177,7 @@ async def accept(config: Config, *, reason: str) -> Survey:
     """
     if IDENTIFIER.fullmatch(reason) is None:
         raise ConfigError("the reason must be one word such as disk-lost: lower-case letters, digits, dots, dashes")
-    async with _open(config) as stopped:
+    async with _open(config, shares) as stopped:
         found = await _look(stopped)
         if found.damaged:
             raise IntegrityError(f"nothing was accepted. {found.damaged[0]}", reason="CONTENT_CHANGED")
@@ -196,9 +203,25 @@ async def accept(config: Config, *, reason: str) -> Survey:
         return found
 
 
+async def back_up_stopped(config: Config, to: Path, *, shares: Sequence[Path], with_keys: bool) -> Backup:
+    """Copy an appliance that does not run; see :func:`heldout_server.app.backing_up.back_up`.
+
+    Raises:
+        ConfigError: the folder cannot be made, or something that the operator wrote is missing or wrong.
+        IntegrityError: a log does not hold together, or a database is gone.
+        WrongKey: a key does not open a database.
+        StorageError: the appliance runs (``AUDIT_LOCKED``), or a disk fails.
+    """
+    for half in HALVES:  # before any key: of an appliance that runs, shares are not asked for
+        os.close(lock_file(log_files(config, half)["first"]))
+    async with _open(config, shares) as stopped:
+        now_s = stopped.tools.clock.now_s()
+        return await back_up(config, stopped.tools.ring, stopped.logs, to, with_keys=with_keys, now_s=now_s)
+
+
 @contextlib.asynccontextmanager
-async def _open(config: Config) -> AsyncIterator[_Stopped]:
-    tools = Tools(ring=open_ring(config.keys))
+async def _open(config: Config, shares: Sequence[Path]) -> AsyncIterator[_Stopped]:
+    tools = Tools(ring=open_ring(config.keys, shares))
     policies = load_policies(config)
     verify_databases(config)
     async with contextlib.AsyncExitStack() as stack:

@@ -7,6 +7,7 @@ with a space in it. It never verifies proofs; that is the client's room, and nei
 """
 
 from heldout_server.audit.anchors import AnchorBook, decide_log_discrepancy
+from heldout_server.audit.device import lock_file
 from heldout_server.audit.kept import KeptFile
 from heldout_server.audit.log import DAMAGED, DEVICE_LOST, SqlAuditLog
 from heldout_server.audit.note import CheckpointSigner
@@ -23,5 +24,6 @@ __all__ = [
     "RepairReport",
     "SqlAuditLog",
     "decide_log_discrepancy",
+    "lock_file",
     "repair_log",
 ]

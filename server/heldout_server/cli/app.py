@@ -19,6 +19,7 @@ from rich.console import Console
 from heldout_policy.errors import PolicyError
 from heldout_server.cli import audit, judge, policy
 from heldout_server.cli.attack import attack
+from heldout_server.cli.backup import backup
 from heldout_server.cli.restore import restore
 from heldout_server.cli.serving import serve_until_stopped
 from heldout_server.errors import HeldoutError
@@ -39,6 +40,10 @@ app.command(
 app.command(
     epilog="Examples: heldout-server restore -c appliance/config.toml; heldout-server restore --accept disk-lost."
 )(restore)
+app.command(
+    epilog="Examples: heldout-server backup --to /mnt/backup/monday -c appliance/config.toml; "
+    "heldout-server backup --to monday --share anna.toml --share ben.toml."
+)(backup)
 app.add_typer(policy.app, name="policy")
 app.add_typer(judge.app, name="judge")
 app.add_typer(audit.app, name="audit")

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from heldout_server.cli.files import Shares
+
 if TYPE_CHECKING:
     from heldout_server.audit import RepairReport
 
@@ -25,6 +27,7 @@ def repair(
     config: Annotated[
         Path, typer.Option("--config", "-c", help="The appliance's config.toml.", envvar="HELDOUT_CONFIG")
     ] = Path("config.toml"),
+    share: Shares = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a log.")] = False,
 ) -> None:
     """Make damaged logs whole again, or a log device that is gone; what is lost is named in the log itself.
@@ -35,7 +38,7 @@ def repair(
     from heldout_server.app.repairs import repair_logs
     from heldout_server.config import load_config
 
-    for report in asyncio.run(repair_logs(load_config(config), HALVES)):
+    for report in asyncio.run(repair_logs(load_config(config), HALVES, shares=share or ())):
         if as_json:
             typer.echo(json.dumps(dataclasses.asdict(report)))
         else:

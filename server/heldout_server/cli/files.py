@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated, TypeAlias
+
+import typer
 
 from heldout_server.errors import ConfigError
+
+Shares: TypeAlias = Annotated[
+    list[Path] | None, typer.Option("--share", help="A key share's file; once for each, if the root key is shared.")
+]
 
 
 def read_file(path: Path) -> bytes:

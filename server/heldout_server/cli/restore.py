@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from heldout_server.cli.files import Shares
+
 if TYPE_CHECKING:
     from heldout_server.app.restoring import Survey
 
@@ -21,6 +23,7 @@ def restore(
     accept: Annotated[
         str, typer.Option(metavar="WORD", help="Accept what is found; the word stands in the logs, such as disk-lost.")
     ] = "",
+    share: Shares = None,
 ) -> None:
     """Say which databases are old copies, and accept them.
 
@@ -33,11 +36,11 @@ def restore(
 
     settings = load_config(config)
     if accept:
-        found = asyncio.run(restoring.accept(settings, reason=accept))
+        found = asyncio.run(restoring.accept(settings, reason=accept, shares=share or ()))
         _show(found)
         typer.echo("accepted and recorded in both logs" if found.restored else "nothing to accept")
         return
-    found = asyncio.run(restoring.survey(settings))
+    found = asyncio.run(restoring.survey(settings, shares=share or ()))
     _show(found)
     if found.restored or found.damaged:
         if not found.damaged:

@@ -12,6 +12,7 @@ from heldout.cli.screens import figures
 from heldout.cli.screens.page import Page, clean, fill, join_parts, lay_out
 from heldout.services.audit import PolicyDocuments
 from heldout.verification import Entry, ExportReport
+from heldout.verification.entry import Detail
 from heldout.verification.receipt import LogProof
 from heldout.verification.replay import ReplayReport
 
@@ -29,6 +30,11 @@ EVENT_DETAILS: Final = {
     "reload": ("document", "status"),
     "policy": ("version", "profile"),
     "policy_refused": ("reason", "document", "line"),
+    "seal": ("by",),
+    "unseal": ("threshold", "given_by"),
+    "backup": ("files", "keys"),
+    "start": (),
+    "stop": (),
     "denials": ("count", "reason", "caller"),
     "clock": ("step_s",),
 }
@@ -213,8 +219,15 @@ def _what(entry: Entry) -> str:
         return f"{name} {details.get('decision', '')}".rstrip()
     if entry.kind == "outcome":
         return f"{name} → {details.get('status', '')} (of {details.get('intent', '?')})"
-    about = [str(details[key]) for key in EVENT_DETAILS.get(name, EVENT_IDS) if details.get(key)]
+    about = [told(details[key]) for key in EVENT_DETAILS.get(name, EVENT_IDS) if details.get(key)]
     return " ".join(["event", name, *about])
+
+
+def told(detail: Detail) -> str:
+    """Return a detail in words; of identities in a list the last part."""
+    if isinstance(detail, tuple):
+        return ", ".join(one.rpartition("/")[2] for one in detail)
+    return str(detail)
 
 
 def entry_data(entry: Entry) -> dict[str, Any]:

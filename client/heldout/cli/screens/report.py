@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from heldout.cli.report import Debit, Report, Use
 from heldout.cli.screens import figures
-from heldout.cli.screens.audit import EVENT_DETAILS, replay_data, replay_line
+from heldout.cli.screens.audit import EVENT_DETAILS, replay_data, replay_line, told
 from heldout.cli.screens.page import Page, fill, join_parts, lay_out
 from heldout.verification import Entry
 
@@ -54,8 +54,7 @@ def report_page(report: Report, *, written: Path | None = None) -> Page:
 def about(entry: Entry) -> str:
     """Say in a few words what an event is about."""
     keys = EVENT_DETAILS.get(entry.name, ())
-    told = [f"{entry.details[key]}" for key in keys if entry.details.get(key) not in {None, ""}]
-    return " ".join(told)
+    return " ".join(told(entry.details[key]) for key in keys if entry.details.get(key) not in {None, ""})
 
 
 def short_name(identity: str) -> str:

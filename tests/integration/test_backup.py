@@ -1,0 +1,124 @@
+"""A backup of a running and of a stopped appliance: encrypted as it is, in both logs, and put back by restore."""
+
+import asyncio
+import hashlib
+import json
+import shutil
+
+from heldout_server.app.logs import DATABASES
+from heldout_server.installation import Sharing
+from kill_checks import export_of
+from lab_texts import POLICY
+from lab_texts import prompt_rows as prompts
+from served_appliance import BIN, SEALED, ServedAppliance, prompt_rows
+
+CANARY = "heliotrope-4417"
+
+
+async def command(served, *words):
+    """Run ``heldout-server`` as an operator does; return its exit code, stdout and stderr."""
+    process = await asyncio.create_subprocess_exec(
+        BIN / "heldout-server",
+        *map(str, words),
+        "--config",
+        served.folder / "config.toml",
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    out, err = await process.communicate()
+    return process.returncode, out.decode(), err.decode()
+
+
+def put_back(backup, folder):
+    """Put the files of a backup where the appliance has its own, as an operator does whose disk is lost."""
+    for half, name in DATABASES:
+        for end in ("", "-wal", "-shm"):
+            (folder / half / f"{name}{end}").unlink(missing_ok=True)
+        shutil.copy(backup / half / name, folder / half / name)
+
+
+async def backups_in(served, half, folder):
+    _, _, entries = await export_of(served, half, folder, [])
+    return [entry["details"] for entry in entries if entry["name"] == "backup"]
+
+
+async def test_a_running_appliance_is_copied_without_a_key_or_a_prompt_and_goes_on(served, tmp_path):
+    await served.start()
+    tester = await served.client("bank_tester")
+    await tester.bank.import_prompts(prompt_rows(prompts(canary=CANARY)))
+    backup = tmp_path / "monday"
+    code, out, err = await command(served, "backup", "--to", backup, "--json")
+    assert (code, err) == (0, "")
+    told = json.loads(out)
+    manifest = (backup / "backup.json").read_bytes()
+    assert told["manifest_sha256"] == hashlib.sha256(manifest).hexdigest()
+    for half in ("vault", "window"):
+        found = await backups_in(served, half, tmp_path / half)
+        assert [(one["manifest_sha256"], one["keys"]) for one in found] == [(told["manifest_sha256"], "left_out")]
+    files = sorted(path.relative_to(backup).as_posix() for path in backup.rglob("*") if path.is_file())
+    assert files == sorted(["backup.json", *(f"{half}/{name}" for half, name in DATABASES)])
+    for name, said in json.loads(manifest)["files"].items():
+        content = (backup / name).read_bytes()
+        assert (hashlib.sha256(content).hexdigest(), len(content)) == (said["sha256"], said["size_bytes"])
+        assert (backup / name).stat().st_mode & 0o077 == 0
+        assert not content.startswith(b"SQLite format 3")
+        assert CANARY.encode() not in content
+    code, _, err = await command(served, "backup", "--to", backup)
+    assert (code, "never overwritten" in err) == (2, True)
+    assert (await tester.bank.stats()).live == 18
+
+
+async def test_a_backup_is_put_back_by_accepting_it_and_both_logs_say_so(served, tmp_path):
+    await served.start()
+    tester = await served.client("bank_tester")
+    await tester.bank.import_prompts(prompt_rows(prompts()))
+    await tester.bank.open_epoch()
+    code, _, err = await command(served, "backup", "--to", tmp_path / "monday")
+    assert code == 0, err
+    await tester.bank.retire(await tester.bank.handles())
+    await served.stop()
+    put_back(tmp_path / "monday", served.folder)
+    code, out, _ = await command(served, "restore")
+    code, out, err = await command(served, "restore", "--accept", "disk-lost") if code else (code, out, "")
+    assert code == 0, (out, err)
+    shutil.rmtree(served.temporary)  # what clients remember of the log that is lost
+    served.temporary.mkdir()
+    await served.start()
+    assert (await (await served.client("operator")).checkpoints.list()) == ()
+
+
+async def test_a_stopped_appliance_is_copied_too_with_its_keys_where_asked(served, tmp_path):
+    await served.start()
+    await served.stop()
+    code, out, err = await command(served, "backup", "--to", tmp_path / "monday", "--with-keys")
+    assert (code, err) == (0, "")
+    assert "guard it as the bank" in out
+    assert {path.name for path in (tmp_path / "monday" / "keys").iterdir()} == {"root.key", "ring.json"}
+    code, _, err = await command(served, "backup", "--to", tmp_path / "none" / "monday")
+    assert (code, "no such folder" in err) == (2, True)
+    await served.start()
+    assert [one["keys"] for one in await backups_in(served, "vault", tmp_path / "export")] == ["included"]
+
+
+async def test_a_stopped_appliance_with_shares_takes_them_from_files(tmp_path):
+    served = ServedAppliance.install(tmp_path, policy=POLICY, sharing=Sharing(shares=3, threshold=2))
+    shares = [served.folder / "shares" / f"key-holder-{number}.toml" for number in (1, 2, 3)]
+    try:
+        await served.start(SEALED)
+        for holder in ("key-holder-1", "key-holder-2"):
+            code, _, err = await served.ask(holder, "seal", "give-share", served.folder / "shares" / f"{holder}.toml")
+            assert code == 0, err
+        await served.stop()
+    finally:
+        await served.close()
+    for few in ([], ["--share", shares[0]]):
+        code, _, err = await command(served, "backup", "--to", tmp_path / "few", *few)
+        assert (code, "of 2 key shares were given" in err) == (2, True)
+    code, _, err = await command(served, "backup", "--to", tmp_path / "same", *["--share", shares[0]] * 2)
+    assert (code, "the same key share" in err) == (2, True)
+    code, _, err = await command(
+        served, "backup", "--to", tmp_path / "monday", "--share", shares[0], "--share", shares[2]
+    )
+    assert code == 0, err
+    code, out, _ = await command(served, "restore", "--share", shares[1], "--share", shares[2])
+    assert (code, "newest" in out) == (0, True)

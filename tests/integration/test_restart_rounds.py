@@ -1,0 +1,39 @@
+"""Stopped, killed and started again and again while it publishes: every start finds databases and logs in step."""
+
+import asyncio
+import random
+
+import pytest
+
+from lab_texts import POLICY, write_checkpoint
+from lab_texts import prompt_rows as prompts
+from served_appliance import ServedAppliance, prompt_rows
+
+ROUNDS = 20  # a seed; five seeds make a hundred
+RELEASES = 12
+MOST_S = 1.5
+"""Seconds after a checkpoint appeared, from which the moment of the end is drawn."""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(5))
+async def test_no_restart_in_the_middle_of_a_publication_is_refused(tmp_path, seed):
+    served = ServedAppliance.install(
+        tmp_path, policy=POLICY.replace("releases_per_epoch = 3", f"releases_per_epoch = {RELEASES}")
+    )
+    moments = random.Random(seed)  # noqa: S311 - moments, not secrets: the same in each run
+    try:
+        await served.start()
+        tester = await served.client("bank_tester")
+        await tester.bank.import_prompts(prompt_rows(prompts()))
+        await tester.bank.open_epoch()
+        for number in range(ROUNDS):
+            if number < RELEASES:
+                write_checkpoint(served.folder / "checkpoints", f"nova-{number}")
+            await asyncio.sleep(moments.random() * MOST_S)  # the moment of the end, not a wait for something
+            await (served.kill() if number % 2 else served.stop())
+            await served.start()  # a start that is refused fails here, with what it said
+        await served.run_of(f"nova-{RELEASES - 1}", deadline_s=120)
+        await served.stop()
+    finally:
+        await served.close()
