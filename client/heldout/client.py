@@ -204,6 +204,8 @@ class Runs(_Blocking[AsyncRuns]):
 
     propose = _blocking(AsyncRuns.propose)
     approve = _blocking(AsyncRuns.approve)
+    standing_approvals = _blocking(AsyncRuns.standing_approvals)
+    revoke_standing_approval = _blocking(AsyncRuns.revoke_standing_approval)
     preflight = _blocking(AsyncRuns.preflight)
     start = _blocking(AsyncRuns.start)
     cancel = _blocking(AsyncRuns.cancel)

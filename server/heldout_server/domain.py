@@ -368,6 +368,7 @@ class Run:
         digest: hex SHA-256 of the manifest, which approvals and receipts name.
         release_number: 1-based number of its release in the epoch, from its start on; 0 before.
         approvals: identities that approved exactly this digest.
+        template: hex SHA-256 of the manifest without its checkpoint, which standing approvals name.
         created_s, started_s: Unix seconds; ``started_s`` is 0 before the start.
         publishes_s: its slot in Unix seconds, from its start on; 0 if it publishes on completion.
         planned_trials: trials that the plan holds, from membership alone.
@@ -386,6 +387,7 @@ class Run:
     planned_trials: int
     cancelled: bool = False
     submitted: bool = False
+    template: str = ""
     publishes_s: int = 0
 
 

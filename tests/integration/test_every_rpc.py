@@ -35,6 +35,8 @@ ALLOWED = {
         "CardService/RefuseCard",
         "EvaluationService/ProposeRun",
         "EvaluationService/ApproveRun",
+        "EvaluationService/ListStandingApprovals",
+        "EvaluationService/RevokeStandingApproval",
         "EvaluationService/PreflightCheckpoint",
         "EvaluationService/StartRun",
         "EvaluationService/CancelRun",

@@ -82,15 +82,46 @@ def propose_run(
 def approve_run(
     context: typer.Context,
     run_id: RunId,
+    *,
     digest: Annotated[str, typer.Option(help="Approve only if the manifest has this SHA-256.")] = "",
+    standing: Annotated[
+        bool, typer.Option("--standing", help="Also for every later checkpoint, as long as nothing else differs.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Approve a run's manifest, exactly as it stands."""
     session = session_of(context)
     with session.client() as client:
         manifest_digest = digest or client.runs.get(run_id).manifest_digest
-        approved = client.runs.approve(run_id, manifest_digest=manifest_digest)
+        approved = client.runs.approve(run_id, manifest_digest=manifest_digest, standing=standing)
     _show(context, approved, as_json=as_json)
+
+
+@run.command("standing", epilog="Example: heldout run standing")
+def list_standing(context: typer.Context, as_json: Json = False) -> None:
+    """List approvals that hold for later checkpoints as well: given by heldout run approve RUN --standing."""
+    from heldout.cli.screens.runs import standing_page  # noqa: PLC0415 - help must be fast
+
+    session = session_of(context)
+    with session.client() as client:
+        approvals = client.runs.standing_approvals()
+    session.show(standing_page(approvals), as_json=as_json)
+
+
+@run.command("revoke", epilog="Example: heldout run revoke 1f9ad0c3 (as many digits as tell it from others)")
+def revoke_standing(
+    context: typer.Context,
+    digest: Annotated[str, typer.Argument(help="Digest in heldout run standing, or how it begins.")],
+) -> None:
+    """Take standing approvals back, whoever gave them. Runs that started go on."""
+    session = session_of(context)
+    with session.client() as client:
+        known = {one.template_digest for one in client.runs.standing_approvals()}
+        meant = [one for one in known if one.startswith(digest)]
+        if len(meant) != 1:
+            raise HeldoutClientError(f"{len(meant)} standing approvals begin with that digest: heldout run standing")
+        client.runs.revoke_standing_approval(meant[0])
+    typer.echo(f"{meant[0][:12]}: revoked · receipt verified")
 
 
 @run.command("preflight", epilog="Example: heldout run preflight v3")

@@ -22,6 +22,7 @@ def verify_model(
 ) -> None:
     """Say which releases are about exactly the files in a folder. Exits with 1 if none is.
 
+    Of an adapter's folder: the releases about that adapter on its base. Of a base: also those about adapters of it.
     Every file counts, checkpoint.toml too: a changed bit anywhere is another model.
     """
     from heldout.cli.progress import progress_bar  # noqa: PLC0415 - help must be fast
@@ -34,6 +35,7 @@ def verify_model(
     with session.client() as client:
         releases = client.findings.releases()
     about = [release for release in releases if release.tested.checkpoint_digest == digest]
-    session.show(weights_page(folder.name, digest=digest, about=about, of=len(releases)), as_json=as_json)
+    on = [release for release in releases if release.tested.base_digest == digest]
+    session.show(weights_page(folder.name, digest=digest, about=about, on=on, of=len(releases)), as_json=as_json)
     if not about:
         raise typer.Exit(1)

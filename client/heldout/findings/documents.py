@@ -104,6 +104,8 @@ def release_from(message: pb.Release) -> Release:
         atoms=_certificate(message.atoms),
         profile=profile,
         anchor=message.anchor,
+        cards={card.technique: card.digest for card in message.cards},
+        approving_roles=tuple(message.approving_roles),
     )
 
 

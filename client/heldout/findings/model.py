@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
 
@@ -216,6 +216,8 @@ class Release:
     atoms: AtomCertificate = AtomCertificate(minimum=0, sets=(), atoms=())
     profile: Profile = Profile.PRIVATE
     anchor: bool = False
+    cards: Mapping[str, str] = field(default_factory=dict)
+    approving_roles: tuple[str, ...] = ()
 
     def table(self, kind: TableKind) -> Table | None:
         """Return the table of a kind, or None if this release has none."""

@@ -146,6 +146,23 @@ class ExactRow:
     worst: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StandingApproval:
+    """Say who approved everything that a manifest says but its checkpoint.
+
+    Attributes:
+        template_digest: hex SHA-256 of the manifest without its checkpoint.
+        run_id: the run at which it was given.
+        given_s: Unix seconds, a whole minute.
+    """
+
+    template_digest: str
+    line: str
+    identity: str
+    run_id: str
+    given_s: int
+
+
 class AsyncRuns:
     """Run evaluations. Each call raises ``CallError`` if it was not done, ``VerificationError`` if the log differs."""
 
@@ -183,11 +200,31 @@ class AsyncRuns:
         answer = await self._caller.unary(SERVICE, "ProposeRun", request, pb.ProposeRunResponse)
         return _run(answer.run)
 
-    async def approve(self, run_id: str, *, manifest_digest: str) -> Run:
-        """Approve exactly one manifest digest."""
-        request = pb.ApproveRunRequest(run_id=run_id, manifest_digest=manifest_digest)
+    async def approve(self, run_id: str, *, manifest_digest: str, standing: bool = False) -> Run:
+        """Approve exactly one manifest digest; ``standing``: also for later checkpoints, if nothing else differs."""
+        request = pb.ApproveRunRequest(run_id=run_id, manifest_digest=manifest_digest, standing=standing)
         answer = await self._caller.unary(SERVICE, "ApproveRun", request, pb.ApproveRunResponse)
         return _run(answer.run)
+
+    async def standing_approvals(self) -> tuple[StandingApproval, ...]:
+        """Return the approvals that hold for later checkpoints as well, oldest first."""
+        request = pb.ListStandingApprovalsRequest()
+        answer = await self._caller.unary(SERVICE, "ListStandingApprovals", request, pb.ListStandingApprovalsResponse)
+        return tuple(
+            StandingApproval(
+                template_digest=one.template_digest,
+                line=one.line,
+                identity=one.identity,
+                run_id=one.run_id,
+                given_s=one.given_s,
+            )
+            for one in answer.approvals
+        )
+
+    async def revoke_standing_approval(self, template_digest: str) -> None:
+        """Take the standing approvals of a template back, whoever gave them."""
+        request = pb.RevokeStandingApprovalRequest(template_digest=template_digest)
+        await self._caller.unary(SERVICE, "RevokeStandingApproval", request, pb.RevokeStandingApprovalResponse)
 
     async def preflight(self, checkpoint: str) -> Preflight:
         """Ask a checkpoint a few harmless questions, as a start does; it costs nothing, and starts nothing."""

@@ -125,18 +125,54 @@ class ProposeRunResponse(_message.Message):
     def __init__(self, run: _Optional[_Union[Run, _Mapping]] = ...) -> None: ...
 
 class ApproveRunRequest(_message.Message):
-    __slots__ = ("run_id", "manifest_digest")
+    __slots__ = ("run_id", "manifest_digest", "standing")
     RUN_ID_FIELD_NUMBER: _ClassVar[int]
     MANIFEST_DIGEST_FIELD_NUMBER: _ClassVar[int]
+    STANDING_FIELD_NUMBER: _ClassVar[int]
     run_id: str
     manifest_digest: str
-    def __init__(self, run_id: _Optional[str] = ..., manifest_digest: _Optional[str] = ...) -> None: ...
+    standing: bool
+    def __init__(self, run_id: _Optional[str] = ..., manifest_digest: _Optional[str] = ..., standing: _Optional[bool] = ...) -> None: ...
 
 class ApproveRunResponse(_message.Message):
     __slots__ = ("run",)
     RUN_FIELD_NUMBER: _ClassVar[int]
     run: Run
     def __init__(self, run: _Optional[_Union[Run, _Mapping]] = ...) -> None: ...
+
+class StandingApproval(_message.Message):
+    __slots__ = ("template_digest", "line", "identity", "run_id", "given_s")
+    TEMPLATE_DIGEST_FIELD_NUMBER: _ClassVar[int]
+    LINE_FIELD_NUMBER: _ClassVar[int]
+    IDENTITY_FIELD_NUMBER: _ClassVar[int]
+    RUN_ID_FIELD_NUMBER: _ClassVar[int]
+    GIVEN_S_FIELD_NUMBER: _ClassVar[int]
+    template_digest: str
+    line: str
+    identity: str
+    run_id: str
+    given_s: int
+    def __init__(self, template_digest: _Optional[str] = ..., line: _Optional[str] = ..., identity: _Optional[str] = ..., run_id: _Optional[str] = ..., given_s: _Optional[int] = ...) -> None: ...
+
+class ListStandingApprovalsRequest(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class ListStandingApprovalsResponse(_message.Message):
+    __slots__ = ("approvals",)
+    APPROVALS_FIELD_NUMBER: _ClassVar[int]
+    approvals: _containers.RepeatedCompositeFieldContainer[StandingApproval]
+    def __init__(self, approvals: _Optional[_Iterable[_Union[StandingApproval, _Mapping]]] = ...) -> None: ...
+
+class RevokeStandingApprovalRequest(_message.Message):
+    __slots__ = ("template_digest",)
+    TEMPLATE_DIGEST_FIELD_NUMBER: _ClassVar[int]
+    template_digest: str
+    def __init__(self, template_digest: _Optional[str] = ...) -> None: ...
+
+class RevokeStandingApprovalResponse(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
 
 class PreflightCheckpointRequest(_message.Message):
     __slots__ = ("checkpoint",)

@@ -45,6 +45,16 @@ class EvaluationServiceStub:
                 request_serializer=heldout__proto_dot_v1_dot_evaluation__pb2.ApproveRunRequest.SerializeToString,
                 response_deserializer=heldout__proto_dot_v1_dot_evaluation__pb2.ApproveRunResponse.FromString,
                 _registered_method=True)
+        self.ListStandingApprovals = channel.unary_unary(
+                '/heldout.v1.EvaluationService/ListStandingApprovals',
+                request_serializer=heldout__proto_dot_v1_dot_evaluation__pb2.ListStandingApprovalsRequest.SerializeToString,
+                response_deserializer=heldout__proto_dot_v1_dot_evaluation__pb2.ListStandingApprovalsResponse.FromString,
+                _registered_method=True)
+        self.RevokeStandingApproval = channel.unary_unary(
+                '/heldout.v1.EvaluationService/RevokeStandingApproval',
+                request_serializer=heldout__proto_dot_v1_dot_evaluation__pb2.RevokeStandingApprovalRequest.SerializeToString,
+                response_deserializer=heldout__proto_dot_v1_dot_evaluation__pb2.RevokeStandingApprovalResponse.FromString,
+                _registered_method=True)
         self.PreflightCheckpoint = channel.unary_unary(
                 '/heldout.v1.EvaluationService/PreflightCheckpoint',
                 request_serializer=heldout__proto_dot_v1_dot_evaluation__pb2.PreflightCheckpointRequest.SerializeToString,
@@ -95,6 +105,20 @@ class EvaluationServiceServicer:
 
     def ApproveRun(self, request, context):
         """Approves exactly one manifest digest.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListStandingApprovals(self, request, context):
+        """Lists approvals that hold for later checkpoints as well.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RevokeStandingApproval(self, request, context):
+        """Takes the standing approvals of a template back, whoever gave them.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -162,6 +186,16 @@ def add_EvaluationServiceServicer_to_server(servicer, server):
                     servicer.ApproveRun,
                     request_deserializer=heldout__proto_dot_v1_dot_evaluation__pb2.ApproveRunRequest.FromString,
                     response_serializer=heldout__proto_dot_v1_dot_evaluation__pb2.ApproveRunResponse.SerializeToString,
+            ),
+            'ListStandingApprovals': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListStandingApprovals,
+                    request_deserializer=heldout__proto_dot_v1_dot_evaluation__pb2.ListStandingApprovalsRequest.FromString,
+                    response_serializer=heldout__proto_dot_v1_dot_evaluation__pb2.ListStandingApprovalsResponse.SerializeToString,
+            ),
+            'RevokeStandingApproval': grpc.unary_unary_rpc_method_handler(
+                    servicer.RevokeStandingApproval,
+                    request_deserializer=heldout__proto_dot_v1_dot_evaluation__pb2.RevokeStandingApprovalRequest.FromString,
+                    response_serializer=heldout__proto_dot_v1_dot_evaluation__pb2.RevokeStandingApprovalResponse.SerializeToString,
             ),
             'PreflightCheckpoint': grpc.unary_unary_rpc_method_handler(
                     servicer.PreflightCheckpoint,
@@ -254,6 +288,60 @@ class EvaluationService:
             '/heldout.v1.EvaluationService/ApproveRun',
             heldout__proto_dot_v1_dot_evaluation__pb2.ApproveRunRequest.SerializeToString,
             heldout__proto_dot_v1_dot_evaluation__pb2.ApproveRunResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListStandingApprovals(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/heldout.v1.EvaluationService/ListStandingApprovals',
+            heldout__proto_dot_v1_dot_evaluation__pb2.ListStandingApprovalsRequest.SerializeToString,
+            heldout__proto_dot_v1_dot_evaluation__pb2.ListStandingApprovalsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RevokeStandingApproval(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/heldout.v1.EvaluationService/RevokeStandingApproval',
+            heldout__proto_dot_v1_dot_evaluation__pb2.RevokeStandingApprovalRequest.SerializeToString,
+            heldout__proto_dot_v1_dot_evaluation__pb2.RevokeStandingApprovalResponse.FromString,
             options,
             channel_credentials,
             insecure,

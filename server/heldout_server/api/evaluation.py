@@ -67,9 +67,36 @@ class EvaluationServicer(evaluation_pb2_grpc.EvaluationServiceServicer):
     async def ApproveRun(self, request: pb.ApproveRunRequest, call: Call) -> pb.ApproveRunResponse:  # noqa: N802 - the contract's name
         """Approve exactly one manifest digest."""
         run = await self._evaluations.approve(
-            request.run_id, identity=call.principal.identity, digest=request.manifest_digest
+            request.run_id,
+            identity=call.principal.identity,
+            digest=request.manifest_digest,
+            standing=request.standing,
         )
         return pb.ApproveRunResponse(run=self._run(run, call))
+
+    async def ListStandingApprovals(  # noqa: N802 - the contract's name
+        self, _request: pb.ListStandingApprovalsRequest, _call: Call
+    ) -> pb.ListStandingApprovalsResponse:
+        """List approvals that hold for later checkpoints as well."""
+        return pb.ListStandingApprovalsResponse(
+            approvals=[
+                pb.StandingApproval(
+                    template_digest=one.template,
+                    line=one.line,
+                    identity=one.identity,
+                    run_id=one.run_id,
+                    given_s=one.given_s - one.given_s % MINUTE_S,
+                )
+                for one in await self._outcomes.standing()
+            ]
+        )
+
+    async def RevokeStandingApproval(  # noqa: N802 - the contract's name
+        self, request: pb.RevokeStandingApprovalRequest, call: Call
+    ) -> pb.RevokeStandingApprovalResponse:
+        """Take the standing approvals of a template back."""
+        await self._evaluations.revoke(request.template_digest, identity=call.principal.identity)
+        return pb.RevokeStandingApprovalResponse()
 
     async def PreflightCheckpoint(  # noqa: N802 - the contract's name
         self, request: pb.PreflightCheckpointRequest, _call: Call

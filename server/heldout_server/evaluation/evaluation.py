@@ -21,8 +21,8 @@ from heldout_server.domain import (
     SystemPrompt,
     TrustClass,
 )
-from heldout_server.errors import CallerError, RunError, WrongState
-from heldout_server.evaluation.events import approval_event, burn_event, preflight_event, run_event
+from heldout_server.errors import CallerError, NotFound, RunError, WrongState
+from heldout_server.evaluation.events import approval_event, burn_event, preflight_event, revocation_event, run_event
 from heldout_server.evaluation.execution import Execution
 from heldout_server.evaluation.judging import JudgingHere
 from heldout_server.evaluation.pipeline import Pipeline
@@ -36,7 +36,7 @@ from heldout_server.ports.checkpoints import Checkpoints
 from heldout_server.ports.environment import Clock
 from heldout_server.ports.evaluation import ExactRow, PlanRequest, Progress
 from heldout_server.ports.judges import Judge, Judging
-from heldout_server.ports.outcomes import Outcomes
+from heldout_server.ports.outcomes import Outcomes, StandingApproval
 from heldout_server.ports.release import ReleaseDesk
 from heldout_server.ports.runtimes import Runtime
 from heldout_server.ports.techniques import Techniques
@@ -182,8 +182,11 @@ class Evaluation:
         plan = Plan(manifest, await self._bank.members(manifest.epoch_id))
         return await self._outcomes.create(manifest, planned_trials=len(plan), submitted=submitted)
 
-    async def approve(self, run_id: str, *, identity: str, digest: str) -> Run:
+    async def approve(self, run_id: str, *, identity: str, digest: str, standing: bool = False) -> Run:
         """Log and record an approval of exactly this digest.
+
+        With ``standing`` it also holds for the runs that the appliance proposes by itself of every later checkpoint,
+        as long as nothing differs but the checkpoint.
 
         Raises:
             NotFound: there is no such run.
@@ -194,8 +197,37 @@ class Evaluation:
             raise WrongState(f"{run_id} is {run.state.value}", reason="NOT_PROPOSED")
         if digest != run.digest:
             raise WrongState(f"{run_id} has another digest", reason="DIGEST_DIFFERS")
-        await self._audit.append(approval_event(run, identity=identity))
+        await self._audit.append(approval_event(run, identity=identity, action="standing" if standing else "given"))
+        if standing:
+            await self._outcomes.put_standing(
+                StandingApproval(
+                    template=run.template,
+                    line=run.manifest.line,
+                    identity=identity,
+                    run_id=run_id,
+                    given_s=int(self._clock.now_s()),
+                )
+            )
         return await self._outcomes.approve(run_id, identity=identity, digest=digest)
+
+    async def revoke(self, template: str, *, identity: str) -> None:
+        """Take the standing approvals of a template back, whoever gave them, and those of runs that did not start.
+
+        Raises:
+            NotFound: there is none.
+        """
+        if all(one.template != template for one in await self._outcomes.standing()):
+            raise NotFound("there is no such standing approval", reason="NO_SUCH_APPROVAL")
+        await self._audit.append(revocation_event(template, identity=identity))
+        await self._outcomes.drop_standing(template)
+
+    async def _approve_as_standing(self, run: Run) -> None:
+        for one in await self._outcomes.standing():
+            if one.template == run.template and one.identity not in run.approvals:
+                await self._audit.append(approval_event(run, identity=one.identity, action="by_standing"))
+                await self._outcomes.approve(
+                    run.run_id, identity=one.identity, digest=run.digest, template=one.template
+                )
 
     async def submit(self, checkpoint: str, plan: PlanRequest) -> Run | None:
         """Propose and start a run of a checkpoint, unless it has one that was started or dropped; idempotent.
@@ -221,6 +253,7 @@ class Evaluation:
             manifest = await self._proposals.write(replace(plan, checkpoint=checkpoint))
             left = next((run for run in runs if run.submitted and run.manifest == manifest), None)
             run = left or await self._propose(manifest, submitted=True)
+            await self._approve_as_standing(run)
             return await self.start(run.run_id)
 
     async def start(self, run_id: str) -> Run:

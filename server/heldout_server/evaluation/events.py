@@ -34,12 +34,31 @@ def run_event(
     )
 
 
-def approval_event(run: Run, *, identity: str) -> Record:
-    """Return the event of somebody's approving a manifest."""
+def approval_event(run: Run, *, identity: str, action: str) -> Record:
+    """Return the event of somebody's approving a manifest.
+
+    Args:
+        run: its run.
+        identity: who approves.
+        action: ``given``; ``standing``, for later checkpoints as well; or ``by_standing``, by what was given before.
+    """
     return Record(
         kind="event",
         name="approval",
-        details={"run_id": run.run_id, "manifest_digest": run.digest, "identity": identity},
+        details={
+            "action": action,
+            "run_id": run.run_id,
+            "manifest_digest": run.digest,
+            "template": run.template,
+            "identity": identity,
+        },
+    )
+
+
+def revocation_event(template: str, *, identity: str) -> Record:
+    """Return the event of somebody's taking standing approvals back."""
+    return Record(
+        kind="event", name="approval", details={"action": "revoked", "template": template, "identity": identity}
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any, Final
 
 from heldout_server.domain import Manifest, Sampling, TrustClass
@@ -55,6 +55,17 @@ def decode(text: str) -> Manifest:
     except (ValueError, TypeError, KeyError):
         raise IntegrityError("a stored manifest cannot be read", reason="MANIFEST_BROKEN") from None
     return manifest
+
+
+def template_digest(manifest: Manifest) -> str:
+    """Return the hex SHA-256 of a manifest without its checkpoint: what a standing approval is of.
+
+    The line stays in it, and what else the files of the checkpoint say (its base, precision and chat template).
+
+    Raises:
+        InvalidRequest: a number in the manifest is not finite.
+    """
+    return manifest_digest(replace(manifest, checkpoint="", checkpoint_digest=""))
 
 
 def manifest_digest(manifest: Manifest) -> str:

@@ -9,7 +9,7 @@ from heldout_server.database import Connection
 from heldout_server.domain import Preflight, PreflightFinding, Run, RunState
 from heldout_server.errors import IntegrityError, InvalidRequest, NotFound, WrongState
 from heldout_server.outcomes.counts import VerdictCounts, read_counts
-from heldout_server.outcomes.manifest import decode
+from heldout_server.outcomes.manifest import decode, template_digest
 
 _COLUMNS: Final = (
     "SELECT number, run_id, manifest, digest, state, release_number, created_s, started_s, planned_trials,"
@@ -51,7 +51,7 @@ def list_runs(connection: Connection, *, after: str, limit: int, state: RunState
     return tuple(_run(connection, row) for row in rows.fetchall())
 
 
-def approve_run(connection: Connection, run_id: str, *, identity: str, digest: str) -> Run:
+def approve_run(connection: Connection, run_id: str, *, identity: str, digest: str, template: str = "") -> Run:
     """Record an approval of exactly this digest. Approving twice is approving once.
 
     Raises:
@@ -63,9 +63,10 @@ def approve_run(connection: Connection, run_id: str, *, identity: str, digest: s
     if digest != run.digest:
         raise WrongState(f"{run_id} has another digest", reason="DIGEST_DIFFERS")
     connection.execute(
-        "INSERT INTO approval (run, identity) SELECT number, ? FROM run WHERE run_id = ?"
-        " ON CONFLICT (run, identity) DO NOTHING",
-        (identity, run_id),
+        "INSERT INTO approval (run, identity, template) SELECT number, ?, ? FROM run WHERE run_id = ?"
+        # What somebody says of the run itself outlives what was said of a template.
+        " ON CONFLICT (run, identity) DO UPDATE SET template = min(template, excluded.template)",
+        (identity, template, run_id),
     )
     return read_run(connection, run_id)
 
@@ -179,9 +180,11 @@ def _run(connection: Connection, row: tuple[int, str, str, str, str, int, int, i
     if hashlib.sha256(manifest.encode()).hexdigest() != digest:
         raise IntegrityError(f"the manifest of {run_id} is not what its digest says", reason="MANIFEST_CHANGED")
     approvals = connection.execute("SELECT identity FROM approval WHERE run = ? ORDER BY number", (number,))
+    decoded = decode(manifest)
     return Run(
         run_id=run_id,
-        manifest=decode(manifest),
+        manifest=decoded,
+        template=template_digest(decoded),
         digest=digest,
         state=RunState(state),
         release_number=release_number,

@@ -109,6 +109,19 @@ MIGRATIONS: Final = (
     """
     ALTER TABLE run ADD COLUMN publishes_s INTEGER NOT NULL DEFAULT 0;
     """,
+    # Approvals of a template, for all later checkpoints; and by which template a run has an approval, if by one.
+    """
+    ALTER TABLE approval ADD COLUMN template TEXT NOT NULL DEFAULT '';
+    CREATE TABLE standing (
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        template TEXT NOT NULL,
+        line TEXT NOT NULL,
+        identity TEXT NOT NULL,
+        run_id TEXT NOT NULL,
+        given_s INTEGER NOT NULL,
+        UNIQUE (template, identity)
+    );
+    """,
 )
 
 CONTENT: Final = Content(
@@ -116,7 +129,8 @@ CONTENT: Final = Content(
         "run": "SELECT number, run_id, digest, state, release_number, created_s, started_s, planned_trials,"
         " wrapped_key, cancelled, submitted, counted, publishes_s FROM run ORDER BY number",
         "preflight": "SELECT run, asked, answered, findings FROM preflight ORDER BY run",
-        "approval": "SELECT number, run, identity FROM approval ORDER BY number",
+        "approval": "SELECT number, run, identity, template FROM approval ORDER BY number",
+        "standing": "SELECT number, template, line, identity, run_id, given_s FROM standing ORDER BY number",
     }
 )
 """What must not be swapped. Verdicts are in it by ``counted``, once their run is complete; until then they are only

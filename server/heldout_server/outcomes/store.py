@@ -12,13 +12,13 @@ from heldout_server.anchoring import Anchor
 from heldout_server.database import KEY_BYTES, Connection
 from heldout_server.domain import Manifest, Preflight, Run, RunState, SecretText
 from heldout_server.errors import InvalidRequest, NotFound, WrongState
-from heldout_server.outcomes import runs
+from heldout_server.outcomes import runs, standing
 from heldout_server.outcomes.counts import VerdictCounts
 from heldout_server.outcomes.manifest import encode, manifest_digest
 from heldout_server.outcomes.schema import ASIDE_PARTS, CONTENT, MAX_TRIAL, MIGRATIONS, MOVES, VERDICT_CODES
 from heldout_server.ports.environment import Clock, Ids
 from heldout_server.ports.keys import KeyRing
-from heldout_server.ports.outcomes import Aside, JudgedTrial
+from heldout_server.ports.outcomes import Aside, JudgedTrial, StandingApproval
 from heldout_server.sealing import Sealer, context
 
 ROWS_A_STATEMENT: Final = 256
@@ -125,16 +125,32 @@ class SqlOutcomes:
             lambda connection: runs.list_runs(connection, after=after, limit=limit, state=state)
         )
 
-    async def approve(self, run_id: str, *, identity: str, digest: str) -> Run:
-        """Record that an identity approves this digest; once, however often it is said.
+    async def approve(self, run_id: str, *, identity: str, digest: str, template: str = "") -> Run:
+        """Record that an identity approves this digest, by a standing approval if ``template`` names one.
 
         Raises:
             NotFound: there is no such run.
             WrongState: the run is not proposed, or its digest is another.
         """
         return await self._database.write(
-            lambda connection: runs.approve_run(connection, run_id, identity=identity, digest=digest)
+            lambda connection: runs.approve_run(connection, run_id, identity=identity, digest=digest, template=template)
         )
+
+    async def put_standing(self, approval: StandingApproval) -> None:
+        """Record a standing approval; once, however often it is said."""
+        await self._database.write(lambda connection: standing.put_standing(connection, approval))
+
+    async def standing(self) -> tuple[StandingApproval, ...]:
+        """Return all standing approvals, oldest first."""
+        return await self._database.read(standing.list_standing)
+
+    async def drop_standing(self, template: str) -> None:
+        """Take the standing approvals of a template back, and what runs have by them that did not start.
+
+        Raises:
+            NotFound: there is none.
+        """
+        await self._database.write(lambda connection: standing.drop_standing(connection, template))
 
     async def start(self, run_id: str, *, release_number: int, publishes_s: int = 0) -> Run:
         """Move a proposed run to running; ``publishes_s`` is its slot, or 0 if it publishes on completion.

@@ -79,11 +79,21 @@ class Evaluations(Protocol):
         """
         ...
 
-    async def approve(self, run_id: str, *, identity: str, digest: str) -> Run:
+    async def approve(self, run_id: str, *, identity: str, digest: str, standing: bool = False) -> Run:
         """Record an approval of exactly this digest.
+
+        ``standing``: also for the appliance's own runs of every later checkpoint, as long as nothing else differs.
 
         Raises:
             NotFound, WrongState: as :class:`heldout_server.ports.outcomes.Outcomes` has them.
+        """
+        ...
+
+    async def revoke(self, template: str, *, identity: str) -> None:
+        """Take the standing approvals of a template back, whoever gave them, and those of runs that did not start.
+
+        Raises:
+            NotFound: there is none.
         """
         ...
 

@@ -31,6 +31,24 @@ class JudgedTrial:
     aside: Aside = Aside()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StandingApproval:
+    """Say who approved everything that a manifest says but its checkpoint, for all that come after it.
+
+    Attributes:
+        template: hex SHA-256 of the manifest without its checkpoint.
+        line: the model line that it is about.
+        run_id: the run at which it was given.
+        given_s: Unix seconds.
+    """
+
+    template: str
+    line: str
+    identity: str
+    run_id: str
+    given_s: int
+
+
 class VerdictCount(NamedTuple):
     """Count the trials of one prompt in one cell that got one verdict. A tuple, since a run may have a million."""
 
@@ -59,12 +77,28 @@ class Outcomes(Protocol):
         """Return up to ``limit`` runs in the order of their creation, those past run ``after`` (all for '')."""
         ...
 
-    async def approve(self, run_id: str, *, identity: str, digest: str) -> Run:
-        """Record that an identity approves this digest.
+    async def approve(self, run_id: str, *, identity: str, digest: str, template: str = "") -> Run:
+        """Record that an identity approves this digest, by a standing approval if ``template`` names one.
 
         Raises:
             NotFound: there is no such run.
             WrongState: the run is not proposed, or its digest is another.
+        """
+        ...
+
+    async def put_standing(self, approval: StandingApproval) -> None:
+        """Record a standing approval; once, however often it is said."""
+        ...
+
+    async def standing(self) -> tuple[StandingApproval, ...]:
+        """Return all standing approvals, oldest first."""
+        ...
+
+    async def drop_standing(self, template: str) -> None:
+        """Take the standing approvals of a template back, and what runs have by them that did not start.
+
+        Raises:
+            NotFound: there is none.
         """
         ...
 

@@ -348,6 +348,8 @@ def to_message(release: Release) -> findings_pb2.Release:
             checkpoint=tested.checkpoint,
             line=tested.line,
             checkpoint_digest=tested.checkpoint_digest,
+            base=tested.base,
+            base_digest=tested.base_digest,
             runtime=tested.runtime,
             trust=findings_pb2.TRUST_CLASS_CONTAINED,
             temperature_milli=round(tested.temperature * 1000),

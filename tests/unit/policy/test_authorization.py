@@ -36,6 +36,8 @@ EXPECTED = {
     "/heldout.v1.CardService/WithdrawCard": BANK,
     "/heldout.v1.EvaluationService/ProposeRun": TESTERS,
     "/heldout.v1.EvaluationService/ApproveRun": TESTERS,
+    "/heldout.v1.EvaluationService/ListStandingApprovals": TESTERS,
+    "/heldout.v1.EvaluationService/RevokeStandingApproval": TESTERS,
     "/heldout.v1.EvaluationService/PreflightCheckpoint": TESTERS,
     "/heldout.v1.EvaluationService/StartRun": TESTERS,
     "/heldout.v1.EvaluationService/CancelRun": TESTERS,

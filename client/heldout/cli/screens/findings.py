@@ -46,7 +46,11 @@ def release_page(release: Release, *, others: Sequence[Release] = ()) -> Page:
     )
     lines += join_parts(condition_parts(release.tested, judge=release.judge))
     lines += join_parts(
-        [release.release_id, *(f"release {other.number} about it: {other.release_id}" for other in others)]
+        [
+            release.release_id,
+            *(f"release {other.number} about it: {other.release_id}" for other in others),
+            _approval(release),
+        ]
     )
     lines += exact_lines(release)
     if silence is not None:
@@ -73,6 +77,11 @@ def release_page(release: Release, *, others: Sequence[Release] = ()) -> Page:
         ),
         records=tuple(_records(release, overall, silent=silence is not None)),
     )
+
+
+def _approval(release: Release) -> str:
+    roles = " and ".join(role.replace("_", " ") for role in release.approving_roles)
+    return f"approved by a {roles} before its start" if roles else "started without approval: its policy asks for none"
 
 
 def _figure_lines(release: Release, overall: Estimate | None, silence: Silence | None) -> list[str]:
@@ -152,6 +161,8 @@ def _release_data(release: Release, overall: Estimate | None, silence: Silence |
         "judge_digest": release.judge_digest,
         "manifest_digest": release.manifest_digest,
         "policy_digest": release.policy_digest,
+        "approving_roles": list(release.approving_roles),
+        "cards": dict(release.cards),
         "tested": tested_data(release.tested),
         "overall": None if overall is None else figures.estimate_data(overall),
         "lower_bound": silence is not None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from statistics import fmean
 from typing import Any, Final
 
@@ -13,7 +14,7 @@ from heldout.cli.screens.preflight import preflight_data, run_lines
 from heldout.cli.screens.tested import condition_parts, tested_data
 from heldout.findings.model import TableKind
 from heldout.services.checkpoints import Checkpoint
-from heldout.services.runs import ExactRow, Run, RunState
+from heldout.services.runs import ExactRow, Run, RunState, StandingApproval
 
 NEXT: Final = {
     RunState.PROPOSED: "next: heldout run start {id}",
@@ -87,6 +88,14 @@ def run_data(run: Run) -> dict[str, Any]:
         "anchor": run.anchor,
         "preflight": None if run.preflight is None else preflight_data(run.preflight),
     }
+
+
+def standing_page(approvals: Sequence[StandingApproval]) -> Page:
+    """List approvals that hold for later checkpoints as well."""
+    rows = [["digest", "line", "given at", "by"]]
+    rows += [[one.template_digest[:12], one.line, one.run_id, one.identity] for one in approvals]
+    lines = lay_out(rows, "<<<<", flexible=3) if approvals else ["none: heldout run approve RUN --standing"]
+    return Page(lines=(*lines, "receipt verified"), data=[asdict(one) for one in approvals])
 
 
 def runs_page(runs: Sequence[Run]) -> Page:

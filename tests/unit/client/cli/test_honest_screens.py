@@ -251,3 +251,17 @@ def test_a_verification_knows_its_own_call():
     assert " · no outcome yet: this verification's own call for the head (entry 39)" in text
     text = text_of(verified_page([VerifiedLog(report=dataclasses.replace(report, open_intents=(39,)))]))
     assert text.endswith(" · no outcome: 1 call, under way as this head was signed (entry 39)")
+
+
+@pytest.mark.parametrize(
+    ("roles", "said"),
+    [
+        ((), "started without approval: its policy asks for none"),
+        (("bank_tester", "run_tester"), "approved by a bank tester and run tester before its start"),
+    ],
+)
+def test_a_release_says_who_had_to_approve_its_run(roles, said):
+    release = dataclasses.replace(make_release(), approving_roles=roles, cards={"persona": "d" * 64})
+    page = release_page(release)
+    assert said in text_of(page)
+    assert (page.data["approving_roles"], page.data["cards"]) == (list(roles), {"persona": "d" * 64})

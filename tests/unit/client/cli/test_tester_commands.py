@@ -189,6 +189,24 @@ def test_an_approval_is_of_the_digest_that_stands_or_was_named(runs):
         assert evaluation_pb2.ApproveRunRequest.FromString(runs.appliance.calls[-1][1]).manifest_digest == digest
 
 
+def test_an_approval_may_hold_for_later_checkpoints_and_be_revoked(runs):
+    runs("run", "approve", "run-1", "--standing")
+    assert evaluation_pb2.ApproveRunRequest.FromString(runs.appliance.calls[-1][1]).standing
+    ana = evaluation_pb2.StandingApproval(
+        template_digest="ab" * 32, line="nova", identity="spiffe://heldout.example/ana", run_id="run-1", given_s=60
+    )
+    runs.appliance.answers |= {
+        "ListStandingApprovals": evaluation_pb2.ListStandingApprovalsResponse(approvals=[ana]),
+        "RevokeStandingApproval": evaluation_pb2.RevokeStandingApprovalResponse(),
+    }
+    assert "abababababab  nova  run-1     spiffe://heldout.example/ana" in runs("run", "standing")
+    assert runs.json("run", "standing")[0]["template_digest"] == "ab" * 32
+    assert "0 standing approvals begin with" in runs("run", "revoke", "cd", code=1)
+    assert "abababababab: revoked" in runs("run", "revoke", "abab")
+    request = evaluation_pb2.RevokeStandingApprovalRequest.FromString(runs.appliance.calls[-1][1])
+    assert request.template_digest == "ab" * 32
+
+
 def test_plain_must_be_among_the_techniques_that_are_named(runs):
     out = runs("run", "propose", "v1", "--technique", "base64", code=2)
     assert out == "heldout: --technique plain must be among them: nothing else measures over-refusal\n"

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import threading
 
 import pytest
 from client_fakes import TECHNIQUES, make_release, to_message
 
 from heldout.verification.weights import digest_weights
+from heldout_server.checkpoints.intake import digest_folder
 
 
 @pytest.fixture
@@ -18,9 +20,9 @@ def folder(tmp_path):
     return made
 
 
-def publish(heldout, digest):
+def publish(heldout, digest, **tested):
     release = make_release("v2", dict.fromkeys(TECHNIQUES, 0.3), number=1)
-    tested = dataclasses.replace(release.tested, checkpoint_digest=digest)
+    tested = dataclasses.replace(release.tested, checkpoint_digest=digest, **tested)
     heldout.appliance.publish(to_message(dataclasses.replace(release, tested=tested)))
 
 
@@ -40,3 +42,38 @@ def test_files_that_no_release_is_about_end_with_exit_code_1(heldout, folder):
 
 def test_a_folder_that_is_not_there_is_one_line(heldout, tmp_path):
     assert "no such folder" in heldout("verify-model", str(tmp_path / "nothing"), code=1)
+
+
+SHAPES = {
+    "safetensors": ("config.json", "model.safetensors"),
+    "GGUF": ("model.gguf",),
+    "shards": (
+        "model-00001-of-00002.safetensors",
+        "model-00002-of-00002.safetensors",
+        "model.safetensors.index.json",
+        "tokenizer/vocab.json",
+    ),
+    "an adapter": ("adapter_config.json", "adapter_model.safetensors"),
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_whatever_holds_the_weights_every_file_of_it_counts(heldout, tmp_path, shape):
+    folder = tmp_path / "nova"
+    for number, name in enumerate(SHAPES[shape]):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(bytes([number]) * 1000)
+    publish(heldout, digest_folder(folder, stop=threading.Event()))  # what the appliance itself takes
+    assert "1 of 1 releases are about" in heldout("verify-model", str(folder))
+    for name in SHAPES[shape]:
+        whole = (folder / name).read_bytes()
+        (folder / name).write_bytes(whole[:-1] + b"x")
+        assert "none of 1 releases" in heldout("verify-model", str(folder), code=1)
+        (folder / name).write_bytes(whole)
+
+
+def test_of_a_base_the_releases_about_its_adapters_are_named_and_say_nothing_of_it_alone(heldout, folder):
+    publish(heldout, "a" * 64, base="nova-base", base_digest=digest_weights(folder))
+    out = heldout("verify-model", str(folder), code=1)
+    assert "none of 1 releases is about exactly these files" in out
+    assert "release 1 · about v2, an adapter of these files" in out

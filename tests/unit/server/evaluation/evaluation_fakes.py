@@ -280,6 +280,7 @@ class FakeOutcomes:
         self.batches = []
         self.fail_after = None
         self.preflights = {}
+        self.standing_approvals = []
         self.log = desk_log
 
     async def create(self, manifest, *, planned_trials, submitted=False):
@@ -295,6 +296,7 @@ class FakeOutcomes:
             started_s=0,
             planned_trials=planned_trials,
             submitted=submitted,
+            template=repr(replace(manifest, checkpoint="", checkpoint_digest="")),
         )
         self.runs[run.run_id] = run
         self.rows[run.run_id] = {}
@@ -309,7 +311,16 @@ class FakeOutcomes:
         chosen = [run for run in self.runs.values() if state in {None, run.state} and run.run_id > after]
         return tuple(chosen[:limit])
 
-    async def approve(self, run_id, *, identity, digest):
+    async def put_standing(self, approval):
+        self.standing_approvals.append(approval)
+
+    async def standing(self):
+        return tuple(self.standing_approvals)
+
+    async def drop_standing(self, template):
+        self.standing_approvals = [one for one in self.standing_approvals if one.template != template]
+
+    async def approve(self, run_id, *, identity, digest, template=""):
         run = self.runs[run_id]
         if digest != run.digest:
             raise WrongState("another digest")
@@ -405,7 +416,7 @@ class FakeAudit:
         if self.failing:
             raise StorageError("the log cannot be written")
         self.records.append(record)
-        about = record.details["run_id"] or record.details["checkpoint"]
+        about = record.details.get("run_id") or record.details.get("checkpoint") or record.details["template"]
         self.log.append(f"{about} logged {record.details.get('state', record.name)}")
         return Logged(len(self.records) - 1, b"", str)
 

@@ -174,7 +174,7 @@ async def test_approvals_hold_only_while_everything_is_as_it_was_approved(what):
 
 
 def test_every_field_of_a_manifest_that_can_change_has_a_reason():
-    chosen = {"checkpoint", "techniques", "stacks", "attempts", "allow_exposed"}  # by whoever proposes
+    chosen = {"checkpoint", "techniques", "stacks", "attempts", "allow_exposed", "anchor"}  # by whoever proposes
     assert set(CHANGED) == {one.name for one in fields(Manifest)} - chosen
 
 
@@ -198,7 +198,13 @@ async def test_who_approved_stands_in_the_log_before_the_approval_counts():
     bench.audit.failing = False
     await evaluation.approve(run.run_id, identity="spiffe://x/run", digest=run.digest)
     (record,) = [one for one in bench.audit.records if one.name == "approval"]
-    assert record.details == {"run_id": run.run_id, "manifest_digest": run.digest, "identity": "spiffe://x/run"}
+    assert record.details == {
+        "action": "given",
+        "run_id": run.run_id,
+        "manifest_digest": run.digest,
+        "template": run.template,
+        "identity": "spiffe://x/run",
+    }
 
 
 async def test_a_run_starts_once(bench):
