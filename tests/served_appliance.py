@@ -21,7 +21,7 @@ from heldout_server.installation import install
 BIN = Path(sys.executable).parent
 START_S = 30
 STOP_S = 20
-SERVING = re.compile(r"serving on \S+:(\d+) \(health on (\d+)\)")
+SERVING = re.compile(r"serving (?:the \w+ half )?on \S+:(\d+) \(health on (\d+)\)")
 SEALED = re.compile(r"sealed, waiting for shares on \S+:(\d+) \(health on (\d+)\)")
 ADDRESS = re.compile(r'^address = "[^"]*"', re.MULTILINE)
 
@@ -56,6 +56,8 @@ class ServedAppliance:
         log: what the process wrote on stdout and stderr, over all starts.
         command: what is started; the words of ``heldout-server serve`` follow.
         environment: variables of the process besides its own.
+        words: options of ``heldout-server serve``.
+        config: name of the config in the folder.
     """
 
     folder: Path
@@ -63,6 +65,8 @@ class ServedAppliance:
     log: Path
     command: tuple[str | Path, ...] = (BIN / "heldout-server",)
     environment: dict[str, str] = field(default_factory=dict)
+    words: tuple[str, ...] = ()
+    config: str = "config.toml"
     process: subprocess.Popen | None = None
     port: int = 0
     health_port: int = 0
@@ -107,7 +111,7 @@ class ServedAppliance:
         self._began = len(self.said())
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [*self.command, "serve", "--config", self.folder / "config.toml"],
+                [*self.command, "serve", *self.words, "--config", self.folder / self.config],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,

@@ -13,23 +13,24 @@ from __future__ import annotations
 import contextlib
 import hashlib
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, TypeVar
 
 from google.protobuf.message import DecodeError, Message
 
-from heldout.contract import HALF_NUMBERS, Method, find_method
+from heldout.contract import HALF_NAMES, HALF_NUMBERS, Method, find_method
 from heldout.errors import NotFound, Refused, VerificationError
 from heldout.memory import ClientMemory
 from heldout.transport import Transport
 from heldout.verification import Entry, VerifierKey, open_checkpoint, verify_call_receipt
 from heldout.verification.merkle import verify_consistency
 from heldout.verification.receipt import parse_proof
-from heldout_proto.v1 import audit_pb2, findings_pb2
+from heldout_proto.v1 import audit_pb2, findings_pb2, options_pb2
 
 M = TypeVar("M", bound=Message)
 
 AUDITOR: Final = "auditor"
+AUDIT_SERVICE: Final = "AuditService"
 LENGTH_BYTES: Final = 4
 
 
@@ -41,12 +42,20 @@ class Caller:
         identity: who we are in the log.
         vkeys: the verifier key of the log of each half.
         memory: what earlier processes saw; nothing if None.
+        window: carries the bytes to the window half, where that is a process of its own.
     """
 
     def __init__(
-        self, transport: Transport, *, identity: str, vkeys: Mapping[str, str], memory: ClientMemory | None = None
+        self,
+        transport: Transport,
+        *,
+        identity: str,
+        vkeys: Mapping[str, str],
+        memory: ClientMemory | None = None,
+        window: Transport | None = None,
     ) -> None:
-        self._transport = transport
+        self._transports = {"vault": transport, "window": window or transport}
+        self._apart = window is not None
         self._identity = identity
         self._vkeys = dict(vkeys)
         self.memory = memory or ClientMemory(None, identity=identity, vkeys=vkeys)
@@ -83,9 +92,11 @@ class Caller:
             CallError: there is no answer.
             VerificationError: the receipt is missing, or does not hold.
         """
-        method = find_method(service, name)
+        method = self._find(service, name, request)
         with self._begun(method) as call:
-            answer = await self._transport.unary(method.name, request.SerializeToString(), timeout_s=method.deadline_s)
+            answer = await self._transports[method.half].unary(
+                method.name, request.SerializeToString(), timeout_s=method.deadline_s
+            )
             if unproven is not None and answer.receipt is None:
                 message = _parse(response, answer.body or b"")
                 if unproven(message):
@@ -104,7 +115,7 @@ class Caller:
         """
         method = find_method(service, name)
         with self._begun(method) as call:
-            answer = await self._transport.send_stream(
+            answer = await self._transports[method.half].send_stream(
                 method.name, (request.SerializeToString() async for request in requests), timeout_s=method.deadline_s
             )
             self._verify(call, answer.body or b"", answer.receipt)
@@ -124,7 +135,7 @@ class Caller:
         method = find_method(service, name)
         digest = hashlib.sha256()
         with self._begun(method) as call:
-            answers = self._transport.receive_stream(
+            answers = self._transports[method.half].receive_stream(
                 method.name, request.SerializeToString(), timeout_s=method.deadline_s
             )
             async with contextlib.aclosing(answers):
@@ -138,7 +149,15 @@ class Caller:
     async def close(self) -> None:
         """Give up the connection."""
         self.memory.close()
-        await self._transport.close()
+        await self._transports["vault"].close()
+        if self._apart:
+            await self._transports["window"].close()
+
+    def _find(self, service: str, name: str, request: Message) -> Method:
+        """Return a method; where the halves are two processes, a log is read from the half that holds it."""
+        method = find_method(service, name)
+        asked = HALF_NAMES.get(getattr(request, "log", options_pb2.HALF_UNSPECIFIED))
+        return replace(method, half=asked) if self._apart and service == AUDIT_SERVICE and asked else method
 
     @contextlib.contextmanager
     def _begun(self, method: Method) -> Iterator[_Call]:
@@ -197,7 +216,7 @@ class Caller:
         request = audit_pb2.GetConsistencyProofRequest(log=HALF_NUMBERS[half], old_size=old.size, new_size=new.size)
         try:
             answer = await self.unary(
-                "AuditService", "GetConsistencyProof", request, audit_pb2.GetConsistencyProofResponse
+                AUDIT_SERVICE, "GetConsistencyProof", request, audit_pb2.GetConsistencyProofResponse
             )
         except (Refused, NotFound):
             return

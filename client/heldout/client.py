@@ -40,9 +40,15 @@ class AsyncClient:
     """
 
     def __init__(
-        self, transport: Transport, *, identity: str, vkeys: dict[str, str], memory: ClientMemory | None = None
+        self,
+        transport: Transport,
+        *,
+        identity: str,
+        vkeys: dict[str, str],
+        memory: ClientMemory | None = None,
+        window: Transport | None = None,
     ) -> None:
-        self._caller = Caller(transport, identity=identity, vkeys=vkeys, memory=memory)
+        self._caller = Caller(transport, identity=identity, vkeys=vkeys, memory=memory, window=window)
         self.findings = AsyncFindings(self._caller)
         self.bank = AsyncBank(self._caller)
         self.cards = AsyncCards(self._caller)
@@ -64,7 +70,8 @@ class AsyncClient:
         known = profile if isinstance(profile, Profile) else read_profile(profile)
         vkeys = dict(known.vkeys)
         memory = ClientMemory(known.memory or memory_file(known.identity, vkeys), identity=known.identity, vkeys=vkeys)
-        return cls(GrpcTransport(known), identity=known.identity, vkeys=vkeys, memory=memory)
+        window = GrpcTransport(known, to_window=True) if known.window_address else None
+        return cls(GrpcTransport(known), identity=known.identity, vkeys=vkeys, memory=memory, window=window)
 
     @property
     def memory(self) -> ClientMemory:

@@ -13,7 +13,8 @@ from heldout.errors import ProfileError
 
 HALVES: Final = ("vault", "window")
 MAX_FILE_BYTES: Final = 1 << 20
-WORDS: Final = ("address", "ca", "certificate", "key", "server_name")
+WORDS: Final = ("address", "ca", "certificate", "key", "server_name", "window_address", "window_server_name")
+OPTIONAL: Final = frozenset({"server_name", "window_address", "window_server_name"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +28,8 @@ class Profile:
         identity: the one URI name in the certificate: who we are in the log.
         vkeys: the verifier key of the log of each half, ``vault`` and ``window``.
         pack_key: the key to which packs of prompts are sealed, 32 bytes; empty if the profile pins none.
+        window_address: host and port of the window half, where that is a process of its own; else empty.
+        window_server_name: the name in its certificate; empty for ``server_name``.
         memory: file of what the client remembers from one process to the next; None for the usual place.
     """
 
@@ -38,6 +41,8 @@ class Profile:
     identity: str
     vkeys: Mapping[str, str]
     pack_key: bytes = b""
+    window_address: str = ""
+    window_server_name: str = ""
     memory: Path | None = None
 
     def __repr__(self) -> str:
@@ -61,7 +66,7 @@ def read_profile(path: str | os.PathLike[str]) -> Profile:
     unknown = document.keys() - {*WORDS, "logs", "bank", "memory"}
     if unknown:
         raise ProfileError(f"{file}: {min(unknown)}: unknown key")
-    words = {name: _word(document, name, file) for name in WORDS if name != "server_name" or name in document}
+    words = {name: _word(document, name, file) for name in WORDS if name not in OPTIONAL or name in document}
     certificate = _read(file.parent / words["certificate"], f"{file}: certificate")
     return Profile(
         address=words["address"],
@@ -71,6 +76,8 @@ def read_profile(path: str | os.PathLike[str]) -> Profile:
         key=_read(file.parent / words["key"], f"{file}: key"),
         identity=_identity(certificate, file),
         vkeys=_vkeys(document.get("logs"), file),
+        window_address=words.get("window_address", ""),
+        window_server_name=words.get("window_server_name", words.get("server_name", "")),
         pack_key=_pack_key(document.get("bank", {}), file),
         memory=file.parent / _word(document, "memory", file) if "memory" in document else None,
     )

@@ -56,19 +56,26 @@ class Transport(Protocol):
 
 
 class GrpcTransport:
-    """Carry calls over one mTLS channel. Build it in the event loop that will use it."""
+    """Carry calls over one mTLS channel. Build it in the event loop that will use it.
 
-    def __init__(self, profile: Profile) -> None:
+    Args:
+        profile: of the appliance.
+        to_window: call the window half, which is a process of its own.
+    """
+
+    def __init__(self, profile: Profile, *, to_window: bool = False) -> None:
+        address = profile.window_address if to_window else profile.address
+        server_name = profile.window_server_name if to_window else profile.server_name
         options: list[tuple[str, Any]] = [
             ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
             # The appliance stands in the caller's own network; a proxy from the environment is for another.
             ("grpc.enable_http_proxy", 0),
         ]
-        if profile.server_name:
-            options.append(("grpc.ssl_target_name_override", profile.server_name))
+        if server_name:
+            options.append(("grpc.ssl_target_name_override", server_name))
         credentials = grpc.ssl_channel_credentials(profile.authority, profile.key, profile.certificate)
-        self._channel = grpc.aio.secure_channel(profile.address, credentials, options=options)
-        self._address = profile.address
+        self._channel = grpc.aio.secure_channel(address, credentials, options=options)
+        self._address = address
 
     async def unary(self, method: str, request: bytes, *, timeout_s: float) -> Answer:
         """Send one message and return the answer.

@@ -181,7 +181,7 @@ class AnchoredDatabase:
         generation, rows, self._salt, digest = stored
         # (1) The content is what this very file last said of it, by the statements of that time.
         if digest:
-            self._verify(connection, json.loads(rows), digest)
+            _verify(connection, json.loads(rows), digest, salt=self._salt, name=self.path.name)
         self._position = self._read(connection, generation=generation, digest=digest)
         # (2) The log agrees, and says which anchor is the newest.
         if self._anchor is not None:
@@ -196,19 +196,10 @@ class AnchoredDatabase:
     def _stand(self, connection: Connection) -> Position:
         return self._read(connection, generation=self.position.generation, digest=self.position.digest)
 
-    def _verify(self, connection: Connection, rows: Mapping[str, str], digest: str) -> None:
-        whole = all(connection.execute(f"PRAGMA integrity_check('{table}')").fetchall() == [("ok",)] for table in rows)
-        if not whole or self._digest(connection, rows) != digest:
-            raise IntegrityError(
-                f"{self.path.name}: its content is not what was stored last: an old page was put back, or a row was"
-                " exchanged. Nothing was started. Put a whole copy in its place: heldout-server restore takes it in.",
-                reason="CONTENT_CHANGED",
-            )
-
     def _advance(self, connection: Connection) -> Position:
         """Digest the content inside the transaction that may have changed it; if it did, count that."""
         before = self.position
-        digest = self._digest(connection, self._content.rows)
+        digest = _digest(connection, self._content.rows, salt=self._salt)
         if digest == before.digest:
             return before
         counted = connection.execute(
@@ -238,15 +229,6 @@ class AnchoredDatabase:
         leaf, chain = connection.execute("SELECT leaf, chain FROM position").fetchone()
         return Position(generation=generation, schema=schema, digest=digest, figures=figures, leaf=leaf, chain=chain)
 
-    def _digest(self, connection: Connection, rows: Mapping[str, str]) -> str:
-        digest = hashlib.sha256(self._salt)
-        for table, statement in rows.items():
-            digest.update(f"{table}\n".encode())
-            cursor = connection.execute(statement)
-            while chunk := cursor.fetchmany(CHUNK_ROWS):
-                digest.update(repr(chunk).encode())
-        return digest.hexdigest()
-
 
 class _Change:
     """Hold one write while it is made: where it leaves the database is true only once it is durable."""
@@ -260,6 +242,44 @@ class _Change:
         result = work(connection)
         self.position = self._advance(connection)
         return result
+
+
+def verify_content(connection: Connection, *, name: str) -> Position:
+    """Check a database that somebody else writes against its own row, and return where it stands, without figures.
+
+    Args:
+        connection: which reads, inside a transaction.
+        name: of the file, for messages.
+
+    Raises:
+        IntegrityError: its content is not what was stored last.
+    """
+    row = connection.execute("SELECT generation, rows, salt, digest, leaf, chain FROM position").fetchone()
+    generation, rows, salt, digest, leaf, chain = row
+    if digest:
+        _verify(connection, json.loads(rows), digest, salt=salt, name=name)
+    schema = connection.execute("PRAGMA user_version").fetchone()[0]
+    return Position(generation=generation, schema=schema, digest=digest, figures={}, leaf=leaf, chain=chain)
+
+
+def _verify(connection: Connection, rows: Mapping[str, str], digest: str, *, salt: bytes, name: str) -> None:
+    whole = all(connection.execute(f"PRAGMA integrity_check('{table}')").fetchall() == [("ok",)] for table in rows)
+    if not whole or _digest(connection, rows, salt=salt) != digest:
+        raise IntegrityError(
+            f"{name}: its content is not what was stored last: an old page was put back, or a row was exchanged."
+            " Nothing was started. Put a whole copy in its place: heldout-server restore takes it in.",
+            reason="CONTENT_CHANGED",
+        )
+
+
+def _digest(connection: Connection, rows: Mapping[str, str], *, salt: bytes) -> str:
+    digest = hashlib.sha256(salt)
+    for table, statement in rows.items():
+        digest.update(f"{table}\n".encode())
+        cursor = connection.execute(statement)
+        while chunk := cursor.fetchmany(CHUNK_ROWS):
+            digest.update(repr(chunk).encode())
+    return digest.hexdigest()
 
 
 def _note(connection: Connection, anchored: Anchored) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Final, Literal, TypeAlias, get_type_hints
@@ -115,6 +116,10 @@ class Data:
     staging: Path
     run: Path
 
+    def folders(self) -> Mapping[str, Path]:
+        """Return the folder of databases by half."""
+        return {"vault": self.vault, "window": self.window}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
@@ -174,12 +179,11 @@ KNOWN: Final = {section: frozenset(one.name for one in fields(of)) for section, 
 """The keys of each section."""
 
 
-def load_config(path: Path) -> Config:
-    """Read and check ``config.toml``.
+def open_document(path: Path) -> Reader:
+    """Read a config and return what takes values out of it.
 
     Raises:
-        ConfigError: it cannot be read, or something in it is unknown, missing, malformed, out of range, or names a file
-            or folder that is not there.
+        ConfigError: it cannot be read, or is not TOML.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -192,17 +196,25 @@ def load_config(path: Path) -> Config:
     except OSError as error:
         problem = f"{path}: cannot be read ({type(error).__name__})"
         raise ConfigError(f"{problem}\n  make an appliance folder with heldout-server init") from None
-    reader = Reader(document, text=text, name=path.name, folder=path.parent.absolute())
+    return Reader(document, text=text, name=path.name, folder=path.parent.absolute())
+
+
+def load_config(path: Path) -> Config:
+    """Read and check ``config.toml``.
+
+    Raises:
+        ConfigError: it cannot be read, or something in it is unknown, missing, malformed, out of range, or names a file
+            or folder that is not there.
+    """
+    reader = open_document(path)
     reader.refuse_unknown({**KNOWN, "watch": KNOWN["watch"] | {STORE_OPTIONS}})
     return Config(
-        appliance=Appliance(name=reader.text("appliance", "name", IDENTIFIER, "an identifier such as heldout-dev")),
-        listen=_listen(reader),
-        tls=Tls(
-            ca=reader.file("tls", "ca"), certificate=reader.file("tls", "certificate"), key=reader.file("tls", "key")
-        ),
+        appliance=read_appliance(reader),
+        listen=read_listen(reader),
+        tls=read_tls(reader),
         limits=read_limits(reader),
         keys=_keys(reader),
-        policy=Policy(folder=reader.directory("policy", "folder"), signer=reader.file("policy", "signer")),
+        policy=read_policy(reader),
         data=Data(
             vault=reader.directory("data", "vault"),
             window=reader.directory("data", "window"),
@@ -220,15 +232,58 @@ def load_config(path: Path) -> Config:
         sampling=read_sampling(reader),
         system_prompt=read_system_prompt(reader),
         runtimes=read_runtimes(reader),
-        telemetry=Telemetry(
-            log_format=reader.choice("telemetry", "log_format", LogFormat, default="console"),
-            log_level=reader.choice("telemetry", "log_level", LogLevel, default="info"),
-            metrics_interval_s=_metrics_interval(reader),
-        ),
+        telemetry=read_telemetry(reader),
     )
 
 
-def _listen(reader: Reader) -> Listen:
+def read_appliance(reader: Reader) -> Appliance:
+    """Read ``[appliance]``.
+
+    Raises:
+        ConfigError: its name is missing or no identifier.
+    """
+    return Appliance(name=reader.text("appliance", "name", IDENTIFIER, "an identifier such as heldout-dev"))
+
+
+def read_tls(reader: Reader) -> Tls:
+    """Read ``[tls]``.
+
+    Raises:
+        ConfigError: a file is missing.
+    """
+    return Tls(
+        ca=reader.file("tls", "ca"), certificate=reader.file("tls", "certificate"), key=reader.file("tls", "key")
+    )
+
+
+def read_policy(reader: Reader) -> Policy:
+    """Read ``[policy]``.
+
+    Raises:
+        ConfigError: its folder or its signer is missing.
+    """
+    return Policy(folder=reader.directory("policy", "folder"), signer=reader.file("policy", "signer"))
+
+
+def read_telemetry(reader: Reader) -> Telemetry:
+    """Read ``[telemetry]``.
+
+    Raises:
+        ConfigError: something in it is malformed or out of range.
+    """
+    return Telemetry(
+        log_format=reader.choice("telemetry", "log_format", LogFormat, default="console"),
+        log_level=reader.choice("telemetry", "log_level", LogLevel, default="info"),
+        metrics_interval_s=_metrics_interval(reader),
+    )
+
+
+def read_listen(reader: Reader) -> Listen:
+    """Read ``[listen]``.
+
+    Raises:
+        ConfigError: an address is missing or none, or both are the same.
+    """
     example = "host:port such as 127.0.0.1:7443"
     addresses = [reader.text("listen", key, ADDRESS, example) for key in ("address", "health_address")]
     for key, address in zip(("address", "health_address"), addresses, strict=True):

@@ -33,7 +33,7 @@ class Lab:
     clients: dict[str, AsyncClient] = field(default_factory=dict)
 
     async def start(self, environment=None):
-        serving = serve(self.config, self.telemetry.metrics, pick("both"), environment)
+        serving = serve(self.config, self.telemetry.metrics, pick(self.config), environment)
         self.running = await self.stack.enter_async_context(serving)
         return self.running
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from google.protobuf.descriptor import Descriptor
@@ -29,6 +30,7 @@ FILES: Final = (
     seal_pb2.DESCRIPTOR,
 )
 
+AUDIT_PREFIX: Final = f"/{audit_pb2.DESCRIPTOR.services_by_name['AuditService'].full_name}/"
 HALVES: Final[dict[int, str]] = {options_pb2.HALF_VAULT: "vault", options_pb2.HALF_WINDOW: "window"}
 
 
@@ -49,6 +51,24 @@ class Method:
     deadline_s: float
     half: str
     shape: str
+
+
+def served(contract: Mapping[str, Method], halves: Collection[str]) -> dict[str, Method]:
+    """Return the methods that a process serves.
+
+    The logs are read from the half that holds them, so it is there that such a call is recorded.
+
+    Args:
+        contract: every method by its full name.
+        halves: those whose logs the process holds.
+    """
+    found: dict[str, Method] = {}
+    for name, method in contract.items():
+        if method.half in halves:
+            found[name] = method
+        elif name.startswith(AUDIT_PREFIX):
+            found[name] = replace(method, half=next(iter(halves)))
+    return found
 
 
 def methods() -> dict[str, Method]:

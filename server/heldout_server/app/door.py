@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 
-from heldout_server.api.contract import methods
+from heldout_server.api.contract import methods, served
 from heldout_server.api.denials import Denials
 from heldout_server.api.edge import Edge
 from heldout_server.api.gate import ApprovedTexts, Gate
@@ -14,7 +14,7 @@ from heldout_server.api.server import Certificates
 from heldout_server.app.documents import read_document
 from heldout_server.app.policies import Policies
 from heldout_server.app.tools import Tools
-from heldout_server.config import Config
+from heldout_server.config_window import AnyConfig
 from heldout_server.domain import Role
 from heldout_server.identity import verify_server_certificate
 from heldout_server.ports.audit import AuditLog
@@ -22,7 +22,7 @@ from heldout_server.telemetry import Metrics
 
 
 def build_edge(
-    config: Config,
+    config: AnyConfig,
     tools: Tools,
     *,
     policies: Policies,
@@ -34,7 +34,7 @@ def build_edge(
 ) -> Edge:
     """Return the chain that every call goes through."""
     return Edge(
-        contract=methods(),
+        contract=served(methods(), logs),
         gatekeeper=policies.gatekeeper,
         rates={role: getattr(config.limits, role) for role in Role},
         denials=denials,
@@ -53,7 +53,7 @@ def build_edge(
     )
 
 
-def read_certificates(config: Config, *, now_s: float) -> Certificates:
+def read_certificates(config: AnyConfig, *, now_s: float) -> Certificates:
     """Return what the server shows, and whom it lets in.
 
     Raises:

@@ -1,17 +1,17 @@
-"""The logs of both halves, opened before any other database: whatever happens after this is recorded."""
+"""The logs of the halves that are served, opened before any other database: whatever happens after this is recorded."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Final
 
 from heldout_server.app.policies import Policies
 from heldout_server.app.tools import Tools
 from heldout_server.audit import SqlAuditLog
-from heldout_server.config import Config
+from heldout_server.config_window import AnyConfig
 from heldout_server.errors import IntegrityError
 from heldout_server.ports.audit import Record
 
@@ -27,28 +27,29 @@ DATABASES: Final = (
     ("vault", "releases.db"),
     ("window", "window.db"),
 )
-"""Half and file of every database, in the order in which a first start makes them; what is new goes to the end."""
+"""Folder and file of every database, in the order in which a first start makes them; what is new goes to the end."""
 
 
 async def open_logs(
     stack: contextlib.AsyncExitStack,
-    config: Config,
+    config: AnyConfig,
     tools: Tools,
     policies: Policies,
     *,
+    halves: Collection[str],
     log_failed: asyncio.Event,
     on_fault: Callable[[str], None],
 ) -> dict[str, SqlAuditLog]:
-    """Open both logs and record the start; record the stop and close them when the stack unwinds.
+    """Open the logs of these halves and record the start; record the stop and close them when the stack unwinds.
 
     Raises:
         IntegrityError: a database is gone, or a log is not what its signed head says.
         WrongKey: the key does not open a log.
         StorageError: a disk fails.
     """
-    verify_databases(config)
+    verify_databases(config, halves)
     logs: dict[str, SqlAuditLog] = {}
-    for half in HALVES:
+    for half in halves:
         logs[half] = await open_log(config, tools, policies, half=half, on_failure=log_failed.set, on_fault=on_fault)
         stack.push_async_callback(logs[half].close)
     for opened in logs.values():
@@ -64,7 +65,7 @@ async def open_logs(
 
 
 async def open_log(
-    config: Config,
+    config: AnyConfig,
     tools: Tools,
     policies: Policies | None,
     *,
@@ -96,27 +97,35 @@ async def open_log(
     )
 
 
-def log_files(config: Config, half: str) -> dict[str, Path]:
+def log_files(config: AnyConfig, half: str) -> dict[str, Path]:
     """Return the files of a half's log by device: the first, and the second if there is one."""
-    files = {"first": {"vault": config.data.vault, "window": config.data.window}[half] / LOG_FILE}
+    files = {"first": config.data.folders()[half] / LOG_FILE}
     if config.audit.second is not None:
         files["second"] = config.audit.second / f"audit-{half}.db"
     return files
 
 
-def verify_databases(config: Config) -> None:
+def verify_databases(config: AnyConfig, halves: Collection[str] = HALVES) -> None:
     """Check that no database was deleted: they are made one after the other, so a gap is not a first start cut off.
 
-    A log or a ledger that were begun anew would be empty, and nobody here could tell.
+    A log or a ledger that were begun anew would be empty, and nobody here could tell. A half that has none yet may be
+    served for the first time, long after the other; if that is not so, the log of the other knows better.
 
     Raises:
         IntegrityError: a database is gone.
     """
-    folders = {"vault": config.data.vault, "window": config.data.window}
-    there = [(folders[half] / name).exists() for half, name in DATABASES]
-    for place, (half, name) in enumerate(DATABASES):
-        if not there[place] and any(there[place:]):
+    folders = config.data.folders()
+    there = {(folder, name): (folders[folder] / name).exists() for folder, name in DATABASES if folder in folders}
+    begun = {_maker(*one) for one, exists in there.items() if exists and _maker(*one) in halves}
+    made = [one for one in there if _maker(*one) in begun]
+    for place, (folder, name) in enumerate(made):
+        if not there[folder, name] and any(there[one] for one in made[place:]):
             raise IntegrityError(
-                f"{half}/{name} is gone, and later databases are there. It is never begun anew:"
+                f"{folder}/{name} is gone, and later databases are there. It is never begun anew:"
                 " restore it from a backup. Nothing was started."
             )
+
+
+def _maker(folder: str, name: str) -> str:
+    """Return the half that makes a database: all but one lie in its own folder."""
+    return "vault" if name == "published.db" else folder

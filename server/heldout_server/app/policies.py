@@ -13,7 +13,7 @@ from heldout_server.api.audit import PolicyDocuments
 from heldout_server.api.contract import methods
 from heldout_server.api.server import verify_rules
 from heldout_server.app.documents import decode_document, read_document
-from heldout_server.config import Config
+from heldout_server.config_window import AnyConfig
 from heldout_server.domain import Role
 from heldout_server.identity import CertificateGatekeeper
 from heldout_server.keys import verify_policy_signature
@@ -35,7 +35,7 @@ class Policies:
         self.documents = dataclasses.replace(self.documents, principals_toml=content)
 
 
-def load_policies(config: Config) -> Policies:
+def load_policies(config: AnyConfig) -> Policies:
     """Read the policy documents, check the signature of the release policy, and parse them.
 
     Raises:

@@ -9,14 +9,14 @@ from heldout_policy.errors import PolicyError
 from heldout_server.app.logs import log_files, open_log
 from heldout_server.app.policies import Policies, load_policies
 from heldout_server.app.tools import Tools
-from heldout_server.config import Config
+from heldout_server.config_window import AnyConfig
 from heldout_server.errors import ConfigError
 from heldout_server.ports.audit import Record
 
 EVENT: Final = "policy_refused"
 
 
-async def load_policies_or_record(config: Config, tools: Tools, *, halves: Sequence[str]) -> Policies:
+async def load_policies_or_record(config: AnyConfig, tools: Tools, *, halves: Sequence[str]) -> Policies:
     """Return the policy documents in force; where they do not hold, record that first, if there is a log.
 
     Args:

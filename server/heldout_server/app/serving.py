@@ -32,9 +32,11 @@ from heldout_server.app.tools import Environment, Tools
 from heldout_server.app.upkeep import keep_up, record_denials
 from heldout_server.audit import Pace
 from heldout_server.config import Config
+from heldout_server.config_window import AnyConfig
 from heldout_server.errors import StorageError
-from heldout_server.keys import open_ring
+from heldout_server.keys import WindowKeyRing, open_ring
 from heldout_server.ports.audit import AuditLog
+from heldout_server.ports.keys import KeyRing
 from heldout_server.telemetry import Metrics
 
 DRAIN_S: Final = 0.2
@@ -65,7 +67,7 @@ class Appliance:
 
 @contextlib.asynccontextmanager
 async def serve(
-    config: Config,
+    config: AnyConfig,
     metrics: Metrics,
     openers: Mapping[str, Opener],
     environment: Environment | None = None,
@@ -91,13 +93,14 @@ async def serve(
         tools = _open_tools(stack, config, environment or Environment(), door)
         policies = await load_policies_or_record(config, tools, halves=tuple(openers))
         log_watch = LogWatch(metrics)
-        kept = await open_logs(stack, config, tools, policies, log_failed=log_failed, on_fault=log_watch.note_fault)
+        kept = await open_logs(
+            stack, config, tools, policies, halves=openers, log_failed=log_failed, on_fault=log_watch.note_fault
+        )
         logs: dict[str, AuditLog] = dict(kept)
         if door is not None:
             await door.record(logs)
         anchors = await Anchors.open(kept)
         await anchors.verify_logs()
-        stack.push_async_callback(_unless_failed, anchors.exchange, log_failed)
         ground = Ground(
             config=config,
             tools=tools,
@@ -110,6 +113,7 @@ async def serve(
         halves = [await open_half(stack, ground) for open_half in openers.values()]
         await anchors.settle()
         await anchors.exchange()
+        stack.push_async_callback(_unless_failed, anchors.exchange, log_failed)
         stack.push_async_callback(_unless_failed, anchors.settle, log_failed)
         denials = Denials(tools.clock)
         edge = build_edge(
@@ -122,7 +126,9 @@ async def serve(
             metrics=metrics,
             log_failed=log_failed,
         )
-        server = build_server(edge, _services(ground, halves, OpenSeal(config.keys, door, logs, sealing)))
+        # A window by itself has nothing that could be sealed.
+        seal = OpenSeal(config.keys, door, logs, sealing) if isinstance(config, Config) else None
+        server = build_server(edge, _services(ground, halves, seal))
         shown = ShownCertificates(read_certificates(config, now_s=tools.clock.now_s()))
         if door is not None:
             await door.hand_over(logs)
@@ -162,11 +168,15 @@ async def serve(
 
 
 def _open_tools(
-    stack: contextlib.AsyncExitStack, config: Config, outside: Environment, door: SealedDoor | None
+    stack: contextlib.AsyncExitStack, config: AnyConfig, outside: Environment, door: SealedDoor | None
 ) -> Tools:
     """Open the keys, and forget them when the stack unwinds."""
-    ring = open_ring(config.keys, random_bytes=outside.random_bytes) if door is None else door.open_ring()
-    stack.callback(ring.forget)
+    if not isinstance(config, Config):
+        ring: KeyRing = WindowKeyRing.open(config.keys.root, config.keys.ring)
+    else:
+        opened = open_ring(config.keys, random_bytes=outside.random_bytes) if door is None else door.open_ring()
+        stack.callback(opened.forget)
+        ring = opened
     return Tools(
         clock=outside.clock, ids=outside.ids, noise=outside.noise, random_bytes=outside.random_bytes, ring=ring
     )
@@ -202,7 +212,7 @@ async def _stop_server(server: grpc.aio.Server, edge: Edge, log_failed: asyncio.
     await server.stop(GRACE_S)
 
 
-def _services(ground: Ground, halves: Iterable[Half], seal: OpenSeal) -> Iterator[Registration]:
+def _services(ground: Ground, halves: Iterable[Half], seal: OpenSeal | None) -> Iterator[Registration]:
     for half in halves:
         yield from half.services
     audit = AuditServicer(
@@ -211,4 +221,5 @@ def _services(ground: Ground, halves: Iterable[Half], seal: OpenSeal) -> Iterato
         on_cosignature=ground.log_watch.note_cosignature,
     )
     yield partial(audit_pb2_grpc.add_AuditServiceServicer_to_server, audit)
-    yield partial(seal_pb2_grpc.add_SealServiceServicer_to_server, SealServicer(seal))
+    if seal is not None:
+        yield partial(seal_pb2_grpc.add_SealServiceServicer_to_server, SealServicer(seal))

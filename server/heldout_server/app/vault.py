@@ -29,7 +29,7 @@ from heldout_server.release import CardsDesk, OpenDpNoise, SqlReleaseDesk
 from heldout_server.runtimes import open_runtimes, read_system_prompt
 from heldout_server.techniques import TechniqueLibrary
 from heldout_server.watch import Watcher
-from heldout_server.window import SqlPublisher
+from heldout_server.window import SqlPublisher, read_heads, scores
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,10 +45,10 @@ class Vault:
     standing: PlanRequest
 
 
-async def open_half(stack: contextlib.AsyncExitStack, ground: Ground) -> Half:
+async def open_half(config: Config, stack: contextlib.AsyncExitStack, ground: Ground) -> Half:
     """Open the rooms of the vault half, and close them when the stack unwinds."""
-    config, audit = ground.config, ground.logs["vault"]
-    vault = await _open_rooms(stack, ground)
+    audit = ground.logs["vault"]
+    vault = await _open_rooms(config, stack, ground)
 
     async def announce() -> None:
         await announce_epochs(vault.bank, audit, vault.desk, vault.cards)
@@ -67,8 +67,8 @@ async def open_half(stack: contextlib.AsyncExitStack, ground: Ground) -> Half:
     )
 
 
-async def _open_rooms(stack: contextlib.AsyncExitStack, ground: Ground) -> Vault:
-    config, policies, audit = ground.config, ground.policies, ground.logs["vault"]
+async def _open_rooms(config: Config, stack: contextlib.AsyncExitStack, ground: Ground) -> Vault:
+    policies, audit = ground.policies, ground.logs["vault"]
     folder, clock, ids, ring = config.data.vault, ground.tools.clock, ground.tools.ids, ground.tools.ring
     book = ground.anchors.books["vault"]
     random_bytes = ground.tools.random_bytes
@@ -99,6 +99,11 @@ async def _open_rooms(stack: contextlib.AsyncExitStack, ground: Ground) -> Vault
         config.data.window / "published.db", keys=ring, clock=clock, anchor=book.of("published")
     )
     stack.callback(publisher.close)
+    ground.anchors.join(
+        "vault",
+        leave=publisher.leave_heads,
+        read=partial(read_heads, config.data.window / "window.db", ring.database_key("window"), scores.MIGRATIONS),
+    )
     desk = SqlReleaseDesk.open(
         folder / "releases.db",
         keys=ring,

@@ -11,10 +11,10 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from heldout_server.anchoring import Anchored, Position, chain_on
+from heldout_server.anchoring import NO_LEAF, Anchored, Position, chain_on
 from heldout_server.errors import IntegrityError
 from heldout_server.ports.anchors import Cause, Discrepancy
 from heldout_server.ports.audit import AuditLog, Record
@@ -140,6 +140,22 @@ class AnchorBook:
     def attach(self, anchor: Callable[[], Awaitable[None]]) -> None:
         """Take what anchors one database, once it is open, if it has moved since its newest anchor."""
         self._attached.append(anchor)
+
+    async def follow(self, name: str, position: Position) -> None:
+        """Take where a database stands that another process writes, and put it into this log where it has moved.
+
+        Raises:
+            IntegrityError: it stood further on before, or holds something else than it did.
+            StorageError: the log cannot be written.
+        """
+        kept = self._kept.get(name)
+        leaf, chain = (kept.anchored.leaf, kept.anchored.chain) if kept else (NO_LEAF, "")
+        stand = replace(position, leaf=leaf, chain=chain)
+        found = decide_discrepancy(name, stand, kept, size=leaf + 1)
+        if found is not None:
+            raise IntegrityError(found.say(), reason=found.cause.name)
+        if kept is None or stand.generation > kept.anchored.generation:
+            await self.drop(name, stand)
 
     async def settle(self) -> None:
         """Anchor every open database that has moved since its newest anchor.

@@ -11,7 +11,7 @@ import os
 import sys
 import textwrap
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
@@ -82,6 +82,9 @@ def init(
     name: Annotated[str, typer.Option(help="Name of the appliance; its logs are called after it.")] = "heldout-dev",
     address: Annotated[str, typer.Option(help="Where the API will listen, mTLS.")] = "127.0.0.1:7443",
     health: Annotated[str, typer.Option(help="Where health will listen, plain.")] = "127.0.0.1:7444",
+    window: Annotated[
+        str | None, typer.Option(help="Where the window half will listen, if it is to be a process of its own.")
+    ] = None,
     policy: Annotated[
         Path | None, typer.Option(help="A release.toml to sign and install instead of the default.")
     ] = None,
@@ -100,7 +103,14 @@ def init(
 
     sharing = Sharing(shares=shares, threshold=threshold) if shares or threshold else None
     install(
-        folder, name=name, address=address, health=health, clock=SystemClock(), release_policy=policy, sharing=sharing
+        folder,
+        name=name,
+        address=address,
+        health=health,
+        window=window,
+        clock=SystemClock(),
+        release_policy=policy,
+        sharing=sharing,
     )
     console.print(f"made {folder}: keys, certificates, signed policy, config, client profiles")
     console.print(f"  start it    heldout-server serve --config {folder / 'config.toml'}", soft_wrap=True)
@@ -123,10 +133,26 @@ def init(
     )
 
 
-@app.command(epilog="Example: heldout-server serve --config ./appliance/config.toml")
-def serve(config: ConfigPath = Path("config.toml")) -> None:
-    """Start the appliance, both halves in one process, until SIGTERM or SIGINT."""
-    raise typer.Exit(asyncio.run(serve_until_stopped(config, "both")))
+@app.command(
+    epilog="Examples: heldout-server serve --config ./appliance/config.toml; "
+    "heldout-server serve --half window --config ./appliance/window.toml."
+)
+def serve(
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            "--config", "-c", help="config.toml; of a window by itself, window.toml.", envvar="HELDOUT_CONFIG"
+        ),
+    ] = None,
+    half: Annotated[Literal["both", "vault", "window"], typer.Option(help="What this process serves.")] = "both",
+) -> None:
+    """Start the appliance, or one half of it, until SIGTERM or SIGINT.
+
+    Both halves are one process unless --half says otherwise. Apart, the vault answers testers and operators, and the
+    window trainers and auditors: it reads what the vault published, and has no key and no code for anything else.
+    """
+    path = config or Path("window.toml" if half == "window" else "config.toml")
+    raise typer.Exit(asyncio.run(serve_until_stopped(path, half)))
 
 
 def main() -> None:

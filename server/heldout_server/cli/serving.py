@@ -18,7 +18,7 @@ from heldout_server.hardening.process import harden_process
 
 if TYPE_CHECKING:  # what serving needs is imported when it serves, so that help is fast
     from heldout_server.app.halves import Served
-    from heldout_server.config import Config
+    from heldout_server.config_window import AnyConfig
     from heldout_server.telemetry import Metrics
 
 EXIT_LOG_FAILED: Final = 3
@@ -33,10 +33,10 @@ console = Console(stderr=True, highlight=False)
 async def serve_until_stopped(config_path: Path, served: Served) -> int:
     """Serve halves by a config until SIGTERM, SIGINT or a failed log, and return the exit code."""
     began = time.monotonic()
-    from heldout_server.config import load_config
+    from heldout_server.app.halves import load
     from heldout_server.telemetry import configure
 
-    config = load_config(config_path)
+    config = load(config_path, served)
     telemetry = configure(config.telemetry)
     try:
         code = await _serve_until_told(config, telemetry.metrics, began, served)
@@ -52,7 +52,7 @@ def _collect_seldom() -> None:
     gc.set_threshold(COLLECT_AFTER)
 
 
-async def _serve_until_told(config: Config, metrics: Metrics, began: float, served: Served) -> int:
+async def _serve_until_told(config: AnyConfig, metrics: Metrics, began: float, served: Served) -> int:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -69,17 +69,18 @@ async def _serve_until_told(config: Config, metrics: Metrics, began: float, serv
 
 
 async def _serve_once(
-    config: Config, metrics: Metrics, stop: asyncio.Event, served: Served, *, began: float, say_hardened: bool
-) -> int | Config:
+    config: AnyConfig, metrics: Metrics, stop: asyncio.Event, served: Served, *, began: float, say_hardened: bool
+) -> int | AnyConfig:
     """Serve until told to stop, and return the exit code; or until sealed, and return by what to begin anew."""
     from heldout_server.app.halves import pick
     from heldout_server.app.sealed import wait_sealed
     from heldout_server.app.serving import serve as serve_appliance
+    from heldout_server.config import Config
     from heldout_server.telemetry import say_hardening
 
     async with contextlib.AsyncExitStack() as stack:
         door = None
-        if config.keys.shares is not None:
+        if isinstance(config, Config) and config.keys.shares is not None:
             door = await stack.enter_async_context(wait_sealed(config, metrics))
             config = door.config
             console.print(f"heldout-server: sealed, waiting for shares on {_places(config)}", soft_wrap=True)
@@ -88,13 +89,13 @@ async def _serve_once(
                 console.print("heldout-server: stopped, sealed")
                 return 0
             began = time.monotonic()
-        appliance = await stack.enter_async_context(serve_appliance(config, metrics, pick(served), door=door))
+        appliance = await stack.enter_async_context(serve_appliance(config, metrics, pick(config, served), door=door))
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, appliance.reload.set)
         _collect_seldom()
         ending = asyncio.ensure_future(_end_once_failed(appliance.log_failed))
         host = config.listen.address.rpartition(":")[0]
         console.print(
-            f"heldout-server: serving on {host}:{appliance.port} (health on {appliance.health_port}),"
+            f"heldout-server: serving {_named(served)}on {host}:{appliance.port} (health on {appliance.health_port}),"
             f" healthy after {time.monotonic() - began:.2f} s",
             soft_wrap=True,
         )
@@ -125,9 +126,13 @@ async def _first(*events: asyncio.Event) -> None:
         one.cancel()
 
 
-def _places(config: Config) -> str:
+def _places(config: AnyConfig) -> str:
     """Say where a sealed appliance listens."""
     return f"{config.listen.address} (health on {config.listen.health_address.rpartition(':')[2]})"
+
+
+def _named(served: Served) -> str:
+    return "" if served == "both" else f"the {served} half "
 
 
 async def _end_once_failed(log_failed: asyncio.Event) -> None:

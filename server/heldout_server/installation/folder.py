@@ -26,6 +26,7 @@ from heldout_policy.principals import Principals, parse_principals
 from heldout_policy.release_policy import parse_release_policy
 from heldout_server.audit.note import CheckpointSigner
 from heldout_server.config import ADDRESS, Config, load_config
+from heldout_server.config_window import load_window_config
 from heldout_server.domain import IDENTIFIER
 from heldout_server.errors import ConfigError, StorageError
 from heldout_server.installation.documents import (
@@ -36,7 +37,8 @@ from heldout_server.installation.documents import (
     reachable,
 )
 from heldout_server.installation.pki import Authority, Issued, private_pem
-from heldout_server.keys import FileKeyRing, open_ring, sign_policy, verify_policy_signature
+from heldout_server.installation.window_documents import window_config_text, window_profile_text
+from heldout_server.keys import FileKeyRing, open_ring, sign_policy, verify_policy_signature, write_window_ring
 from heldout_server.keys.private_files import write_private
 from heldout_server.keys.shares import share_text
 from heldout_server.ports.environment import Clock
@@ -46,6 +48,8 @@ SERVER_IDENTITY: Final = "spiffe://{trust_domain}/server"
 DEFAULT_NAME: Final = "heldout-dev"
 DEFAULT_ADDRESS: Final = "127.0.0.1:7443"
 DEFAULT_HEALTH: Final = "127.0.0.1:7444"
+DEFAULT_WINDOW: Final = "127.0.0.1:7445"
+DEFAULT_WINDOW_HEALTH: Final = "127.0.0.1:7446"
 HALVES: Final = ("vault", "window")
 PLANNED: Final = b'publish = "as_planned"\nslot_s = 3600\n'
 AT_ONCE: Final = b"""\
@@ -94,6 +98,8 @@ def install(
     name: str = DEFAULT_NAME,
     address: str = DEFAULT_ADDRESS,
     health: str = DEFAULT_HEALTH,
+    window: str | None = None,
+    window_health: str = DEFAULT_WINDOW_HEALTH,
     clock: Clock,
     release_policy: Path | None = None,
     sharing: Sharing | None = None,
@@ -105,6 +111,8 @@ def install(
         name: the appliance, an identifier; its logs are called after it.
         address: ``host:port`` of the service.
         health: ``host:port`` of the health server.
+        window: ``host:port`` of the window half, if it is to be a process of its own: profiles then say so.
+        window_health: ``host:port`` of the health server of such a process.
         clock: tells when certificates begin.
         release_policy: a ``release.toml`` to install and sign instead of the default.
         sharing: how the root key is split; None writes it into a file, for development only.
@@ -118,14 +126,14 @@ def install(
     _refuse_taken(target)
     if IDENTIFIER.fullmatch(name) is None:
         raise ConfigError("name: must be an identifier such as heldout-dev\n  lower-case letters, digits, dots, dashes")
-    if ADDRESS.fullmatch(address) is None or ADDRESS.fullmatch(health) is None:
-        raise ConfigError("address, health: must be host:port\n  such as 127.0.0.1:7443, or [::1]:7443")
+    if any(ADDRESS.fullmatch(one) is None for one in (address, health, window or DEFAULT_WINDOW, window_health)):
+        raise ConfigError("address, health, window: must be host:port\n  such as 127.0.0.1:7443, or [::1]:7443")
     try:
         building = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
     except OSError as error:
         raise StorageError(f"{target.parent}: cannot make a folder in it ({type(error).__name__})") from None
     try:
-        _build(
+        ring = _build(
             building,
             name=name,
             address=address,
@@ -134,6 +142,7 @@ def install(
             release_policy=release_policy,
             sharing=sharing,
         )
+        _build_window(building, ring, name=name, address=window, health=window_health)
         building.rename(target)
     except BaseException as error:
         shutil.rmtree(building)
@@ -178,7 +187,7 @@ def _build(
     clock: Clock,
     release_policy: Path | None,
     sharing: Sharing | None,
-) -> None:
+) -> FileKeyRing:
     for part in FOLDERS:
         (folder / part).mkdir(mode=0o700)
     # Keys and the bank lie here: an installation inside somebody's repository must never be committed.
@@ -198,6 +207,7 @@ def _build(
         if role == "bank_tester":
             text += bank_text(ring.pack_key().public_key().public_bytes_raw())
         (folder / "profiles" / f"{person}.toml").write_text(text, encoding="utf-8")
+    return ring
 
 
 def name_people(principals: Principals) -> dict[str, str]:
@@ -225,6 +235,18 @@ def _write_keys(folder: Path, name: str, sharing: Sharing | None, holders: Seque
     for holder, share in zip(holders, shares, strict=True):
         write_private(folder / "shares" / f"{holder}.toml", share_text(share, book, appliance=name))
     return ring
+
+
+def _build_window(folder: Path, keys: FileKeyRing, *, name: str, address: str | None, health: str) -> None:
+    """Write what a window half needs that is served by itself; it is not used where both halves are one process."""
+    (folder / "keys" / "window").mkdir(mode=0o700)
+    root, ring = folder / "keys" / "window" / "root.key", folder / "keys" / "window" / "ring.json"
+    write_window_ring(keys, root_key_path=root, ring_path=ring)
+    text = window_config_text(name=name, address=address or DEFAULT_WINDOW, health=health)
+    (folder / "window.toml").write_text(text, encoding="utf-8")
+    load_window_config(folder / "window.toml")
+    for profile in (folder / "profiles").iterdir():
+        profile.write_text(window_profile_text(profile.read_text(encoding="utf-8"), address), encoding="utf-8")
 
 
 def _write_policy(folder: Path, release_policy: Path | None, holders: Sequence[str]) -> Principals:

@@ -8,5 +8,14 @@ others can read. It knows nothing of what the keys seal.
 from heldout_server.keys.policy_signature import sign_policy, verify_policy_signature
 from heldout_server.keys.ring import FileKeyRing
 from heldout_server.keys.unsealing import Unsealing, open_ring
+from heldout_server.keys.window_ring import WindowKeyRing, write_window_ring
 
-__all__ = ["FileKeyRing", "Unsealing", "open_ring", "sign_policy", "verify_policy_signature"]
+__all__ = [
+    "FileKeyRing",
+    "Unsealing",
+    "WindowKeyRing",
+    "open_ring",
+    "sign_policy",
+    "verify_policy_signature",
+    "write_window_ring",
+]

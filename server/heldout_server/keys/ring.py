@@ -171,6 +171,10 @@ class FileKeyRing:
         half = next((half for half, names in DATABASES.items() if name in names), "")
         return bytes(self._keys[half][f"database/{name}"])
 
+    def window_keys(self) -> Mapping[str, bytes]:
+        """Return every key of the window's part by its name, for a window half that is served by itself."""
+        return {name: bytes(key) for name, key in self._keys["window"].items()}
+
     def wrap(self, key: bytes, *, purpose: str) -> bytes:
         """Return a data key of 32 bytes encrypted under the root, bound to its purpose.
 

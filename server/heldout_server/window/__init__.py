@@ -7,8 +7,9 @@ refuses to know where a document comes from or what it says: bytes in, the same 
 
 from __future__ import annotations
 
+from heldout_server.window.heads import Head, Heads, leave_heads, read_heads
 from heldout_server.window.publications import SqlPublications
 from heldout_server.window.publisher import SqlPublisher
 from heldout_server.window.scores import SqlScores
 
-__all__ = ["SqlPublications", "SqlPublisher", "SqlScores"]
+__all__ = ["Head", "Heads", "SqlPublications", "SqlPublisher", "SqlScores", "leave_heads", "read_heads"]

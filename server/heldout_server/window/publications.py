@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
-from heldout_server.database import Database
-from heldout_server.errors import NotFound
+from heldout_server.anchored import verify_content
+from heldout_server.anchoring import Position
+from heldout_server.database import Connection, Database
+from heldout_server.errors import IntegrityError, NotFound, StorageError
 from heldout_server.ports.keys import KeyRing
 from heldout_server.ports.window import Published
 from heldout_server.window.publisher import DATABASE, MIGRATIONS
+
+T = TypeVar("T")
 
 KEPT_RELEASES: Final = 64
 
@@ -17,12 +22,16 @@ KEPT_RELEASES: Final = 64
 class SqlPublications:
     """Read what is published, and nothing else: the connection refuses to write.
 
-    A published document never changes, so one that was read lately is kept, and not read again.
+    A published document never changes, so one that was read lately is kept, and not read again. Whenever the vault has
+    written, all of the content is checked against what the vault said of it (:mod:`heldout_server.anchored`), before
+    anything is answered from it: an old page that was put back is found there.
     """
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._kept: dict[str, Published] = {}
+        self._version = -1  # of what was checked; written on the database's thread alone
+        self._position: Position | None = None
 
     @classmethod
     def open(cls, path: Path, *, keys: KeyRing) -> SqlPublications:
@@ -32,6 +41,10 @@ class SqlPublications:
             StorageError: the file is not there, or cannot be opened with this key.
             IntegrityError: it was written by a newer version.
         """
+        if not path.exists():
+            raise StorageError(
+                f"{path}: is not there yet: the vault half makes it. Start that first.", reason="NOT_READY"
+            )
         return cls(Database.open(path, keys.database_key(DATABASE), MIGRATIONS, read_only=True))
 
     def close(self) -> None:
@@ -40,7 +53,7 @@ class SqlPublications:
 
     async def releases(self, *, after: int, limit: int) -> tuple[Published, ...]:
         """Return up to ``limit`` releases in the order of publication, those past sequence ``after``."""
-        rows = await self._database.read(
+        rows = await self._read(
             lambda connection: connection.execute(
                 "SELECT sequence, release_id, document, receipt FROM releases WHERE sequence > ? "
                 "ORDER BY sequence LIMIT ?",
@@ -58,7 +71,7 @@ class SqlPublications:
         kept = self._kept.get(release_id)
         if kept is not None:
             return kept
-        row = await self._database.read(
+        row = await self._read(
             lambda connection: connection.execute(
                 "SELECT sequence, release_id, document, receipt FROM releases WHERE release_id = ?", (release_id,)
             ).fetchone()
@@ -72,10 +85,51 @@ class SqlPublications:
 
     async def state(self, name: str) -> bytes | None:
         """Return a standing document, or None before there is one."""
-        row = await self._database.read(
+        row = await self._read(
             lambda connection: connection.execute("SELECT document FROM states WHERE name = ?", (name,)).fetchone()
         )
         return None if row is None else row[0]
+
+    async def position(self) -> Position:
+        """Check all of the content, and return where the database stands.
+
+        Raises:
+            IntegrityError: the content is not what the vault stored last.
+            StorageError: the disk or the database fails.
+        """
+
+        def look(connection: Connection) -> Position:
+            self._version = -1
+            self._verify_changed(connection)
+            return self._position  # type: ignore[return-value] # it was set a line before
+
+        return await self._database.read(lambda connection: _in_one_view(connection, look))
+
+    async def _read(self, work: Callable[[Connection], T]) -> T:
+        def verify_and_work(connection: Connection) -> T:
+            self._verify_changed(connection)
+            return work(connection)
+
+        return await self._database.read(lambda connection: _in_one_view(connection, verify_and_work))
+
+    def _verify_changed(self, connection: Connection) -> None:
+        version = connection.execute("PRAGMA data_version").fetchone()[0]
+        if version == self._version:
+            return
+        position = verify_content(connection, name=self._database.path.name)
+        if self._position is not None and position.generation < self._position.generation:
+            raise IntegrityError(f"{self._database.path.name}: went back to an old state", reason="OLD_COPY")
+        self._position, self._version = position, version
+
+
+def _in_one_view(connection: Connection, work: Callable[[Connection], T]) -> T:
+    """Read inside one transaction: what the vault writes meanwhile is seen the next time."""
+    connection.execute("BEGIN")
+    try:
+        connection.execute("SELECT generation FROM position").fetchone()  # the view begins with the first row read
+        return work(connection)
+    finally:
+        connection.execute("COMMIT")
 
 
 def _published(row: Any) -> Published:

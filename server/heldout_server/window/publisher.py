@@ -11,6 +11,7 @@ from heldout_server.database import Connection
 from heldout_server.errors import IntegrityError
 from heldout_server.ports.environment import Clock
 from heldout_server.ports.keys import KeyRing
+from heldout_server.window.heads import HEADS, Heads, leave_heads
 
 DATABASE: Final = "published"
 
@@ -29,6 +30,7 @@ MIGRATIONS: Final = (
         updated_s INTEGER NOT NULL
     ) STRICT, WITHOUT ROWID;
     """,
+    HEADS,
 )
 
 CONTENT: Final = Content(
@@ -90,6 +92,14 @@ class SqlPublisher:
                 (name, document, self._minute_s()),
             )
         )
+
+    async def leave_heads(self, heads: Heads) -> None:
+        """Say where the logs stand, for the window half: see :mod:`heldout_server.window.heads`.
+
+        Raises:
+            StorageError: the database cannot be written.
+        """
+        await leave_heads(self._database, heads)
 
     def _minute_s(self) -> int:
         # Whole minutes, as everywhere in the window half: an exact time would tell how long a run took.

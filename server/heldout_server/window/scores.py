@@ -9,6 +9,7 @@ from heldout_server.anchored import AnchoredDatabase
 from heldout_server.anchoring import Anchor, Content
 from heldout_server.ports.keys import KeyRing
 from heldout_server.ports.window import Score
+from heldout_server.window.heads import HEADS, Heads, leave_heads
 
 DATABASE: Final = "window"
 
@@ -25,6 +26,7 @@ MIGRATIONS: Final = (
         UNIQUE (checkpoint, kind, benchmark)
     ) STRICT;
     """,
+    HEADS,
 )
 
 CONTENT: Final = Content(
@@ -74,6 +76,14 @@ class SqlScores:
                 ),
             )
         )
+
+    async def leave_heads(self, heads: Heads) -> None:
+        """Say where the logs stand, for the vault half: see :mod:`heldout_server.window.heads`.
+
+        Raises:
+            StorageError: the database cannot be written.
+        """
+        await leave_heads(self._database, heads)
 
     async def list(self, *, after: int, limit: int) -> tuple[tuple[int, Score], ...]:
         """Return up to ``limit`` (sequence, score) pairs in order, those past sequence ``after``."""

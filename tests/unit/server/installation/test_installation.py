@@ -93,8 +93,8 @@ def test_the_keys_open(folder):
 
 
 def test_private_files_are_for_their_owner_alone_and_so_is_the_folder(folder):
-    private = [*folder.glob("keys/*"), *folder.glob("pki/*.key")]
-    assert len(private) == 2 + 8 + 1  # root and ring; ca, server and six roles; the policy signer
+    private = [*folder.glob("keys/*.*"), *folder.glob("keys/window/*"), *folder.glob("pki/*.key")]
+    assert len(private) == 2 + 2 + 8 + 1  # root and ring, the window's own; ca, server and six roles; the policy signer
     assert {stat.S_IMODE(path.stat().st_mode) for path in private} == {0o600}
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
 

@@ -1,0 +1,74 @@
+"""A real appliance as two processes: the vault half, which is what a test calls the appliance, and the window half."""
+
+import dataclasses
+from dataclasses import dataclass, field
+
+from heldout import AsyncClient
+from served_appliance import ServedAppliance
+
+
+@dataclass
+class SplitAppliance(ServedAppliance):
+    """Hold the process of the vault half, as what this is, and that of the window half.
+
+    Attributes:
+        window: the window half; it shares the folder, and has a log of its own.
+    """
+
+    window: ServedAppliance = field(default=None)
+
+    @classmethod
+    def install(cls, root, *, policy=None, **settings):
+        """Install into a folder below ``root``, as any appliance."""
+        split = super().install(root, policy=policy, **settings)
+        split.words = ("--half", "vault")
+        config = split.folder / "window.toml"
+        text = config.read_text()
+        for port in ("7445", "7446"):
+            assert f'"127.0.0.1:{port}"' in text
+            text = text.replace(f'"127.0.0.1:{port}"', '"127.0.0.1:0"')
+        config.write_text(text)
+        split.window = ServedAppliance(
+            split.folder,
+            split.temporary,
+            root / "window.log",
+            words=("--half", "window"),
+            config="window.toml",
+        )
+        return split
+
+    async def start(self):
+        """Start the vault, which makes what the window reads, and then the window."""
+        await self.start_vault()
+        await self.window.start()
+        return self
+
+    async def start_vault(self):
+        """Start the vault half alone."""
+        await super().start()
+
+    async def stop(self):
+        """End both as an operator does."""
+        await self.forget_clients()
+        await self.window.stop()
+        await super().stop()
+
+    async def close(self):
+        """End whatever still runs."""
+        await self.window.close()
+        await super().close()
+
+    def profile(self, role):
+        """Return the client profile of a role, with both addresses."""
+        ports = {"address": self.port, "window_address": self.window.port}
+        return dataclasses.replace(
+            super().profile(role),
+            **{name: f"127.0.0.1:{port}" for name, port in ports.items()},
+            window_server_name="localhost",
+        )
+
+    async def client(self, role):
+        """Connect as a role to both; the client is closed with the appliance."""
+        client = AsyncClient.from_profile(self.profile(role))
+        self.clients.append(client)
+        return client
