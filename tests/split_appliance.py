@@ -1,6 +1,7 @@
 """A real appliance as two processes: the vault half, which is what a test calls the appliance, and the window half."""
 
 import dataclasses
+import re
 from dataclasses import dataclass, field
 
 from heldout import AsyncClient
@@ -41,6 +42,12 @@ class SplitAppliance(ServedAppliance):
         """Start the vault, which makes what the window reads, and then the window."""
         await self.start_vault()
         await self.window.start()
+        for profile in (self.folder / "profiles").iterdir():
+            text = profile.read_text()
+            for name, port in (("address", self.port), ("window_address", self.window.port)):
+                text, found = re.subn(rf"^(# )?{name} = .*$", f'{name} = "127.0.0.1:{port}"', text, flags=re.MULTILINE)
+                assert found == 1, name
+            profile.write_text(text)
         return self
 
     async def start_vault(self):

@@ -55,13 +55,13 @@ class Anchors:
         """
         return cls(logs, {half: await AnchorBook.open(log) for half, log in logs.items()})
 
-    def join(self, half: str, *, leave: Leave, read: Read) -> None:
+    def join(self, half: str, *, leave: Leave, read: Read | None = None) -> None:
         """Take what leaves a half's heads for the other half, and what reads those that the other left.
 
         The latter is only asked where the other half is another process.
         """
         self._leave[half] = leave
-        if OTHER[half] not in self._logs:
+        if read is not None and OTHER[half] not in self._logs:
             self._read[half] = read
 
     async def find_log_discrepancies(self) -> tuple[Discrepancy, ...]:

@@ -10,6 +10,7 @@ import contextlib
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -34,7 +35,7 @@ from heldout_server.outcomes import schema as outcomes
 from heldout_server.ports.anchors import Cause, Discrepancy
 from heldout_server.ports.audit import Record
 from heldout_server.release import ledger
-from heldout_server.window import SqlPublications, publisher, scores
+from heldout_server.window import SqlPublications, leave_heads, publisher, scores
 
 EVENT: Final = "restore"
 LEDGER: Final = "releases"
@@ -198,8 +199,8 @@ async def accept(config: Config, *, reason: str, shares: Sequence[Path] = ()) ->
                     await database.anchor()
                 finally:
                     database.close()
-        # (3) Each log knows the other as it now is.
-        await stopped.anchors.exchange(anyway=True)
+        # (3) Each log knows the other as it now is, and each half finds that in the database of the other.
+        await _leave_heads(stopped, follow="published" in names)
         return found
 
 
@@ -292,6 +293,24 @@ async def _publish_again(stopped: _Stopped) -> None:
         await database.anchor()
     finally:
         database.close()
+
+
+async def _leave_heads(stopped: _Stopped, *, follow: bool) -> None:
+    """Let the logs anchor each other, and leave that for halves that are served as two processes.
+
+    Args:
+        stopped: the appliance.
+        follow: ``published.db`` was accepted: where a window by itself has followed it, it stands there from now on.
+    """
+    books = stopped.anchors.books
+    with contextlib.ExitStack() as stack:
+        for half, name in (("vault", "published"), ("window", "window")):
+            database = _open_accepted(stopped, BY_NAME[name])
+            stack.callback(database.close)
+            stopped.anchors.join(half, leave=partial(leave_heads, database))
+            if name == "published" and follow and books["window"].find(name) is not None:
+                await books["window"].follow(name, database.position, anyway=True)
+        await stopped.anchors.exchange(anyway=True)
 
 
 async def _read_bank(stopped: _Stopped) -> tuple[frozenset[tuple[str, Side]], tuple[str, ...]]:

@@ -19,7 +19,6 @@ from heldout_server.api.gate import ApprovedTexts
 from heldout_server.api.seal import SealServicer
 from heldout_server.api.server import Health, ShownCertificates, build_server, listen
 from heldout_server.app.anchors import Anchors
-from heldout_server.app.backing_up import answer_requests
 from heldout_server.app.clock_watch import ClockWatch
 from heldout_server.app.door import build_edge, read_certificates
 from heldout_server.app.half import Ground, Half, Opener, Registration
@@ -150,7 +149,6 @@ async def serve(
             "upkeep": keeping_up,
             "logs": partial(log_watch.run, kept.values(), pace, health),
             "anchors": anchors.exchange_now_and_then,
-            "backups": partial(answer_requests, config, tools.ring, logs, tools.clock),
         }
         for half in halves:
             work |= half.work

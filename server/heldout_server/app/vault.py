@@ -14,6 +14,7 @@ from heldout_server.api.bank import BankServicer
 from heldout_server.api.card import CardServicer
 from heldout_server.api.checkpoint import CheckpointServicer
 from heldout_server.api.evaluation import EvaluationServicer
+from heldout_server.app.backing_up import answer_requests
 from heldout_server.app.epochs import announce_epochs
 from heldout_server.app.half import Ground, Half, Registration
 from heldout_server.bank import SealedPacks, SqlBank
@@ -63,7 +64,11 @@ async def open_half(config: Config, stack: contextlib.AsyncExitStack, ground: Gr
     return Half(
         services=_services(vault, ground, on_epoch=announce),
         begin=begin,
-        work={"watch": watcher.run, "cosigned": partial(ground.log_watch.carry_on_cosigned, vault.desk)},
+        work={
+            "watch": watcher.run,
+            "cosigned": partial(ground.log_watch.carry_on_cosigned, vault.desk),
+            "backups": partial(answer_requests, config, ground.tools.ring, ground.logs, ground.tools.clock),
+        },
     )
 
 

@@ -141,8 +141,13 @@ class AnchorBook:
         """Take what anchors one database, once it is open, if it has moved since its newest anchor."""
         self._attached.append(anchor)
 
-    async def follow(self, name: str, position: Position) -> None:
+    async def follow(self, name: str, position: Position, *, anyway: bool = False) -> None:
         """Take where a database stands that another process writes, and put it into this log where it has moved.
+
+        Args:
+            name: the database.
+            position: where it stands.
+            anyway: it was restored, and that was accepted: put it there whatever stood there before.
 
         Raises:
             IntegrityError: it stood further on before, or holds something else than it did.
@@ -151,10 +156,10 @@ class AnchorBook:
         kept = self._kept.get(name)
         leaf, chain = (kept.anchored.leaf, kept.anchored.chain) if kept else (NO_LEAF, "")
         stand = replace(position, leaf=leaf, chain=chain)
-        found = decide_discrepancy(name, stand, kept, size=leaf + 1)
+        found = None if anyway else decide_discrepancy(name, stand, kept, size=leaf + 1)
         if found is not None:
             raise IntegrityError(found.say(), reason=found.cause.name)
-        if kept is None or stand.generation > kept.anchored.generation:
+        if anyway or kept is None or stand.generation > kept.anchored.generation:
             await self.drop(name, stand)
 
     async def settle(self) -> None:

@@ -42,3 +42,16 @@ seccompProfile:
       requests:
         storage: {{ .volume.size }}
 {{- end }}
+
+{{- define "heldout.probes" -}}
+startupProbe:
+  grpc: { port: {{ .port }} }
+  periodSeconds: 1
+  failureThreshold: 60
+readinessProbe:
+  grpc: { port: {{ .port }} }
+  periodSeconds: 5
+livenessProbe:
+  tcpSocket: { port: {{ .name }} }
+  periodSeconds: 10
+{{- end }}
