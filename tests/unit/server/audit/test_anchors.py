@@ -154,3 +154,25 @@ async def test_an_anchor_that_was_damaged_and_repaired_leaves_an_older_one_that_
     again = await AnchorBook.open(log)
     stands = dataclasses.replace(position(2), leaf=newest.leaf, chain=newest.chain)
     assert again.compare("bank", stands).cause is Cause.ANOTHER
+
+
+async def test_a_database_of_another_process_is_followed_and_never_goes_back():
+    log = MemoryLog()
+    book = await AnchorBook.open(log)
+    await book.follow("published", position(3, leaf=40, chain="of another log"))
+    await book.follow("published", position(3, leaf=41, chain="of another log"))
+    assert len(log.leaves) == 1  # where it stands was known
+    await book.follow("published", position(5, digest=OTHER))
+    again = await AnchorBook.open(log)
+    assert again.find("published").anchored.generation == 5
+    for back in (position(4), position(5, digest=DIGEST)):
+        with pytest.raises(IntegrityError, match="published"):
+            await again.follow("published", back)
+
+
+async def test_an_accepted_restore_is_followed_from_where_it_stands():
+    book = await AnchorBook.open(MemoryLog())
+    await book.follow("published", position(5))
+    await book.follow("published", position(2, digest=OTHER), anyway=True)
+    await book.follow("published", position(3))
+    assert book.find("published").anchored.generation == 3

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from heldout_server.database import Database
 from heldout_server.errors import IntegrityError, NotFound, StorageError, WrongKey
 from heldout_server.ports.window import Published, Score
 from heldout_server.window import SqlPublications, SqlPublisher, SqlScores
+from heldout_server.window.publisher import MIGRATIONS
 
 
 class OneKey:
@@ -207,3 +209,21 @@ async def test_scores_survive_a_restart(tmp_path: Path, scores):
 
     assert [entry for _, entry in await again.list(after=0, limit=9)] == [score()]
     again.close()
+
+
+async def test_what_the_vault_did_not_say_is_not_answered(tmp_path, publisher, publications):
+    await publisher.insert("rel-1", b"document", b"receipt")
+    assert len(await publications.releases(after=0, limit=9)) == 1
+    other = Database.open(tmp_path / "published.db", OneKey().database_key("published"), MIGRATIONS)
+    await other.write(lambda connection: connection.execute("UPDATE releases SET document = ?", (b"another",)))
+    other.close()
+    for ask in (publications.releases(after=0, limit=9), publications.release("rel-1"), publications.position()):
+        with pytest.raises(IntegrityError, match="not what was stored"):
+            await ask
+
+
+async def test_what_is_published_is_there_at_once_for_a_reader_that_looked_before(publisher, publications):
+    before = await publications.position()
+    await publisher.insert("rel-1", b"document", b"receipt")
+    assert [one.release_id for one in await publications.releases(after=0, limit=9)] == ["rel-1"]
+    assert (await publications.position()).generation == before.generation + 1
