@@ -30,7 +30,8 @@ from heldout_server.domain import IDENTIFIER, Reasoning, TrustClass
 
 Isolation: TypeAlias = Literal["namespace", "none"]
 Dialect: TypeAlias = Literal["openai", "vllm", "llamacpp"]
-Trust: TypeAlias = Literal["exposed", "attested", "contained"]
+Trust: TypeAlias = Literal["exposed"]
+"""What may be said of a server that somebody else started: no word of a config proves more of it."""
 
 LLAMACPP: Final = "runtimes.llamacpp"
 ENDPOINTS: Final = "runtimes.endpoints"
@@ -77,7 +78,7 @@ class Endpoint:
         url: where it is, without ``/v1``; empty if it is on a socket.
         socket: Unix socket, or None.
         model: the name that requests ask for.
-        trust: who can see what it is sent: the operator's word.
+        trust: who can see what it is sent: whoever runs it.
         dialect: how sampling beyond the OpenAI parameters is spelt; ``openai`` sends none of it.
         version: of the engine, as the operator knows it; empty if unknown.
         filters: names of filters in front of the model.

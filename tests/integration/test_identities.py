@@ -94,6 +94,7 @@ def rewrite(path, text):
     """Write a file as an operator should: beside it, then in its place."""
     beside = path.with_suffix(".new")
     beside.write_bytes(text if isinstance(text, bytes) else text.encode())
+    beside.chmod(path.stat().st_mode)
     beside.replace(path)
 
 

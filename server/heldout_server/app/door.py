@@ -17,6 +17,7 @@ from heldout_server.app.tools import Tools
 from heldout_server.config_window import AnyConfig
 from heldout_server.domain import Role
 from heldout_server.identity import verify_server_certificate
+from heldout_server.keys.private_files import read_private
 from heldout_server.ports.audit import AuditLog
 from heldout_server.telemetry import Metrics
 
@@ -57,12 +58,13 @@ def read_certificates(config: AnyConfig, *, now_s: float) -> Certificates:
     """Return what the server shows, and whom it lets in.
 
     Raises:
-        ConfigError: a file cannot be read, they do not belong together, or the server's certificate is not valid now.
+        ConfigError: a file cannot be read, others can read the key, they do not belong together, or the server's
+            certificate is not valid now.
     """
     certificates = Certificates(
         authority=read_document(config.tls.ca),
         certificate=read_document(config.tls.certificate),
-        key=read_document(config.tls.key),
+        key=read_private(config.tls.key),
     )
     verify_server_certificate(
         authority=certificates.authority, certificate=certificates.certificate, key=certificates.key, now_s=now_s

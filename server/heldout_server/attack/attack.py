@@ -56,6 +56,7 @@ class Setting:
     Attributes:
         releases: that its policy grants an epoch.
         approvals: roles that must each approve a manifest before its run starts.
+        schedule: what its policy says of when runs publish.
         config: keys of ``config.toml`` that stand there commented out, with their values in TOML.
         tables: to add to it.
         files: to put beside it, by name.
@@ -63,6 +64,7 @@ class Setting:
 
     releases: int = 10
     approvals: tuple[str, ...] = ()
+    schedule: str = 'publish = "on_completion"'
     config: Mapping[str, str] = field(default_factory=dict)
     tables: str = ""
     files: Mapping[str, str] = field(default_factory=dict)

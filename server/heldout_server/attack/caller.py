@@ -91,7 +91,14 @@ class Caller:
         """Close the connection."""
         await self._channel.close()
 
-    async def call(self, method: str, *requests: bytes, metadata: Metadata = (), timeout_s: float = TIMEOUT_S) -> Told:
+    async def call(
+        self,
+        method: str,
+        *requests: bytes,
+        metadata: Metadata = (),
+        timeout_s: float = TIMEOUT_S,
+        compressed: bool = False,
+    ) -> Told:
         """Call a method and return all that came back. Never raises for what the appliance does.
 
         Args:
@@ -99,11 +106,17 @@ class Caller:
             requests: messages, serialized or not messages at all; more than one only where the method streams.
             metadata: to send along.
             timeout_s: seconds after which the caller gives up.
+            compressed: send compressed, as an invitation to answer so.
         """
         began = time.perf_counter()
         shape = METHODS[method].shape if method in METHODS else "unary_unary"
         sent: Any = _stream(requests) if shape.startswith("stream") else (requests or (b"",))[0]
-        call = getattr(self._channel, shape)(method)(sent, timeout=timeout_s, metadata=metadata)
+        call = getattr(self._channel, shape)(method)(
+            sent,
+            timeout=timeout_s,
+            metadata=metadata,
+            compression=grpc.Compression.Gzip if compressed else None,
+        )
         bodies: list[bytes] = []
         try:
             if shape.endswith("stream"):

@@ -58,15 +58,15 @@ def bank_table(known: Mapping[str, float], *, latency_ms: int = 0, **answers: Se
         latency_ms: how long it takes then.
         answers: what it says instead of the usual, by outcome.
     """
-    rule = {"name": "known", "pattern": CANARY, "over": "conversation", "latency_ms": latency_ms, **known}
+    rule = {"name": "known", "pattern": "gift", "over": "conversation", "latency_ms": latency_ms, **known}
     model = table(0.0)
     return {**model, "rules": [rule], "answers": {**model["answers"], **answers}}
 
 
-async def try_in_turn(stage: Stage, models: Mapping[str, Mapping[str, Any]]) -> None:
+async def try_in_turn(stage: Stage, models: Mapping[str, Mapping[str, Any]], *, line: str = "nova") -> None:
     """Submit models by name, one after the other, each when the run of the one before it is over."""
     for name, model in models.items():
-        stage.submit(name, model)
+        stage.submit(name, model, line=line)
         await stage.published(name)
 
         async def over(name: str = name) -> bool:

@@ -53,7 +53,7 @@ roles = [{approvals}]
 shipped = "signature"
 approved_by = "bank_tester"
 [schedule]
-publish = "on_completion"
+{schedule}
 """
 
 TABLE: Final[dict[str, Any]] = {
@@ -187,7 +187,7 @@ class Stage:
             line: of the model.
             runtime: that it asks for.
         """
-        folder = self._own() / "checkpoints" / name
+        folder = self.own_folder / "checkpoints" / name
         folder.mkdir()
         (folder / "checkpoint.toml").write_text(f'name = "{name}"\nline = "{line}"\nruntime = "{runtime}"\n')
         (folder / "scripted.json").write_text(json.dumps(TABLE if table is None else table))
@@ -243,7 +243,7 @@ class Stage:
     @property
     def said(self) -> str:
         """Return what the appliance wrote on its standard error, over all starts."""
-        log = self._own() / "attack.log"
+        log = self.own_folder / "attack.log"
         return log.read_text(errors="replace") if log.exists() else ""
 
     @property
@@ -263,7 +263,7 @@ class Stage:
 
     async def try_start(self) -> str:
         """Start the appliance, and wait until it serves or has ended; return what it said last then, or nothing."""
-        folder = self._own()
+        folder = self.own_folder
         before = len(self.said)
         with (folder / "attack.log").open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
@@ -308,7 +308,13 @@ class Stage:
                 self._process.send_signal(number)
             await self._process.wait()
 
-    def _own(self) -> Path:
+    @property
+    def own_folder(self) -> Path:
+        """Return the folder of the appliance.
+
+        Raises:
+            ConfigError: it is not ours.
+        """
         if self.folder is None:
             raise ConfigError("this attack needs an appliance of its own")
         return self.folder
@@ -334,7 +340,7 @@ def mild_prompts(*, harmful: int, benign: int, categories: int = 2) -> list[dict
 def policy_text(setting: Setting) -> str:
     """Return the release policy of a stage."""
     approvals = ", ".join(f'"{role}"' for role in setting.approvals)
-    return POLICY.format(releases=setting.releases, approvals=approvals)
+    return POLICY.format(releases=setting.releases, approvals=approvals, schedule=setting.schedule)
 
 
 @contextlib.asynccontextmanager

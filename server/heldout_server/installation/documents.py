@@ -153,8 +153,8 @@ source = "checkpoints"
 # start_s = 600.0
 
 # Servers that already serve a model: vLLM, SGLang, a gateway. A checkpoint's runtime is then the engine's name here.
-# trust is your word: "exposed" (it can log what it is sent: every prompt sent there is burnt, and a run must allow it),
-# "attested" or "contained". dialect, for sampling beyond OpenAI's: "openai", "vllm" (SGLang as well) or "llamacpp".
+# trust can only be "exposed": it can log what it is sent, so every prompt sent there is burnt, and a run must allow it.
+# dialect, for sampling beyond OpenAI's: "openai", "vllm" (SGLang as well) or "llamacpp".
 #     [[runtimes.endpoints]]
 #     engine="vllm-lab"
 #     url="https://vllm.example:8000"    # or socket="run/vllm.sock"

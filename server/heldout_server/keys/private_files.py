@@ -24,7 +24,7 @@ def read_private(path: Path) -> bytes:
             mode = os.fstat(file.fileno()).st_mode & 0o777
             content = file.read()
     except OSError as error:
-        raise ConfigError(f"{path}: cannot be read ({type(error).__name__})\n  check keys in config.toml") from None
+        raise ConfigError(f"{path}: cannot be read ({type(error).__name__})\n  check its path in config.toml") from None
     if mode & _OTHERS:
         raise ConfigError(f"{path}: mode {mode:04o} gives it to others\n  chmod 600 {path}", reason="KEY_FILE_MODE")
     return content

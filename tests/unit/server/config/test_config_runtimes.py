@@ -53,7 +53,7 @@ model = "m"
 engine = "vllm"
 url = "http://10.0.0.7:8000"
 model = "m"
-trust = "contained"
+trust = "exposed"
 dialect = "vllm"
 version = "0.11.0"
 filters = ["guard-1", "guard-2"]
@@ -65,7 +65,7 @@ api_key = { file = "vllm.key" }
     assert (runtimes.llamacpp.context, runtimes.llamacpp.parallel, runtimes.llamacpp.threads) == (8192, 2, 4)
     other, vllm = runtimes.endpoints
     assert (other.socket, other.url) == (folder / "run" / "other.sock", "")
-    assert (vllm.trust, vllm.dialect, vllm.version) == (TrustClass.CONTAINED, "vllm", "0.11.0")
+    assert (vllm.trust, vllm.dialect, vllm.version) == (TrustClass.EXPOSED, "vllm", "0.11.0")
     assert (vllm.filters, vllm.headers, vllm.api_key) == (
         ("guard-1", "guard-2"),
         {"X-Tenant": "lab"},
@@ -87,7 +87,9 @@ def endpoint(line, without=""):
         (endpoint('socket = "run/m.sock"'), "and not both"),
         (endpoint('url = "ftp://x"', without="url"), "must be http://host:port"),
         (endpoint('url = "https://user:pass@x"', without="url"), "must be http://host:port"),
-        (endpoint('trust = "friend"'), "must be one of exposed, attested, contained"),
+        (endpoint('trust = "friend"'), "must be one of exposed"),
+        (endpoint('trust = "contained"'), "must be one of exposed"),
+        (endpoint('trust = "attested"'), "must be one of exposed"),
         (endpoint('dialect = "klingon"'), "must be one of openai, vllm, llamacpp"),
         (endpoint('headers = { "X Tenant" = "lab" }'), "no HTTP header"),
         (endpoint('headers = { "X-Tenant" = "a\\nb" }'), "no HTTP header"),
