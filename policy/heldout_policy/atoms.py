@@ -14,6 +14,7 @@ The rules, all of them here:
 3.  Sets are offered in the order of a release's rows. One that would leave an atom smaller than the minimum is
     withheld, and with it every row that sums over it.
 4.  A set that was released before is always allowed again.
+5.  An epoch of which not even the whole could ever be released is not opened (:func:`find_gaps`).
 
 Memberships alone decide. No outcome enters, so that withholding says nothing of one.
 """
@@ -73,6 +74,13 @@ class Released:
         names = [name for name in self.sets if name.side is side]
         return min(Counter(self._signatures(names).values()).values(), default=0)
 
+    def groups(self, side: Side) -> dict[int, frozenset[str]]:
+        """Return the units of every atom of a side, by a number whose bit i says whether it is in the side's set i."""
+        found: dict[int, set[str]] = {}
+        for unit, signature in self._signatures([name for name in self.sets if name.side is side]).items():
+            found.setdefault(signature, set()).add(unit)
+        return {signature: frozenset(units) for signature, units in found.items()}
+
     def admit(self, offered: Mapping[SetName, frozenset[str]], *, minimum: int) -> tuple[Released, frozenset[SetName]]:
         """Decide which of the sets that a release would sum over may be, by the rules of this module.
 
@@ -101,6 +109,54 @@ class Released:
             for unit in self.sets[name]:
                 signatures[unit] = signatures.get(unit, 0) | 1 << place
         return signatures
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gap:
+    """Say by how few units an epoch would differ from what was released: a group too small to be told apart.
+
+    Attributes:
+        side: whose prompts.
+        category: the newest released category that the group is in; empty for units of no released set, or where only
+            whole epochs were released.
+        change: ``new`` units are in no released set; of a group that is in some, so few would ``stay`` or would ``go``.
+        units: how many they are, at least 1.
+        short: how many more the least group has.
+    """
+
+    side: Side
+    category: str
+    change: str
+    units: int
+    short: int
+
+
+def find_gaps(released: Released, offered: Mapping[Side, frozenset[str]], *, minimum: int) -> tuple[Gap, ...]:
+    """Return what keeps the whole of an epoch from ever being released, from memberships alone.
+
+    Args:
+        released: everything that was.
+        offered: the units that the epoch would have on each side. A side with fewer than the minimum shows no row.
+        minimum: units that every atom must have.
+    """
+    gaps: list[Gap] = []
+    for side, units in offered.items():
+        names = [name for name in released.sets if name.side is side]
+        if len(units) < minimum or any(released.sets[name] == units for name in names):
+            continue
+        groups = released.groups(side)
+        known = frozenset().union(*groups.values()) if groups else frozenset()
+        changes = [("", "new", units - known)]
+        for signature, group in sorted(groups.items()):
+            of = [name.category for place, name in enumerate(names) if name.category and signature >> place & 1]
+            category = of[-1] if of else ""
+            changes += [(category, "stay", group & units), (category, "go", group - units)]
+        gaps += [
+            Gap(side=side, category=category, change=change, units=len(some), short=minimum - len(some))
+            for category, change, some in changes
+            if 0 < len(some) < minimum
+        ]
+    return tuple(gaps)
 
 
 def set_of(table: TablePlan, row: RowPlan, *, epoch_id: str) -> SetName:

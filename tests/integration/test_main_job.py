@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from heldout.errors import BudgetExhausted, NotFound, Refused
+from heldout.errors import BudgetExhausted, NotFound, Refused, WrongState
 from heldout.findings import TableKind
 from heldout.services.bank import Intent, Prompt, PromptRow
 from heldout.services.findings import ScoreKind
@@ -94,6 +94,24 @@ async def test_exact_figures_are_for_the_bank_tester_and_near_what_is_published(
     for role in ("trainer", "run_tester", "auditor", "operator"):
         with pytest.raises(Refused):
             await (await lab.client(role)).runs.results(run.run_id)
+
+
+async def test_an_epoch_too_close_to_one_that_was_released_is_not_opened_and_says_what_it_lacks(lab):
+    await fill(lab)
+    lab.write_checkpoint("nova-v1")
+    await published(lab, "nova-v1")
+    tester = await lab.client("bank_tester")
+    handles = await tester.bank.handles()
+    prompts = [await tester.bank.prompt(handle) for handle in handles]
+    harmful = [one.handle for one in prompts if one.prompt.intent is Intent.HARMFUL]
+    await tester.bank.retire(harmful[:2])
+
+    with pytest.raises(WrongState, match="2 harmful units of mischief would go alone: retire 3 more with them"):
+        await tester.bank.open_epoch()
+    assert (await tester.bank.stats()).epoch.number == 1
+
+    await tester.bank.retire(harmful[2:5])
+    assert (await tester.bank.open_epoch()).number == 2
 
 
 async def test_the_budget_counts_down_and_then_nothing_starts(lab):

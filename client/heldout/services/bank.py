@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Final
 
 from heldout.calls import Caller
-from heldout.errors import VerificationError
+from heldout.errors import VerificationError, WrongState
 from heldout.findings.documents import known
 from heldout.services.paging import read_pages
 from heldout_proto.v1 import bank_pb2 as pb
@@ -348,9 +348,32 @@ class AsyncBank:
         return answer.retired
 
     async def open_epoch(self) -> Epoch:
-        """Freeze all live prompts into a new epoch."""
+        """Freeze all live prompts into a new epoch.
+
+        Raises:
+            WrongState: there is nothing to freeze, nothing changed, or it would differ from what was released by so
+                few units that they could be told apart; then the message says how many to import or to retire.
+        """
         answer = await self._caller.unary(SERVICE, "OpenEpoch", pb.OpenEpochRequest(), pb.OpenEpochResponse)
+        if answer.gaps:
+            raise WrongState(describe_gaps(answer.gaps), reason="EPOCH_TOO_CLOSE")
         return _epoch(answer.epoch)
+
+
+def describe_gaps(gaps: Iterable[pb.EpochGap]) -> str:
+    """Say what keeps an epoch from being opened, and how many units to import or to retire."""
+    said = []
+    for gap in gaps:
+        what = f"{gap.units} {known(INTENTS, gap.intent, 'intent')} units" + (
+            f" of {gap.category}" if gap.category else ""
+        )
+        if gap.change == pb.GAP_CHANGE_NEW:
+            said.append(f"{what} are new: import {gap.short} more, or retire them")
+        elif gap.change == pb.GAP_CHANGE_STAY:
+            said.append(f"{what} would stay alone: retire them too")
+        else:
+            said.append(f"{what} would go alone: retire {gap.short} more with them")
+    return f"not opened, too few units would tell it from earlier epochs: {'; '.join(said)}"
 
 
 def batch_rows(rows: Iterable[PromptRow]) -> Iterable[list[pb.ImportRow]]:

@@ -13,6 +13,13 @@ class Intent(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     INTENT_HARMFUL: _ClassVar[Intent]
     INTENT_BENIGN: _ClassVar[Intent]
 
+class GapChange(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    GAP_CHANGE_UNSPECIFIED: _ClassVar[GapChange]
+    GAP_CHANGE_NEW: _ClassVar[GapChange]
+    GAP_CHANGE_STAY: _ClassVar[GapChange]
+    GAP_CHANGE_GO: _ClassVar[GapChange]
+
 class CardRule(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     CARD_RULE_UNSPECIFIED: _ClassVar[CardRule]
@@ -25,6 +32,10 @@ class CardRule(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
 INTENT_UNSPECIFIED: Intent
 INTENT_HARMFUL: Intent
 INTENT_BENIGN: Intent
+GAP_CHANGE_UNSPECIFIED: GapChange
+GAP_CHANGE_NEW: GapChange
+GAP_CHANGE_STAY: GapChange
+GAP_CHANGE_GO: GapChange
 CARD_RULE_UNSPECIFIED: CardRule
 CARD_RULE_WORD_RUNS: CardRule
 CARD_RULE_CHARACTER_RUNS: CardRule
@@ -236,10 +247,26 @@ class OpenEpochRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class OpenEpochResponse(_message.Message):
-    __slots__ = ("epoch",)
+    __slots__ = ("epoch", "gaps")
     EPOCH_FIELD_NUMBER: _ClassVar[int]
+    GAPS_FIELD_NUMBER: _ClassVar[int]
     epoch: Epoch
-    def __init__(self, epoch: _Optional[_Union[Epoch, _Mapping]] = ...) -> None: ...
+    gaps: _containers.RepeatedCompositeFieldContainer[EpochGap]
+    def __init__(self, epoch: _Optional[_Union[Epoch, _Mapping]] = ..., gaps: _Optional[_Iterable[_Union[EpochGap, _Mapping]]] = ...) -> None: ...
+
+class EpochGap(_message.Message):
+    __slots__ = ("intent", "category", "change", "units", "short")
+    INTENT_FIELD_NUMBER: _ClassVar[int]
+    CATEGORY_FIELD_NUMBER: _ClassVar[int]
+    CHANGE_FIELD_NUMBER: _ClassVar[int]
+    UNITS_FIELD_NUMBER: _ClassVar[int]
+    SHORT_FIELD_NUMBER: _ClassVar[int]
+    intent: Intent
+    category: str
+    change: GapChange
+    units: int
+    short: int
+    def __init__(self, intent: _Optional[_Union[Intent, str]] = ..., category: _Optional[str] = ..., change: _Optional[_Union[GapChange, str]] = ..., units: _Optional[int] = ..., short: _Optional[int] = ...) -> None: ...
 
 class ExamineCardRequest(_message.Message):
     __slots__ = ("title", "mechanism", "references", "mitigation")

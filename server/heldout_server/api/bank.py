@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Final
 
 from google.protobuf.message import DecodeError
 
+from heldout_policy.atoms import Gap
 from heldout_proto.v1 import bank_pb2 as pb
 from heldout_proto.v1 import bank_pb2_grpc
 from heldout_server.api.edge import Call
 from heldout_server.api.paging import next_token, page_size
 from heldout_server.domain import Epoch, Intent, PromptDraft, SecretText
-from heldout_server.errors import InvalidRequest
+from heldout_server.errors import InvalidRequest, WrongState
 from heldout_server.ports.bank import Bank, DraftRow, PackReader, Packs
 from heldout_server.ports.cards import CardHit, CardRule, CardsGate, CardText
+from heldout_server.ports.release import EpochGate
 
 INTENTS: Final = {pb.INTENT_HARMFUL: Intent.HARMFUL, pb.INTENT_BENIGN: Intent.BENIGN}
 CARD_RULES: Final = {
@@ -25,6 +27,11 @@ CARD_RULES: Final = {
     CardRule.RARE_TOKENS: pb.CARD_RULE_RARE_TOKENS,
     CardRule.TOO_MANY_READINGS: pb.CARD_RULE_TOO_MANY_READINGS,
 }
+GAP_CHANGES: Final = {
+    "new": pb.GAP_CHANGE_NEW,
+    "stay": pb.GAP_CHANGE_STAY,
+    "go": pb.GAP_CHANGE_GO,
+}
 INTENT_NUMBERS: Final = {intent: number for number, intent in INTENTS.items()}
 
 
@@ -34,13 +41,23 @@ class BankServicer(bank_pb2_grpc.BankServiceServicer):
     Args:
         gate: compares the texts of cards with the bank.
         packs: opens what bank testers sealed to the appliance.
+        gate_epoch: returns what decides whether an epoch may be opened.
         on_epoch: called once an epoch is open, so that its commitment stands in the log and its budget in the window.
     """
 
-    def __init__(self, *, bank: Bank, gate: CardsGate, packs: Packs, on_epoch: Callable[[], Awaitable[None]]) -> None:
+    def __init__(
+        self,
+        *,
+        bank: Bank,
+        gate: CardsGate,
+        packs: Packs,
+        gate_epoch: Callable[[], Awaitable[EpochGate]],
+        on_epoch: Callable[[], Awaitable[None]],
+    ) -> None:
         self._bank = bank
         self._gate = gate
         self._packs = packs
+        self._gate_epoch = gate_epoch
         self._on_epoch = on_epoch
 
     async def ImportPrompts(  # noqa: N802 - the contract's name
@@ -128,8 +145,21 @@ class BankServicer(bank_pb2_grpc.BankServiceServicer):
         return pb.RetirePromptsResponse(retired=await self._bank.retire(tuple(request.handles)))
 
     async def OpenEpoch(self, _request: pb.OpenEpochRequest, _call: Call) -> pb.OpenEpochResponse:  # noqa: N802 - the contract's name
-        """Freeze all live prompts into a new epoch, and put its commitment into the log."""
-        epoch = await self._bank.open_epoch()
+        """Freeze all live prompts into a new epoch, and put its commitment into the log; or say what it lacks."""
+        gate = await self._gate_epoch()
+        gaps: list[Gap] = []
+
+        def admit(units: Mapping[Intent, frozenset[str]]) -> None:
+            gaps.extend(gate(units))
+            if gaps:
+                raise WrongState("the epoch is too close to earlier ones", reason="EPOCH_TOO_CLOSE")
+
+        try:
+            epoch = await self._bank.open_epoch(admit=admit)
+        except WrongState:
+            if not gaps:
+                raise
+            return pb.OpenEpochResponse(gaps=[_gap(gap) for gap in gaps])
         await self._on_epoch()
         return pb.OpenEpochResponse(epoch=_epoch(epoch))
 
@@ -195,6 +225,16 @@ def _draft(row: pb.ImportRow) -> DraftRow:
             tags=tuple(prompt.tags),
             family=prompt.family,
         ),
+    )
+
+
+def _gap(gap: Gap) -> pb.EpochGap:
+    return pb.EpochGap(
+        intent=INTENT_NUMBERS[Intent(gap.side)],
+        category=gap.category,
+        change=GAP_CHANGES[gap.change],
+        units=gap.units,
+        short=gap.short,
     )
 
 

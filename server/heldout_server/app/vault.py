@@ -178,7 +178,11 @@ async def _open_rooms(config: Config, stack: contextlib.AsyncExitStack, ground: 
 
 def _services(vault: Vault, ground: Ground, *, on_epoch: Callable[[], Awaitable[None]]) -> tuple[Registration, ...]:
     bank = BankServicer(
-        bank=vault.bank, gate=vault.bank.gate, packs=SealedPacks(ground.tools.ring.pack_key()), on_epoch=on_epoch
+        bank=vault.bank,
+        gate=vault.bank.gate,
+        packs=SealedPacks(ground.tools.ring.pack_key()),
+        gate_epoch=vault.desk.epoch_gate,
+        on_epoch=on_epoch,
     )
     evaluation = EvaluationServicer(
         evaluations=vault.evaluation, outcomes=vault.outcomes, standing=vault.standing, clock=ground.tools.clock

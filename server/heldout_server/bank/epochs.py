@@ -9,8 +9,9 @@ from typing import Final
 from heldout_server.bank.schema import INTENTS, VERSION
 from heldout_server.bank.shards import Shards
 from heldout_server.database import Connection
-from heldout_server.domain import Epoch, Member, SecretText
+from heldout_server.domain import Epoch, Intent, Member, SecretText
 from heldout_server.errors import IntegrityError, NotFound, WrongState
+from heldout_server.ports.bank import Admission
 from heldout_server.sealing import context
 
 SALT_BYTES: Final = 32
@@ -25,14 +26,27 @@ def commit(salt: bytes, handles: Iterable[str]) -> str:
     return digest.hexdigest()
 
 
-def open_epoch(connection: Connection, *, epoch_id: str, random_bytes: Callable[[int], bytes]) -> Epoch:
+def open_epoch(
+    connection: Connection,
+    *,
+    epoch_id: str,
+    random_bytes: Callable[[int], bytes],
+    admit: Admission | None = None,
+) -> Epoch:
     """Freeze all live prompts, in an order that says nothing of them.
+
+    Args:
+        connection: inside a transaction.
+        epoch_id: its name.
+        random_bytes: for the order and the salt.
+        admit: is told the units of each intent first, and may refuse by what it raises.
 
     Raises:
         WrongState: there is no live prompt, or the live prompts are just those of the newest epoch.
     """
     live = connection.execute(
-        "SELECT entry.number, entry.handle, prompt.unit FROM entry JOIN prompt USING (number) WHERE NOT entry.retired"
+        "SELECT entry.number, entry.handle, prompt.unit, prompt.intent FROM entry JOIN prompt USING (number)"
+        " WHERE NOT entry.retired"
     ).fetchall()
     if len(live) != connection.execute("SELECT count(*) FROM entry WHERE NOT retired").fetchone()[0]:
         raise IntegrityError("prompts of the bank are missing: an old page was put back", reason="PROMPTS_MISSING")
@@ -40,8 +54,11 @@ def open_epoch(connection: Connection, *, epoch_id: str, random_bytes: Callable[
         raise WrongState("the bank has no live prompt", reason="BANK_EMPTY")
     newest = connection.execute("SELECT coalesce(max(number), 0) FROM epoch").fetchone()[0]
     frozen = {row[0] for row in connection.execute("SELECT prompt FROM member WHERE epoch = ?", (newest,))}
-    if frozen == {number for number, _, _ in live}:
+    if frozen == {row[0] for row in live}:
         raise WrongState("nothing changed since the newest epoch", reason="EPOCH_UNCHANGED")
+
+    if admit is not None:
+        admit({intent: frozenset(row[2] for row in live if INTENTS[row[3]] is intent) for intent in Intent})
 
     ranks = random_bytes(_RANK_BYTES * len(live))
     order = sorted(range(len(live)), key=lambda place: ranks[place * _RANK_BYTES : (place + 1) * _RANK_BYTES])
@@ -51,7 +68,7 @@ def open_epoch(connection: Connection, *, epoch_id: str, random_bytes: Callable[
         number=newest + 1,
         commitment=commit(salt, (live[place][1] for place in order)),
         prompts=len(live),
-        units=len({unit for _, _, unit in live}),
+        units=len({row[2] for row in live}),
     )
     connection.execute(
         "INSERT INTO epoch (number, epoch_id, salt, commitment, prompts, units, logged) VALUES (?, ?, ?, ?, ?, ?, 0)",

@@ -23,7 +23,16 @@ from heldout_server.bank.traces import Tracer
 from heldout_server.database import Connection
 from heldout_server.domain import Epoch, Intent, Member, PromptDraft, SecretText
 from heldout_server.errors import NotFound
-from heldout_server.ports.bank import BankStats, Count, DraftRow, ImportReport, NearPairs, NearRows, StoredPrompt
+from heldout_server.ports.bank import (
+    Admission,
+    BankStats,
+    Count,
+    DraftRow,
+    ImportReport,
+    NearPairs,
+    NearRows,
+    StoredPrompt,
+)
 from heldout_server.ports.environment import Ids
 from heldout_server.ports.keys import KeyRing
 from heldout_server.sealing import context
@@ -223,15 +232,20 @@ class SqlBank:
         """Find the rows of an import that say nearly the same as a live prompt. Takes its time on a large one."""
         return await self._studies.near_rows(report)
 
-    async def open_epoch(self) -> Epoch:
+    async def open_epoch(self, *, admit: Admission | None = None) -> Epoch:
         """Freeze all live prompts into a new epoch and return it.
+
+        Args:
+            admit: is told the units of each intent before anything is frozen, and may refuse by what it raises.
 
         Raises:
             WrongState: there is no live prompt, or nothing changed since the epoch that is open.
         """
         epoch_id = self._ids.new("epoch")
         return await self._database.write(
-            lambda connection: epochs.open_epoch(connection, epoch_id=epoch_id, random_bytes=self._random_bytes)
+            lambda connection: epochs.open_epoch(
+                connection, epoch_id=epoch_id, random_bytes=self._random_bytes, admit=admit
+            )
         )
 
     async def burn(self, epoch_id: str) -> int:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeAlias
 
 from heldout_server.domain import Epoch, Intent, Member, PromptDraft, SecretText
 
@@ -124,6 +124,10 @@ class StoredPrompt:
     burnt: bool = False
 
 
+Admission: TypeAlias = Callable[[Mapping[Intent, frozenset[str]]], None]
+"""Looks at the units that an epoch would have, by intent, and raises where it may not be opened."""
+
+
 class Bank(Protocol):
     """Hold prompts, sealed, and freeze sets of them into epochs."""
 
@@ -166,8 +170,11 @@ class Bank(Protocol):
         """Find pairs of live prompts that say nearly the same."""
         ...
 
-    async def open_epoch(self) -> Epoch:
+    async def open_epoch(self, *, admit: Admission | None = None) -> Epoch:
         """Freeze all live prompts into a new epoch and return it.
+
+        Args:
+            admit: is told the units of each intent before anything is frozen, and may refuse by what it raises.
 
         Raises:
             WrongState: there is no live prompt, or nothing changed since the epoch that is open.

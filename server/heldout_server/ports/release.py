@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
-from heldout_server.domain import Run
+from heldout_policy.atoms import Gap
+from heldout_server.domain import Intent, Run
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +45,10 @@ class BudgetState:
     exact: bool = False
 
 
+EpochGate: TypeAlias = Callable[[Mapping[Intent, frozenset[str]]], tuple[Gap, ...]]
+"""Says by how few units an epoch with these units would differ from what was released; nothing where it may open."""
+
+
 class ReleaseDesk(Protocol):
     """Take slots, debit the ledger, and publish."""
 
@@ -73,6 +79,10 @@ class ReleaseDesk(Protocol):
 
     async def refresh_budget(self) -> None:
         """Publish what the newest epoch has left."""
+        ...
+
+    async def epoch_gate(self) -> EpochGate:
+        """Return what decides, by memberships alone, whether an epoch is far enough from all that was released."""
         ...
 
     async def budget(self, epoch_id: str) -> BudgetState:

@@ -29,21 +29,21 @@ from pathlib import Path
 
 import structlog
 
-from heldout_policy.atoms import withhold
+from heldout_policy.atoms import Gap, find_gaps, withhold
 from heldout_policy.mechanism import Side, TablePlan, plan_tables, side_debit
 from heldout_policy.release_policy import ReleasePolicy
 from heldout_proto.v1 import findings_pb2
 from heldout_server.anchored import AnchoredDatabase
 from heldout_server.anchoring import Anchor
 from heldout_server.database import Connection
-from heldout_server.domain import PLAIN, Member, Run, RunState
+from heldout_server.domain import PLAIN, Intent, Member, Run, RunState
 from heldout_server.errors import BudgetExhausted, ConfigError, InvalidRequest, NotFound, WrongState
 from heldout_server.ports.audit import AuditLog, Logged, Record
 from heldout_server.ports.bank import Memberships
 from heldout_server.ports.environment import Clock, Ids, Noise
 from heldout_server.ports.keys import KeyRing
 from heldout_server.ports.outcomes import OutcomeCounts
-from heldout_server.ports.release import BudgetState, LineQuota
+from heldout_server.ports.release import BudgetState, EpochGate, LineQuota
 from heldout_server.ports.window import Publisher
 from heldout_server.release import ledger
 from heldout_server.release.aggregation import aggregate
@@ -268,6 +268,22 @@ class SqlReleaseDesk:
         released, withheld = before.admit(sets_of(epoch_id, tables, members[epoch_id]), minimum=minimum)
         verify_worth(tables, minimum=minimum, withheld=withheld)
         return withhold(tables, withheld, epoch_id=epoch_id), certificate(released, minimum=minimum)
+
+    async def epoch_gate(self) -> EpochGate:
+        """Return what decides, by memberships alone, whether an epoch is far enough from all that was released.
+
+        Raises:
+            StorageError: the ledger cannot be read.
+        """
+        drafts = await self._database.read(ledger.list_drafts)
+        members = {epoch_id: await self._memberships.members(epoch_id) for epoch_id in {one for one, _ in drafts}}
+        before = released_before((draft for _, draft in drafts), members)
+
+        def gate(units: Mapping[Intent, frozenset[str]]) -> tuple[Gap, ...]:
+            offered = {Side(intent): names for intent, names in units.items()}
+            return find_gaps(before, offered, minimum=self._policy.minimum_units_per_cell)
+
+        return gate
 
     async def has_slot(self, run_id: str) -> bool:
         """Say whether a run took a slot."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from itertools import product
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from heldout_policy.atoms import Atom, Released, SetName, offered_sets, withhold
+from heldout_policy.atoms import Atom, Released, SetName, find_gaps, offered_sets, withhold
 from heldout_policy.mechanism import RowPlan, Side, TableKind, TablePlan
 
 MINIMUM = 3
@@ -148,3 +149,59 @@ def test_withholding_a_set_withholds_every_row_over_it_and_no_other():
     assert [[row.withheld for row in table.rows] for table in one] == [[False] * 2, [False, True, True], [False]]
     whole = withhold(TABLES, frozenset({name()}), epoch_id="e1")
     assert [[row.withheld for row in table.rows] for table in whole] == [[True] * 2, [False, False, True], [False]]
+
+
+def members_of(first, last):
+    return frozenset(f"u{number}" for number in range(first, last))
+
+
+def released_once(units, **categories):
+    sets = {SetName(epoch_id="e1", side=Side.HARMFUL): units}
+    sets |= {SetName(epoch_id="e1", side=Side.HARMFUL, category=name): some for name, some in categories.items()}
+    return Released(sets)
+
+
+@pytest.mark.parametrize(
+    ("offered", "found"),
+    [
+        (members_of(0, 20), []),
+        (members_of(0, 10), []),
+        (members_of(0, 25), [("new", 5, 5)]),
+        (members_of(4, 20), [("go", 4, 6)]),
+        (members_of(16, 40), [("stay", 4, 6)]),
+        (members_of(3, 21), [("new", 1, 9), ("go", 3, 7)]),
+        (members_of(20, 29), []),
+        (members_of(10, 30), []),
+    ],
+)
+def test_gaps_say_how_many_units_are_missing_from_a_group(offered, found):
+    """Of 20 released units, with a minimum of 10; a side with fewer shows no row and needs nothing."""
+    gaps = find_gaps(released_once(members_of(0, 20)), {Side.HARMFUL: offered}, minimum=10)
+    assert [(gap.change, gap.units, gap.short) for gap in gaps] == found
+
+
+def test_gaps_are_counted_in_every_released_category():
+    """Ten go, five of each category: of neither enough."""
+    before = released_once(members_of(0, 40), a=members_of(0, 20), b=members_of(20, 40))
+    gaps = find_gaps(before, {Side.HARMFUL: members_of(5, 35)}, minimum=10)
+    assert [(gap.category, gap.change, gap.units, gap.short) for gap in gaps] == [("a", "go", 5, 5), ("b", "go", 5, 5)]
+
+
+@given(
+    st.lists(st.frozensets(st.integers(0, 30)), min_size=1, max_size=3),
+    st.frozensets(st.integers(0, 30)),
+    st.integers(2, 6),
+)
+def test_an_epoch_without_gaps_is_one_whose_whole_is_admitted(before, offered, minimum):
+    """The gate at the opening and the rule at a release are one rule."""
+    released = Released()
+    for number, units in enumerate(before):
+        name = SetName(epoch_id=f"e{number}", side=Side.HARMFUL)
+        released, _ = released.admit({name: frozenset(map(str, units))}, minimum=minimum)
+    names = frozenset(map(str, offered))
+    whole = SetName(epoch_id="new", side=Side.HARMFUL)
+    _, withheld = released.admit({whole: names}, minimum=minimum)
+
+    gaps = find_gaps(released, {Side.HARMFUL: names}, minimum=minimum)
+    if len(names) >= minimum:
+        assert bool(gaps) == bool(withheld)

@@ -10,6 +10,7 @@ from heldout.errors import VerificationError
 from heldout.findings.documents import release_from
 from heldout.findings.model import TableKind
 from heldout.verification.atoms import verify_atoms
+from heldout_policy.mechanism import Side
 from heldout_proto.v1 import findings_pb2
 from heldout_server.domain import Intent
 from heldout_server.errors import WrongState
@@ -78,3 +79,24 @@ async def test_an_epoch_that_changes_by_a_few_units_is_not_released_and_costs_no
         await desk.reserve(house.propose("run-2", epoch_id="epoch-2"))
     assert caught.value.reason == "EPOCH_TOO_CLOSE"
     assert house.ledger() == before
+
+
+async def test_whether_an_epoch_may_open_is_known_before_it_is_frozen(house):
+    """The gate that an opening asks: five fresh units are 25 too few, in each way."""
+    members = house.memberships.by_epoch["epoch-1"] = house.make_members(harmful=240, benign=60)
+    desk = house.open()
+    assert (await desk.epoch_gate())(units_of(members)) == ()
+    await drafts(house, desk, epochs=["epoch-1"])
+    gate = await desk.epoch_gate()
+
+    gaps = gate(units_of(changed(members, fresh=5)))
+    assert [(gap.side, gap.change, gap.units, gap.short) for gap in gaps] == [
+        (Side.HARMFUL, "new", 5, 25),
+        (Side.HARMFUL, "go", 5, 25),
+    ]
+    assert gate(units_of(changed(members, fresh=30))) == ()
+    assert gate(units_of(members)) == ()
+
+
+def units_of(members):
+    return {intent: frozenset(one.unit for one in members if one.intent is intent) for intent in Intent}
