@@ -49,7 +49,7 @@ async def build(root):
     served = ServedAppliance.install(root, policy=POLICY.replace("releases_per_epoch = 3", "releases_per_epoch = 8"))
     await live(served, prompt_rows(), "nova-v1")
     shutil.copytree(served.folder, root / "old")
-    await live(served, prompt_rows(harmful=18, benign=10), "nova-v2")
+    await live(served, prompt_rows(harmful=18, benign=12), "nova-v2")
     shutil.copytree(served.folder, root / "new")
     return served
 
@@ -200,7 +200,7 @@ async def test_an_accepted_old_ledger_refunds_nothing(newest):
     spent = await ledger_of(newest)
 
     assert set(spent.values()) == {before}  # every unit that the bank ever had
-    assert len(spent) == 28
+    assert len(spent) == 30
     await newest.start()
     tester, auditor = await newest.client("bank_tester"), await newest.client("auditor")
     assert (await (await newest.client("trainer")).findings.budget()).releases_used == 8

@@ -12,6 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from heldout_server.app.logs import open_log
+from heldout_server.app.tools import Tools
+from heldout_server.config import load_config
+from heldout_server.keys import FileKeyRing
+
 COMMAND = [str(Path(sys.executable).parent / "heldout-server")]
 ENVIRONMENT = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), "NO_COLOR": "1"}
 
@@ -92,6 +97,52 @@ def test_a_policy_that_was_edited_is_no_policy(installed):
 def test_a_policy_that_is_missing_stops_the_start(installed):
     (installed / "policy" / "release.toml").unlink()
     refused(installed, says="release.toml")
+
+
+async def test_a_running_appliances_log_says_which_policy_is_in_force_and_why_another_was_refused(installed):
+    """One version is one document, an older version stays away, and what is edited is no policy."""
+    document, key = installed / "policy" / "release.toml", installed / "pki" / "policy_signer.key"
+    config = installed / "config.toml"
+    agreed = document.read_bytes()
+
+    def change(old, new):
+        document.write_text(document.read_text().replace(old, new))
+
+    def refuse(says):
+        result = run("serve", "--config", config)
+        assert (result.returncode, says in result.stderr) == (2, True), result.stderr
+
+    with serving(installed):
+        pass
+    change("bits_per_prompt = 8", "bits_per_prompt = 9")
+    refuse("not signed")
+    assert run("policy", "sign", document, "--key", key).returncode == 0
+    refuse("still version 1")
+    change("version = 1", "version = 2")
+    assert run("policy", "sign", document, "--key", key).returncode == 0
+    with serving(installed):
+        pass
+    document.write_bytes(agreed)
+    assert run("policy", "sign", document, "--key", key).returncode == 0
+    refuse("version 2 was in force")
+    change("full_every", "full_evry")
+    assert run("policy", "sign", document, "--key", key).returncode == 2  # it names the key already here
+
+    loaded = load_config(config)
+    ring = FileKeyRing.open(loaded.keys.root, loaded.keys.ring)
+    log = await open_log(loaded, Tools(ring=ring), None, half="vault")
+    try:
+        entries = [json.loads(entry) for entry in await log.entries(start=0, limit=1000)]
+    finally:
+        await log.close()
+    told = [(one["name"], one["details"]) for one in entries if one["name"].startswith("policy")]
+    assert [(name, details.get("version"), details.get("reason")) for name, details in told] == [
+        ("policy", 1, None),
+        ("policy_refused", None, "POLICY_SIGNATURE"),
+        ("policy_refused", 1, "POLICY_VERSION"),
+        ("policy", 2, None),
+        ("policy_refused", 1, "POLICY_OLDER"),
+    ]
 
 
 def test_an_authorization_that_does_not_parse_stops_the_start(installed):
