@@ -7,7 +7,7 @@ MODEL_INSTALLED := $(VENV)/.model-installed
 PACKAGES := policy/heldout_policy client/heldout server/heldout_server
 SOURCES := $(PACKAGES) demo scripts tests
 
-.PHONY: demo demo-model test coverage check check-slow bench proto lock format clean
+.PHONY: demo demo-model test coverage check check-slow mutants bench proto lock format clean
 
 $(INSTALLED): requirements/dev.lock pyproject.toml
 	@echo "setting up $(VENV) (once; about a minute)"
@@ -50,6 +50,9 @@ check-slow: $(INSTALLED)  ## slow tests, coverage floors, known vulnerabilities
 	$(BIN)/python -m pytest -q -m slow
 	$(MAKE) coverage
 	$(BIN)/pip-audit --require-hashes --disable-pip -r requirements/dev.lock
+
+mutants: $(INSTALLED)  ## plant weaknesses one by one, and show what catches each; some minutes
+	@$(BIN)/python tests/mutants/run.py
 
 bench: $(INSTALLED)  ## speed and size, as ratios measured in one run; about five minutes
 	@$(BIN)/python tests/bench/bench.py

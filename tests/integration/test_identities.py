@@ -9,7 +9,7 @@ import pytest
 from cryptography import x509
 
 from forged_certificates import authority_of, forge, uri
-from heldout_server.app import serving
+from heldout_server.app.tools import Environment
 from heldout_server.environment import SystemClock
 from heldout_server.installation.pki import Authority
 from raw_calls import call, channel_of, channel_with, entries_of, events_of
@@ -236,10 +236,9 @@ class SteppedClock(SystemClock):
         return super().now_s() + self.ahead_s
 
 
-async def test_a_day_forward_and_back_is_in_both_logs_and_stops_no_call(start_lab, monkeypatch):
+async def test_a_day_forward_and_back_is_in_both_logs_and_stops_no_call(start_lab):
     stepped = SteppedClock()
-    monkeypatch.setattr(serving, "SystemClock", lambda: stepped)
-    lab = await start_lab()
+    lab = await start_lab(environment=Environment(clock=stepped))
     async with channel_of(lab, "trainer") as channel:
         for count, step_s in enumerate((DAY_S, -DAY_S), start=1):
             stepped.ahead_s += step_s

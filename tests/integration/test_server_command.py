@@ -18,7 +18,8 @@ from heldout_server.config import load_config
 from heldout_server.keys import FileKeyRing
 
 COMMAND = [str(Path(sys.executable).parent / "heldout-server")]
-ENVIRONMENT = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), "NO_COLOR": "1"}
+KEPT = ("PATH", "HOME", "PYTHONPATH")
+ENVIRONMENT = {name: os.environ[name] for name in KEPT if name in os.environ} | {"NO_COLOR": "1"}
 
 
 def run(*arguments):

@@ -117,3 +117,24 @@ def test_a_wrong_continuation_is_refused(wrong):
 def test_an_old_tree_that_is_no_complete_subtree_needs_a_proof():
     with pytest.raises(VerificationError, match="too short"):
         verify_consistency(old=3, new=4, old_root=ABC, new_root=root_of([A, B, C, A]), proof=[])
+
+
+def prove(old, leaves, *, whole=True):
+    """Return the consistency proof of RFC 6962 section 2.1.2 from the first ``old`` leaves to all."""
+    if old == len(leaves):
+        return [] if whole else [root_of(leaves)]
+    k = 1 << ((len(leaves) - 1).bit_length() - 1)
+    if old <= k:
+        return [*prove(old, leaves[:k], whole=whole), root_of(leaves[k:])]
+    return [*prove(old - k, leaves[k:], whole=False), root_of(leaves[:k])]
+
+
+@pytest.mark.parametrize("old", range(1, 17))
+def test_a_tree_that_rewrites_any_leaf_of_the_older_one_does_not_continue_it_whatever_it_proves_of_itself(old):
+    leaves = [leaf_hash(bytes([place])) for place in range(20)]
+    new = {"old": old, "new": len(leaves), "old_root": root_of(leaves[:old])}
+    verify_consistency(**new, new_root=root_of(leaves), proof=prove(old, leaves))
+    for place in range(old):
+        fork = [*leaves[:place], A, *leaves[place + 1 :]]
+        with pytest.raises(VerificationError):
+            verify_consistency(**new, new_root=root_of(fork), proof=prove(old, fork))

@@ -221,6 +221,15 @@ async def test_without_the_log_nothing_is_answered(fail_at):
     assert failed == [True]
 
 
+async def test_once_the_log_failed_nothing_is_answered_again_even_if_the_disk_comes_back():
+    door = Door(log=FakeLog(0, StorageError("disk")))
+    await door.call()
+    door.log.fail_at = None
+    context = await door.call()
+    assert (context.code, context.trailing) == (grpc.StatusCode.UNAVAILABLE, None)
+    assert door.log.records == []
+
+
 async def test_a_decision_that_fails_is_no_answer():
     context, log, _ = await answer(gatekeeper=FakeGatekeeper(error=RuntimeError(SECRET)))
     assert context.code is grpc.StatusCode.INTERNAL

@@ -68,15 +68,18 @@ async def test_a_small_category_is_withheld_with_another_one(house):
     verify_atoms([release], minimums={})
 
 
-async def test_an_epoch_that_changes_by_a_few_units_is_not_released_and_costs_nothing(house):
-    house.memberships.by_epoch["epoch-1"] = house.make_members(harmful=240, benign=60)
-    house.memberships.by_epoch["epoch-2"] = changed(house.memberships.by_epoch["epoch-1"], fresh=5)
+@pytest.mark.parametrize("between", [[], ["epoch-far"]])
+async def test_an_epoch_that_differs_from_any_before_by_a_few_units_is_not_released_and_costs_nothing(house, between):
+    first = house.make_members(harmful=240, benign=60)
+    house.memberships.by_epoch["epoch-1"] = first
+    house.memberships.by_epoch["epoch-far"] = changed(first, fresh=120)
+    house.memberships.by_epoch["epoch-near"] = changed(first, fresh=5)
     desk = house.open()
-    await drafts(house, desk, epochs=["epoch-1"])
+    await drafts(house, desk, epochs=["epoch-1", *between])
     before = house.ledger()
 
     with pytest.raises(WrongState) as caught:
-        await desk.reserve(house.propose("run-2", epoch_id="epoch-2"))
+        await desk.reserve(house.propose("run-2", epoch_id="epoch-near"))
     assert caught.value.reason == "EPOCH_TOO_CLOSE"
     assert house.ledger() == before
 
