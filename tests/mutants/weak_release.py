@@ -22,8 +22,8 @@ WEAKNESSES = (
         name="forgotten-table",
         says="the technique table is published and not debited",
         file=MECHANISM,
-        old="    return sum(table.debit_nano_rho for table in tables if table.side == side)\n",
-        new="    return sum(one.debit_nano_rho for one in tables if one.side == side and one.cells_per_unit == 1)\n",
+        old="    return sum(table.debit_nano_rho for table in tables)\n",
+        new="    return sum(table.debit_nano_rho for table in tables if table.cells_per_unit == 1)\n",
         tests=(f"{RELEASE}/test_accounting.py", f"{RELEASE}/test_release_slots.py"),
     ),
     Weakness(
@@ -39,8 +39,8 @@ WEAKNESSES = (
         name="overdraft",
         says="the budget of a unit may be passed",
         file=LEDGER,
-        old="            if spent[unit] > budget_nano_rho:\n",
-        new="            if spent[unit] > 2 * budget_nano_rho:\n",
+        old="            if budget_nano_rho is not None and spent[unit] > budget_nano_rho:\n",
+        new="            if budget_nano_rho is not None and spent[unit] > 2 * budget_nano_rho:\n",
         tests=(f"{RELEASE}/test_release_slots.py",),
     ),
     Weakness(
