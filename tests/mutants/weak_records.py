@@ -55,8 +55,8 @@ WEAKNESSES = (
         name="old-page-unseen",
         says="a database with an old page or an exchanged row is opened",
         file="server/heldout_server/anchored.py",
-        old="        if not whole or self._digest(connection, rows) != digest:\n",
-        new="        if not whole:\n",
+        old="    if not whole or _digest(connection, rows, salt=salt) != digest:\n",
+        new="    if not whole:\n",
         tests=("tests/unit/server/test_anchored.py",),
     ),
     Weakness(
