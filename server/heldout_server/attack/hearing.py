@@ -24,11 +24,14 @@ OTHERS: Final = ("trainer", "run_tester", "auditor", "operator", "key_holder")
 READS: Final = re.compile(r"(Get|List|Watch)[A-Z]\w*")
 LEAVES: Final = "/heldout.v1.AuditService/ListEntries"
 PAGE_LEAVES: Final = 1000
+NAMED: Final = 3
+"""How many of each kind are asked for by name: the newest runs and releases, the first prompts."""
+
 LOGS: Final = (options_pb2.HALF_VAULT, options_pb2.HALF_WINDOW)
 
 
 async def known_names(stage: Stage) -> Mapping[str, Sequence[str]]:
-    """Return the names that requests ask for, by the field that holds them, as somebody who knows them all."""
+    """Return some names that requests ask for, by the field that holds them, as somebody would who knows them all."""
     told = await stage.ask(
         "bank_tester",
         "/heldout.v1.BankService/ListPrompts",
@@ -36,9 +39,9 @@ async def known_names(stage: Stage) -> Mapping[str, Sequence[str]]:
     )
     releases = [one.release.release_id for one in await stage.releases()]
     return {
-        "handle": bank_pb2.ListPromptsResponse.FromString(told.body).handles[:3],
-        "run_id": [run.run_id for run in await stage.runs()],
-        "release_id": releases,
+        "handle": bank_pb2.ListPromptsResponse.FromString(told.body).handles[:NAMED],
+        "run_id": [run.run_id for run in await stage.runs()][-NAMED:],
+        "release_id": releases[-NAMED:],
     }
 
 

@@ -18,6 +18,7 @@ from heldout_server.errors import ConfigError
 EVALUATION = "/heldout.v1.EvaluationService"
 CHECKPOINT = "nova-elsewhere"
 CLAIMS = ("contained", "attested")
+TRIED = f"claimed that an endpoint is {' or '.join(CLAIMS)}; had it asked without leave, and with it"
 
 
 async def run(stage: Stage) -> Finding:
@@ -28,10 +29,10 @@ async def run(stage: Stage) -> Finding:
         await stage.until(lambda: _is_staged(stage))
         proposed = evaluation_pb2.ProposeRunRequest(checkpoint=CHECKPOINT)
         told = await stage.ask("run_tester", f"{EVALUATION}/ProposeRun", proposed.SerializeToString())
-        without_leave = told.code != "FAILED_PRECONDITION" or any(CANARY in line for line in log)
-        if without_leave:
-            # A run that began by itself ends before the endpoint goes away: it would keep later ones waiting.
+        if told.code != "FAILED_PRECONDITION" or any(CANARY in line for line in log):
+            # The run that began by itself ends before the endpoint goes away: it would keep later ones waiting.
             await stage.published(CHECKPOINT)
+            return Finding(tried=TRIED, learned="it was asked without leave", held=False)
 
         proposed.allow_exposed = True
         told = await stage.ask("bank_tester", f"{EVALUATION}/ProposeRun", proposed.SerializeToString())
@@ -44,14 +45,13 @@ async def run(stage: Stage) -> Finding:
     named = release.tested.trust == findings_pb2.TRUST_CLASS_EXPOSED and release.tested.burnt_prompts > 0
     learned = [
         *(f"a config calls it {claim}, and is believed" for claim in claimed),
-        *(["it was asked without leave"] if without_leave else []),
         f"with leave, {logged} prompts, and the release "
         + (f"says that {release.tested.burnt_prompts} are burnt" if named else "does not say so"),
     ]
     return Finding(
-        tried=f"claimed that an endpoint is {' or '.join(CLAIMS)}; had it asked without leave, and with it",
+        tried=TRIED,
         learned="; ".join(learned),
-        held=not claimed and not without_leave and with_leave and named and logged > 0,
+        held=not claimed and with_leave and named and logged > 0,
     )
 
 
