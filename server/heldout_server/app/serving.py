@@ -153,7 +153,7 @@ async def serve(
         for half in halves:
             work |= half.work
         async with asyncio.TaskGroup() as tasks:
-            beside = [tasks.create_task(_while_logged(one(), log_failed), name=name) for name, one in work.items()]
+            beside = [tasks.create_task(_while_logged(one, log_failed), name=name) for name, one in work.items()]
             await health.set(serving=True)
             try:
                 yield Appliance(
@@ -180,10 +180,10 @@ def _open_tools(
     )
 
 
-async def _while_logged(work: Coroutine[Any, Any, None], log_failed: asyncio.Event) -> None:
+async def _while_logged(work: Callable[[], Coroutine[Any, Any, None]], log_failed: asyncio.Event) -> None:
     """Work until cancelled, or until the log fails, which ends the appliance by an event of its own."""
     try:
-        await work
+        await work()
     except StorageError:
         if not log_failed.is_set():
             raise
