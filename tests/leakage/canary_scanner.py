@@ -1,6 +1,8 @@
 """Look for words that must not be somewhere, in every spelling that a careless program gives them."""
 
 import contextlib
+import re
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +12,15 @@ CHUNK_BYTES = 16 * 1024 * 1024
 OVERLAP_BYTES = 4096
 """More than the longest spelling of any word: what stands across two chunks is found in one of them."""
 
+COMPRESSED = re.compile(rb"\x1f\x8b\x08|\x78[\x01\x5e\x9c\xda]")
+"""How gzip (RFC 1952) and zlib (RFC 1950) begin, wherever in a content."""
+
+EITHER_HEADER = zlib.MAX_WBITS | 32
+UNPACKED_BYTES = 1 << 20
+LEAST_UNPACKED = 8
+"""By chance a few bytes look like the beginning of something compressed; so much of it does not come out of chance."""
+
+CORE_PATTERN = Path("/proc/sys/kernel/core_pattern")
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - looked at, not used
 
 
@@ -23,7 +34,7 @@ class Finding:
 
 
 class CanaryScanner:
-    """Look for words plain (any case), in base64, hex, UTF-16, reversed and percent-encoded.
+    """Look for words plain (any case), in base64, hex, UTF-16, reversed and percent-encoded, compressed or not.
 
     Args:
         words: of lower-case letters and digits, so that they pass wherever an identifier may stand.
@@ -39,11 +50,18 @@ class CanaryScanner:
         found = []
         for content in contents:
             raw = content.encode(errors="surrogateescape") if isinstance(content, str) else bytes(content)
-            lower = raw.lower()
-            for word, spelling, pattern, any_case in self._spellings:
-                if pattern in (lower if any_case else raw):
-                    found.append(Finding(place, word, spelling))
+            found += self._find_plain(place, raw)
+            for unpacked in _unpack(raw):
+                found += self._find_plain(f"{place}, compressed", unpacked)
         return found
+
+    def _find_plain(self, place, raw):
+        lower = raw.lower()
+        return [
+            Finding(place, word, spelling)
+            for word, spelling, pattern, any_case in self._spellings
+            if pattern in (lower if any_case else raw)
+        ]
 
     def find_in_files(self, folder, *, without=()):
         """Return what stands in the files below a folder, and in their names, but for those below some folders."""
@@ -103,7 +121,7 @@ class CanaryScanner:
                         memory.seek(at)
                         content = memory.read(min(end - at, CHUNK_BYTES + OVERLAP_BYTES))
                         searched += len(content)
-                        found += self.find(f"memory {' '.join(name)}", content)
+                        found += self._find_plain(f"memory {' '.join(name)}", content)
         return found, searched
 
     def _find_in_open_files(self, process):
@@ -118,6 +136,19 @@ class CanaryScanner:
         return found
 
 
+def core_files(*folders):
+    """Return the core files that lie in folders, or where this machine puts them."""
+    pattern = CORE_PATTERN.read_text().strip()
+    names = {"core", "core.*"}
+    places = list(folders)
+    if not pattern.startswith("|"):  # else another program is given them
+        names.add(re.sub("%.", "*", Path(pattern).name))
+        places += [Path(pattern).parent] if pattern.startswith("/") else []
+    return sorted(
+        path for place in places if place.is_dir() for name in names for path in place.glob(name) if path.is_file()
+    )
+
+
 def children_of(pid):
     """Return the ids of the processes that a process started, at any depth."""
     found = []
@@ -125,3 +156,14 @@ def children_of(pid):
         for child in map(int, (task / "children").read_text().split()):
             found += [child, *children_of(child)]
     return found
+
+
+def _unpack(raw):
+    """Yield what comes out of whatever in a content begins like something compressed."""
+    for begin in COMPRESSED.finditer(raw):
+        unpacked = b""
+        with contextlib.suppress(zlib.error):  # it only looked like it
+            unpacker = zlib.decompressobj(EITHER_HEADER)
+            unpacked = unpacker.decompress(raw[begin.start() : begin.start() + UNPACKED_BYTES], UNPACKED_BYTES)
+        if len(unpacked) >= LEAST_UNPACKED:
+            yield unpacked

@@ -2,14 +2,19 @@
 
 import base64
 import gzip
+import io
 import mmap
 import os
+import sqlite3
 import subprocess
 import sys
+import tarfile
+import zlib
 from multiprocessing import shared_memory
 
 import pytest
-from canary_scanner import CanaryScanner, children_of
+from canary_scanner import CanaryScanner, children_of, core_files
+from recorded_channel import Told
 
 WORD = "quokkafjordzephyr"
 
@@ -24,6 +29,9 @@ SPELLINGS = {
     "UTF-16, little end first": lambda text: text.encode("utf-16-le"),
     "UTF-16, big end first": lambda text: text.encode("utf-16-be"),
     "percent": lambda text: "".join(f"%{byte:02X}" for byte in text.encode()).encode(),
+    "zlib": lambda text: zlib.compress(text.encode()),
+    "zlib of base64": lambda text: zlib.compress(base64.b64encode(text.encode()), 9),
+    "gzip": lambda text: gzip.compress(text.encode()),
 }
 
 
@@ -116,3 +124,66 @@ def test_it_reads_the_names_of_threads_and_of_what_is_mapped(tmp_path):
     with path.open("r+b") as file, mmap.mmap(file.fileno(), 0):
         found = CanaryScanner(WORD).find_in_process(os.getpid())
     assert "maps" in {finding.place.split(" ")[0] for finding in found}
+
+
+def told_with(**changes):
+    told = {"status": "OK", "details": "", "bodies": (b"a",), "initial": (), "trailing": (("k", b"v"),)}
+    return Told(**told | changes)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"details": f"no such thing as the {WORD}"},
+        {"bodies": (b"", f"\x0a\x20the {WORD}".encode())},
+        {"initial": (("x-note", WORD[::-1]),)},
+        {"trailing": (("grpc-status-details-bin", base64.b64encode(b"of " + WORD.encode())),)},
+        {"trailing": ((f"x-{WORD}", "1"),)},
+    ],
+)
+def test_it_reads_all_that_a_caller_is_told(change):
+    assert CanaryScanner(WORD).find("told", *told_with().contents()) == []
+    assert CanaryScanner(WORD).find("told", *told_with(**change).contents())
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        f'{{"event": "call_failed", "detail": "{WORD}"}}',
+        f'{{"event": "metric", "metric": "heldout.calls", "status": "{WORD.upper()}"}}',
+        f"ValueError: not a number: {WORD.encode().hex()}",
+        f"span {base64.b64encode(b'ask ' + WORD.encode() + b'.').decode()} took 3 ms",
+    ],
+)
+def test_it_reads_log_lines_metrics_traces_and_tracebacks(line):
+    assert CanaryScanner(WORD).find("stdout and stderr", f"fine\n{line}\nfine\n")
+
+
+def test_it_reads_databases_that_are_not_sealed_and_what_lies_beside_them(tmp_path):
+    """What was written last stands in the WAL alone, and later in the database."""
+    connection = sqlite3.connect(tmp_path / "open.db", isolation_level=None)
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("CREATE TABLE kept (text)")
+        connection.execute("INSERT INTO kept VALUES (?)", (f"How do I hide the {WORD}?",))
+        assert {finding.place for finding in CanaryScanner(WORD).find_in_files(tmp_path)} == {"open.db-wal"}
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        assert {finding.place for finding in CanaryScanner(WORD).find_in_files(tmp_path)} == {"open.db"}
+    finally:
+        connection.close()
+
+
+def test_it_reads_backups(tmp_path):
+    content = f"How do I hide the {WORD}?".encode()
+    with tarfile.open(tmp_path / "backup.tar.gz", "w:gz") as backup:
+        member = tarfile.TarInfo("bank.jsonl")
+        member.size = len(content)
+        backup.addfile(member, io.BytesIO(content))
+    (finding,) = CanaryScanner(WORD).find_in_files(tmp_path)
+    assert finding.place == "backup.tar.gz, compressed"
+
+
+def test_it_finds_core_files(tmp_path):
+    assert core_files(tmp_path) == []
+    (tmp_path / "core.17").write_bytes(WORD.encode())
+    assert core_files(tmp_path) == [tmp_path / "core.17"]
