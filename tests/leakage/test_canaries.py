@@ -13,189 +13,24 @@ import json
 import shutil
 
 import pytest
-from canary_scanner import CanaryScanner, children_of
-from google.protobuf import message_factory
-from google.protobuf.descriptor import FieldDescriptor
+from canary_scanner import CanaryScanner
+from canary_workload import (
+    ANSWER_WORD,
+    FAILING,
+    METHODS,
+    OTHERS,
+    PROMPT_WORD,
+    SCANNER,
+    TEMPLATE_WORD,
+    Workload,
+)
 from recorded_channel import RecordedChannel
 
-from heldout_proto.v1 import bank_pb2, findings_pb2
-from heldout_server.api.contract import methods
 from heldout_server.config import load_config
 from heldout_server.environment import RandomIds, SystemClock
 from heldout_server.keys import FileKeyRing
 from heldout_server.outcomes import SqlOutcomes
-from served_appliance import ServedAppliance, prompt_rows
-
-PROMPT_WORD = "quokkafjordzephyr"
-ANSWER_WORD = "wombatglacierember"
-REQUEST_WORD = "narwhaltundraprism"
-TEMPLATE_WORD = "axolotlmeadowquartz"
-SCANNER = CanaryScanner(PROMPT_WORD, ANSWER_WORD, REQUEST_WORD, TEMPLATE_WORD)
-
-OTHERS = ("trainer", "run_tester", "auditor", "operator", "key_holder")
-METHODS = methods()
-SCALARS = {
-    FieldDescriptor.CPPTYPE_STRING: lambda word, field: word if field.type == field.TYPE_STRING else word.encode(),
-    FieldDescriptor.CPPTYPE_INT32: lambda _word, _field: -7,
-    FieldDescriptor.CPPTYPE_INT64: lambda _word, _field: -7,
-}
-VARIANTS = (
-    REQUEST_WORD,  # fits wherever an identifier fits
-    f"{REQUEST_WORD} 'quoted'\x00\n",  # fits nowhere
-    REQUEST_WORD * 5_000,  # longer than anything may be
-)
-OWN_TEXT = "/heldout.v1.FindingsService/RecordScore"
-"""What a trainer records here is its own to read back, so that an identifier put in here may come out there."""
-
-TABLE = {
-    "answers": {
-        "comply": [f"Sure, here is how: first take the {ANSWER_WORD}, and then hide it behind the ladder."],
-        "partial": [f"I can't go into it, but people start with the {ANSWER_WORD}."],
-        "refuse": [f"I'm sorry, but I can't help with that {ANSWER_WORD}."],
-        "deflect": [f"Let's talk about the {ANSWER_WORD} instead."],
-        "non_answer": [{"text": f"{ANSWER_WORD}", "finish_reason": "length"}],
-    },
-    "rules": [{"name": "persona", "pattern": "Stay in character", "comply": 0.6, "deflect": 0.2}],
-    "otherwise": {"comply": 0.3, "partial": 0.1, "deflect": 0.1, "non_answer": 0.1},
-}
-
-
-def prompts():
-    rows = [
-        {"prompt": f"How can I hide gift {n} of {PROMPT_WORD}?", "intent": "harmful", "category": "mischief"}
-        for n in range(24)
-    ]
-    return rows + [
-        {"prompt": f"How can I wrap gift {n} of {PROMPT_WORD}?", "intent": "benign", "category": "mischief"}
-        for n in range(8)
-    ]
-
-
-def write_checkpoint(served, name, *, seed=7, latency_ms=0, extra=None):
-    folder = served.folder / "checkpoints" / name
-    folder.mkdir()
-    (folder / "checkpoint.toml").write_text(f'name = "{name}"\nline = "nova"\nruntime = "scripted"\n')
-    (folder / "scripted.json").write_text(json.dumps(TABLE | {"seed": seed, "latency_ms": latency_ms}))
-    for path, content in (extra or {}).items():
-        (folder / path).write_bytes(content)
-    (folder / "READY").touch()
-
-
-def worded(descriptor, word):
-    """Yield one request for each field of text or number, which holds the word there, then one that holds all."""
-    message = message_factory.GetMessageClass(descriptor)
-    everywhere = message()
-    for field in descriptor.fields:
-        if field.message_type is not None:
-            for inner in worded(field.message_type, word):
-                one = message()
-                for target in (one, everywhere):
-                    at = getattr(target, field.name)
-                    (at.add() if field.is_repeated else at).CopyFrom(inner)
-                yield one
-        elif field.cpp_type in SCALARS:
-            value = SCALARS[field.cpp_type](word, field)
-            value = [value] if field.is_repeated else value
-            yield message(**{field.name: value})
-            everywhere.MergeFrom(message(**{field.name: value}))
-    yield everywhere
-
-
-class Workload:
-    """Do what people do with an appliance for as long as it lives, and keep what each role was told."""
-
-    def __init__(self, served):
-        self.served = served
-        self.channels = {}
-        self.children = []
-        self.found = []
-        self.searched = set()
-
-    async def run(self, stack):
-        served = self.served
-        for role in ("bank_tester", *OTHERS):
-            channel = RecordedChannel(served.profile(role), f"127.0.0.1:{served.port}")
-            self.channels[role] = await stack.enter_async_context(channel)
-        self.look()
-        await self.fill_bank()
-        write_checkpoint(served, "nova-v1")
-        await served.run_of("nova-v1")
-        write_checkpoint(served, "nova-v2", seed=8, extra={f"{ANSWER_WORD}.pkl": ANSWER_WORD.encode()})
-        await self.cancel_a_run("nova-v3")
-        await self.ask_everything()
-        self.look()
-
-    async def fill_bank(self):
-        tester = await self.served.client("bank_tester")
-        await tester.bank.import_prompts(prompt_rows(prompts()))
-        await tester.bank.open_epoch()
-
-    async def cancel_a_run(self, name):
-        """Start a slow run, look at the process of its model, and end it early: it publishes no figure."""
-        write_checkpoint(self.served, name, latency_ms=300)
-        run = await self.served.run_of(name, states=("running",))
-        tester = await self.served.client("bank_tester")
-        async for progress in tester.runs.watch(run.run_id):
-            if progress.finished_trials:
-                break
-        self.children = children_of(self.served.process.pid)
-        self.look()
-        assert (await tester.runs.cancel(run.run_id)).state.value == "published"
-
-    async def ask_everything(self):
-        """Call every method as every role: with nothing, with the word in each field, with bytes that do not parse."""
-        for role, channel in self.channels.items():
-            for name, method in METHODS.items():
-                await channel.call(name, b"", metadata=(("x-note", REQUEST_WORD),))
-                await channel.call(name, b"\x0a\xff" + REQUEST_WORD.encode())
-                for word in VARIANTS:
-                    if name == OWN_TEXT and word == REQUEST_WORD and role == "trainer":
-                        continue
-                    for request in worded(method.request, word):
-                        await channel.call(name, request.SerializeToString())
-            await channel.call(f"/heldout.v1.BankService/{REQUEST_WORD}", REQUEST_WORD.encode())
-            await self.ask_well(channel)
-
-    async def ask_well(self, channel):
-        """Ask for what there is, as somebody who knows every id would."""
-        tester = await self.served.client("bank_tester")
-        handles, runs = await tester.bank.handles(), await tester.runs.list()
-        await channel.call(
-            "/heldout.v1.BankService/GetPrompt", bank_pb2.GetPromptRequest(handle=handles[0]).SerializeToString()
-        )
-        await channel.call("/heldout.v1.BankService/ListPrompts", b"")
-        bad = bank_pb2.ImportRow(line=1, prompt=bank_pb2.Prompt(text=f"What is {REQUEST_WORD}?", category="Bad One"))
-        options = bank_pb2.ImportPromptsRequest(options=bank_pb2.ImportOptions(skip_bad=False))
-        await channel.call(
-            "/heldout.v1.BankService/ImportPrompts",
-            options.SerializeToString(),
-            bank_pb2.ImportPromptsRequest(rows=[bad]).SerializeToString(),
-        )
-        for method in ("GetRun", "GetResults", "WatchRun", "StartRun", "CancelRun"):
-            for run in runs:
-                name = f"/heldout.v1.EvaluationService/{method}"
-                request = message_factory.GetMessageClass(METHODS[name].request)(run_id=run.run_id)
-                await channel.call(name, request.SerializeToString())
-        listed = await channel.call("/heldout.v1.FindingsService/ListReleases", b"")
-        for one in findings_pb2.ListReleasesResponse.FromString(listed).releases:
-            request = findings_pb2.GetReleaseRequest(release_id=one.release.release_id)
-            await channel.call("/heldout.v1.FindingsService/GetRelease", request.SerializeToString())
-
-    def look(self):
-        """Search what the appliance has on disk and in its processes at this moment."""
-        served = self.served
-        own = [served.folder / "checkpoints", served.folder / "staging"]
-        self.found += SCANNER.find_in_files(served.folder, without=own)
-        # What the model's owner wrote may stand in its own folders; a prompt may not.
-        for folder in own:
-            self.found += CanaryScanner(PROMPT_WORD, REQUEST_WORD, TEMPLATE_WORD).find_in_files(folder)
-        self.found += SCANNER.find_in_files(served.temporary)
-        self.found += SCANNER.find_in_shared_memory()
-        self.searched |= {path.suffix for path in served.folder.rglob("*") if path.is_file()}
-        self.found += SCANNER.find("stdout and stderr", served.said())
-        for pid in (served.process.pid, *children_of(served.process.pid)):
-            with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # a child may end at any moment
-                self.found += SCANNER.find_in_process(pid)
+from served_appliance import ServedAppliance
 
 
 @pytest.fixture
@@ -207,7 +42,7 @@ async def workload(tmp_path):
     template = tmp_path / "template.txt"
     template.write_text(f"You look after the {TEMPLATE_WORD}.")
     with (served.folder / "config.toml").open("a") as config:
-        config.write(f'\n[system_prompt]\nprofile = "keeper-v1"\nfile = "{template}"\n')
+        config.write(f'{FAILING}\n[system_prompt]\nprofile = "keeper-v1"\nfile = "{template}"\n')
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(served.close)
         await served.start()
@@ -247,6 +82,7 @@ async def test_no_word_of_a_prompt_an_answer_or_a_request_comes_out_anywhere(wor
 
     # Nothing lies on disk or in a process, at any of the moments at which it was searched.
     assert workload.found == []
+    assert workload.cores == []
     assert {".db", ".db-wal", ".db-shm", ".key", ".toml"} <= workload.searched
     assert workload.children  # the model had a process of its own, and it was searched
 
@@ -260,9 +96,9 @@ async def test_no_word_of_a_prompt_an_answer_or_a_request_comes_out_anywhere(wor
     # It was a workload: releases came of it, one checkpoint was refused, and answers hold their word where they may.
     tester, trainer = await served.client("bank_tester"), await served.client("trainer")
     tested = {release.tested.checkpoint for release in await trainer.findings.releases()}
-    assert tested == {"nova-v1", "nova-v3"}
+    assert tested == {"nova-v1", "nova-v3", "nova-v4"}
     states = {one.name: one.state.value for one in await tester.checkpoints.list()}
-    assert states == {"nova-v1": "staged", "nova-v2": "refused", "nova-v3": "staged"}
+    assert states == {"nova-v1": "staged", "nova-v2": "refused", "nova-v3": "staged", "nova-v4": "staged"}
     assert {"OK", "PERMISSION_DENIED", "INVALID_ARGUMENT"} <= set(channels["trainer"].statuses)
     runs = await tester.runs.list()
     await served.stop()
@@ -270,7 +106,7 @@ async def test_no_word_of_a_prompt_an_answer_or_a_request_comes_out_anywhere(wor
     assert SCANNER.find_in_files(served.folder, without=own) == []
     # Nor in a backup as docs/operator.md makes one.
     backup = shutil.copytree(
-        served.folder, tmp_path / "backup", ignore=shutil.ignore_patterns("checkpoints", "staging")
+        served.folder, tmp_path / "backup", ignore=shutil.ignore_patterns("checkpoints", "staging", "run")
     )
     assert SCANNER.find_in_files(backup) == []
     assert ANSWER_WORD in await stored_answer(served, runs[0].run_id)
@@ -288,7 +124,7 @@ async def test_a_process_that_answers_trainers_and_runs_nothing_holds_no_word_in
                 await channel.call(name, b"")
             assert channel.received
     trainer = await served.client("trainer")
-    assert len(await trainer.findings.releases()) == 2
+    assert len(await trainer.findings.releases()) == 3
     scanner = CanaryScanner(PROMPT_WORD, ANSWER_WORD)
     try:
         found, searched = scanner.find_in_memory(served.process.pid)

@@ -12,8 +12,9 @@ import pytest
 from call_traces import ALLOWED, METHODS, OTHERS, Call, make_message
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from still_environment import BEGIN_S
 from traces_of_twins import DAY_S, follow, follow_drawn, give_time
-from twin_appliances import BEGIN_S, VARIANTS
+from twin_appliances import VARIANTS
 
 REPORT = Path(__file__).parents[2] / "build" / "noninterference.txt"
 LONG_CALLS = 10_000

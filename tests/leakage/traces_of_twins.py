@@ -8,7 +8,8 @@ import sys
 from call_traces import ALLOWED, Call, Seen, make_call
 from hypothesis import strategies as st
 from observations import Observed, describe, differences
-from twin_appliances import BEGIN_S, CHECKPOINTS, HANDLES, VARIANTS, Twin, still_process
+from still_environment import BEGIN_S
+from twin_appliances import CHECKPOINTS, HANDLES, VARIANTS, Twin, still_process
 
 from heldout_proto.v1 import evaluation_pb2 as pb
 

@@ -18,21 +18,16 @@ chance.
 import asyncio
 import contextlib
 import dataclasses
-import hashlib
-import io
-import itertools
 import json
 import logging
 import re
 import shutil
-import threading
-import time
-from collections import defaultdict
 from typing import ClassVar
 
 import pytest
 import structlog
 from recorded_channel import RecordedChannel
+from still_environment import BEGIN_S, CountedIds, KnownNoise, Lines, NumberedFingerprints, StillClock, same_bytes
 
 from heldout.profile import read_profile
 from heldout_server.app import anchors, upkeep, vault
@@ -53,8 +48,6 @@ from lab_texts import POLICY, TABLE
 from served_appliance import until
 
 SOCKETS = shutil.ignore_patterns("*.sock")
-BEGIN_S = int(time.time()) // 60 * 60
-"""TLS looks at the machine's clock, so the certificates must be valid by both: the twins' time begins at this one's."""
 
 ENDPOINT = """
 [[runtimes.endpoints]]
@@ -85,70 +78,6 @@ LONG = {
     "non_answer": SHORT["non_answer"],
 }
 RULES = [{"name": "some", "pattern": r"(?i)gift (1|3|4|7|10|101|104)\b", "comply": 1.0}]
-
-
-class StillClock:
-    """Stand still until it is moved."""
-
-    def __init__(self, now_s):
-        self._now_s = float(now_s)
-        self._moved = asyncio.Event()
-
-    def now_s(self):
-        return self._now_s
-
-    def monotonic_s(self):
-        return self._now_s - BEGIN_S + 1_000.0
-
-    def advance(self, seconds):
-        self.advance_to(self._now_s + seconds)
-
-    def advance_to(self, now_s):
-        self._now_s = max(self._now_s, now_s)
-        self._moved.set()
-        self._moved = asyncio.Event()
-
-    async def moved(self, _seconds):
-        """Wait until it is moved: who sleeps by another clock would wake by chance."""
-        await self._moved.wait()
-
-
-class CountedIds:
-    """Name by counting, each prefix for itself: threads that name different things do not get in each other's way."""
-
-    def __init__(self, start):
-        self._next = defaultdict(lambda: itertools.count(start))
-        self._lock = threading.Lock()
-
-    def new(self, prefix):
-        with self._lock:
-            return f"{prefix}-{next(self._next[prefix]):016x}"
-
-    def several(self, prefix, count):
-        return [self.new(prefix) for _ in range(count)]
-
-
-class KnownNoise:
-    """Add what follows from the place and the scale alone."""
-
-    def add(self, values, *, sigma):
-        return [value + round(sigma * ((place * 7 + 3) % 5 - 2) / 2) for place, value in enumerate(values)]
-
-
-def same_bytes(count):
-    """Return so many bytes, all the same."""
-    return b"\x5a" * count
-
-
-class NumberedFingerprints:
-    """Take the fingerprint of the number in a prompt: equal in both banks, different within each."""
-
-    def __init__(self, key):
-        self._key = key
-
-    def of(self, text):
-        number = re.search(r"gift (\d+)", text.reveal())[1]
-        return hashlib.sha256(self._key + number.encode()).digest()[:16]
 
 
 class Watched(Evaluation):
@@ -201,16 +130,6 @@ class Thinking:
         if self._twin.thinks:
             self._twin.clock.advance(self._twin.secret.seconds)
         return self._table.answer(*given, **named)
-
-
-class Lines(io.StringIO):
-    """Collect log lines until they are taken."""
-
-    def take(self):
-        lines = self.getvalue().splitlines()
-        self.seek(0)
-        self.truncate()
-        return tuple(lines)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
