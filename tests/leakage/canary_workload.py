@@ -20,7 +20,7 @@ from recorded_channel import RecordedChannel
 
 from heldout_proto.v1 import bank_pb2, findings_pb2
 from heldout_server.api.contract import methods
-from served_appliance import prompt_rows
+from served_appliance import prompt_rows, until
 
 PROMPT_WORD = "quokkafjordzephyr"
 ANSWER_WORD = "wombatglacierember"
@@ -47,7 +47,6 @@ FAILING = f"""
 engine = "failing"
 socket = "{FAILING_SOCKET}"
 model = "nova"
-trust = "contained"
 dialect = "openai"
 """
 OWN_TEXT = "/heldout.v1.FindingsService/RecordScore"
@@ -167,6 +166,13 @@ class Workload:
         try:
             await web.UnixSite(runner, str(self.served.folder / FAILING_SOCKET)).start()
             write_checkpoint(self.served, name, runtime="failing")
+            tester = await self.served.client("bank_tester")
+
+            async def is_staged():
+                return any(one.name == name for one in await tester.checkpoints.list())
+
+            await until(is_staged)
+            await tester.runs.start((await tester.runs.propose(name, allow_exposed=True)).run_id)
             await self.served.run_of(name)
         finally:
             await runner.cleanup()

@@ -54,7 +54,6 @@ ENDPOINT = """
 engine = "lab"
 socket = "run/lab.sock"
 model = "nova"
-trust = "contained"
 dialect = "openai"
 """
 SETTINGS = {
@@ -198,7 +197,7 @@ class Twin:
             await model
 
         stack.push_async_callback(stop_model)
-        openers = {half: _without_watch(opener, watching=watching) for half, opener in pick("both").items()}
+        openers = {half: _without_watch(opener, watching=watching) for half, opener in pick(self.config).items()}
         environment = Environment(clock=self.clock, ids=self.ids, noise=KnownNoise(), random_bytes=same_bytes)
         self.speak()
         running = await stack.enter_async_context(serve(self.config, self.telemetry.metrics, openers, environment))
