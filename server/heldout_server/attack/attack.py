@@ -128,4 +128,4 @@ def pick(names: tuple[str, ...]) -> tuple[Attack, ...]:
     for name in names:
         if name not in known:
             raise ConfigError(f"there is no attack {name}; heldout-server attack --list names them all")
-    return tuple(known[name] for name in names) or tuple(known.values())
+    return tuple(attack for name, attack in known.items() if not names or name in names)

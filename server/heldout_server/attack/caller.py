@@ -39,6 +39,7 @@ class Told:
         details: its text.
         metadata: initial and trailing, but for the receipt, which differs in every call.
         bodies: the messages.
+        receipt: from the trailing metadata, serialized; empty if there was none.
         seconds: until the end of the call.
     """
 
@@ -46,6 +47,7 @@ class Told:
     details: str
     metadata: Metadata
     bodies: tuple[bytes, ...]
+    receipt: bytes
     seconds: float
 
     @property
@@ -129,12 +131,14 @@ class Caller:
         except grpc.aio.AioRpcError as error:
             details, metadata_back = error.details() or "", error.trailing_metadata()
             code, first = error.code(), error.initial_metadata()
-        kept = tuple((key, value) for key, value in (*(first or ()), *(metadata_back or ())) if key != RECEIPT)
+        back = (*(first or ()), *(metadata_back or ()))
+        kept = tuple((key, value) for key, value in back if key != RECEIPT)
         return Told(
             code=code.name,
             details=details,
             metadata=kept,
             bodies=tuple(bodies),
+            receipt=next((value for key, value in back if key == RECEIPT and isinstance(value, bytes)), b""),
             seconds=time.perf_counter() - began,
         )
 

@@ -146,6 +146,22 @@ class Stage:
 
     # Filling
 
+    @property
+    def own_folder(self) -> Path:
+        """Return the folder of an appliance that is ours.
+
+        Raises:
+            ConfigError: somebody else runs it.
+        """
+        if self.folder is None:
+            raise ConfigError("this attack needs an appliance of its own")
+        return self.folder
+
+    @property
+    def checkpoints(self) -> Path:
+        """Return where the appliance looks for checkpoints."""
+        return self.own_folder / "checkpoints"
+
     async def import_prompts(self, prompts: Sequence[Mapping[str, str]]) -> bank_pb2.ImportPromptsResponse:
         """Import prompts as the bank tester: ``text``, ``intent`` (harmful or benign), ``category``, ``family``."""
         intents = {"harmful": bank_pb2.INTENT_HARMFUL, "benign": bank_pb2.INTENT_BENIGN}
@@ -187,7 +203,7 @@ class Stage:
             line: of the model.
             runtime: that it asks for.
         """
-        folder = self.own_folder / "checkpoints" / name
+        folder = self.checkpoints / name
         folder.mkdir()
         (folder / "checkpoint.toml").write_text(f'name = "{name}"\nline = "{line}"\nruntime = "{runtime}"\n')
         (folder / "scripted.json").write_text(json.dumps(TABLE if table is None else table))
@@ -307,17 +323,6 @@ class Stage:
             with contextlib.suppress(ProcessLookupError):  # it ended by itself a moment ago
                 self._process.send_signal(number)
             await self._process.wait()
-
-    @property
-    def own_folder(self) -> Path:
-        """Return the folder of the appliance.
-
-        Raises:
-            ConfigError: it is not ours.
-        """
-        if self.folder is None:
-            raise ConfigError("this attack needs an appliance of its own")
-        return self.folder
 
     def _profile(self, role: str) -> dict[str, str]:
         path = self.profiles / f"{role}.toml"
