@@ -8,7 +8,7 @@
 It contains itself, then becomes this same Python interpreter with the given arguments. The command can read the
 interpreter, its libraries and what ``--read`` names, and make Unix sockets in one folder. It can write, list or remove
 nothing, connect to nobody, signal, trace or dump no other process, and gain no privilege: see ``landlock`` and
-``seccomp``. ``--probe`` starts nothing and says what holds, one name a word.
+``seccomp``. It ends with whoever started it. ``--probe`` starts nothing and says what holds, one name a word.
 
 With ``--required`` it exits with 77 where Landlock or seccomp is missing; else it takes what there is. It exits with 78
 where the libraries lie in a folder that holds the sockets or what ``--read`` names: that folder could hold keys too.
@@ -28,6 +28,7 @@ from typing import Final
 
 from heldout_server.hardening.kernel import PR_SET_NO_NEW_PRIVS, control_process, drop_capabilities
 from heldout_server.hardening.landlock import Access, restrict_files
+from heldout_server.hardening.process import end_with_parent
 from heldout_server.hardening.seccomp import restrict_calls
 
 REFUSED: Final = 77
@@ -74,6 +75,7 @@ def contain(paths: Sequence[tuple[Path, Access]], *, required: bool) -> Iterator
     """
     for limit in LIMITS:
         resource.setrlimit(limit, (0, 0))
+    end_with_parent()
     control_process(PR_SET_NO_NEW_PRIVS, 1)
     drop_capabilities()
     yield "no_privileges"

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import faulthandler
 import resource
+import signal
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from heldout_server.hardening.kernel import PR_SET_DUMPABLE, control_process, lock_memory
+from heldout_server.hardening.kernel import PR_SET_DUMPABLE, PR_SET_PDEATHSIG, control_process, lock_memory
 
 NO_CORE: Final = (0, 0)
 CAP_IPC_LOCK: Final = 14
@@ -46,6 +47,18 @@ def harden_process(*, proc: Path = PROC) -> Hardening:
     except OSError:
         undumpable = False
     return Hardening(undumpable=undumpable, memory_locked=_lock_memory(proc), swap=_has_swap(proc))
+
+
+def end_with_parent() -> None:
+    """Have the kernel kill this process when whoever started it dies, however busy it is then; kept across exec.
+
+    One that waits for its input sees that end as well. One that computes without end does not, and a killed appliance
+    would leave it to take the processor for ever. What counts is the thread that started it.
+
+    Raises:
+        OSError: the kernel refuses.
+    """
+    control_process(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _lock_memory(proc: Path) -> bool:

@@ -14,7 +14,7 @@ import sys
 from typing import Any, BinaryIO, Final
 
 from heldout_server.domain import Ending, Intent, SecretText
-from heldout_server.hardening.process import harden_process
+from heldout_server.hardening.process import end_with_parent, harden_process
 from heldout_server.judges.patterns import PatternJudge
 from heldout_server.ports.judges import Case, Judge
 
@@ -59,5 +59,6 @@ def serve(judge: Judge, source: BinaryIO, target: BinaryIO) -> None:
 
 
 if __name__ == "__main__":
+    end_with_parent()
     harden_process()
     serve(PatternJudge(), sys.stdin.buffer, sys.stdout.buffer)

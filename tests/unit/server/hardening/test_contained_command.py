@@ -34,6 +34,7 @@ def system(monkeypatch):
         monkeypatch.setattr("resource.setrlimit", lambda *_: None)
         monkeypatch.setattr("os.execv", start)
         monkeypatch.setattr(contained, "control_process", lambda *_: 0)
+        monkeypatch.setattr(contained, "end_with_parent", lambda: None)
         monkeypatch.setattr(contained, "drop_capabilities", lambda: None)
         monkeypatch.setattr(contained, "restrict_files", refuse_unless(landlock, 7))
         monkeypatch.setattr(contained, "restrict_calls", refuse_unless(seccomp, None))
