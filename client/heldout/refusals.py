@@ -35,6 +35,7 @@ INVALID: Final = "a field is missing, malformed or out of range"
 STATE: Final = "right in itself, but not in this state"
 BUDGET: Final = "the ledger has no release left for these prompts: rotate the bank"
 DEADLINE: Final = "the appliance did not answer in time"
+UNKNOWN_METHOD: Final = "not a call of this version, or of this half: see window_address in the profile"
 INTERNAL: Final = "something failed inside the appliance"
 
 Row = tuple[type[CallError], str]
@@ -54,7 +55,7 @@ BY_REASON: Final[Mapping[str, Row]] = {
     "RUN": (Unavailable, "the model's runtime failed"),
     "DEADLINE": (Unavailable, DEADLINE),
     "CANCELLED": (Unavailable, "the call was cancelled"),
-    "UNKNOWN_METHOD": (Unavailable, "the appliance does not know this call: it is of another version"),
+    "UNKNOWN_METHOD": (Unavailable, UNKNOWN_METHOD),
     "INTEGRITY": (InternalError, "something that the appliance stored is not what it stored"),
     "WITHHELD": (InternalError, "the answer may not leave the appliance"),
     "INTERNAL": (InternalError, INTERNAL),
@@ -72,7 +73,7 @@ BY_CODE: Final[Mapping[str, Row]] = {
     "RESOURCE_EXHAUSTED": (Unavailable, "more was asked than fits into one call"),
     "DEADLINE_EXCEEDED": (Unavailable, DEADLINE),
     "CANCELLED": (Unavailable, "the call was cancelled"),
-    "UNIMPLEMENTED": (Unavailable, "the appliance does not know this call: it is of another version"),
+    "UNIMPLEMENTED": (Unavailable, UNKNOWN_METHOD),
     "UNKNOWN": (InternalError, INTERNAL),
     "INTERNAL": (InternalError, INTERNAL),
     "DATA_LOSS": (InternalError, INTERNAL),

@@ -80,6 +80,9 @@ def load_window_config(path: Path) -> WindowConfig:
             or folder that is not there.
     """
     reader = open_document(path)
+    if reader.has("data", "vault"):
+        problem = "is the vault's, and a window by itself has nothing of it"
+        raise reader.place("data", "vault").error(problem, "name window.toml with --config")
     reader.refuse_unknown(KNOWN)
     return WindowConfig(
         appliance=read_appliance(reader),

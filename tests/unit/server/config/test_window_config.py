@@ -49,7 +49,7 @@ def test_it_is_read_where_no_folder_of_the_vault_is(load, tmp_path):
 @pytest.mark.parametrize(
     ("addition", "key"),
     [
-        ('vault = "vault"\n', "data.vault"),
+        ('staging = "staging"\n', "data.staging"),
         ('[watch]\nsource = "checkpoints"\n', "watch"),
         ("[runtimes]\n", "runtimes"),
         ("[evaluation]\nin_flight = 8\n", "evaluation"),
@@ -58,3 +58,8 @@ def test_it_is_read_where_no_folder_of_the_vault_is(load, tmp_path):
 def test_what_belongs_to_the_vault_is_refused(load, addition, key):
     with pytest.raises(ConfigError, match=rf"window.toml line \d+: {key}: no such"):
         load(MINIMAL + addition)
+
+
+def test_the_config_of_the_vault_is_told_from_a_slip_of_the_pen(load):
+    with pytest.raises(ConfigError, match=r"data.vault: is the vault's.*\n  name window.toml"):
+        load(MINIMAL + 'vault = "vault"\n')
