@@ -139,7 +139,7 @@ class TrustClass(StrEnum):
     EXPOSED = "exposed"
 
 
-Reasoning: TypeAlias = Literal["engine", "off"]
+Reasoning: TypeAlias = Literal["engine", "off", "low", "medium", "high"]
 """Whether a model that can reason before it answers may: as its engine has it, or not at all."""
 
 
@@ -231,7 +231,7 @@ class Sampling:
         repetition_penalty: 1 for none.
         max_tokens: the most tokens of an answer, of its reasoning as well.
         seed: sent with each request.
-        reasoning: whether the model may reason before it answers.
+        reasoning: how much the model may reason before it answers; ``engine`` leaves it to the engine.
     """
 
     temperature: float = 0.0

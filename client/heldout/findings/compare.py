@@ -118,6 +118,7 @@ SETTINGS: Final = (
     "repetition_penalty",
     "max_tokens",
     "reasoning_off",
+    "reasoning_effort",
 )
 """What of :class:`heldout.findings.model.Tested` may move the figures beside the model itself."""
 

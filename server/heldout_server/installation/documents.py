@@ -130,6 +130,7 @@ source = "checkpoints"
 # repetition_penalty = 1.0
 # max_tokens = 512
 # "engine": a model that can reason first does as its engine has it. "off": its chat template is told not to.
+# "low", "medium", "high": so much is asked for, of an engine that knows reasoning_effort.
 # reasoning = "engine"
 
 # What is said to the model before every prompt, as a deployment would: an identifier, and a file with the text.

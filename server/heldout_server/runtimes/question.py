@@ -21,7 +21,8 @@ def encode_request(messages: Sequence[Message], sampling: Sampling, *, model: st
         sampling: what is asked for.
         model: the name that the endpoint gives it.
         dialect: ``openai`` knows neither ``top_k``, ``min_p``, a repetition penalty, nor how to turn reasoning off:
-            there the engine's own settings hold, and the manifest says so by naming the dialect.
+            there the engine's own settings hold, and the manifest says so by naming the dialect. An effort of reasoning
+            is asked for in every dialect alike.
     """
     return json.dumps(
         {
@@ -33,6 +34,7 @@ def encode_request(messages: Sequence[Message], sampling: Sampling, *, model: st
             "seed": sampling.seed,
             "n": 1,
             "stream": False,
+            **_effort(sampling),
             **_BEYOND[dialect](sampling),
         }
     ).encode()
@@ -63,7 +65,12 @@ def _llamacpp(sampling: Sampling) -> dict[str, Any]:
 
 def _template(sampling: Sampling) -> dict[str, Any]:
     """Turn reasoning off where a model's chat template knows the switch; all these engines pass it on alike."""
-    return {} if sampling.reasoning == "engine" else {"chat_template_kwargs": {"enable_thinking": False}}
+    return {"chat_template_kwargs": {"enable_thinking": False}} if sampling.reasoning == "off" else {}
+
+
+def _effort(sampling: Sampling) -> dict[str, Any]:
+    """Say how much reasoning is wanted, in the one way that all dialects share (OpenAI API, ``reasoning_effort``)."""
+    return {} if sampling.reasoning in {"engine", "off"} else {"reasoning_effort": sampling.reasoning}
 
 
 _BEYOND: Final[Mapping[Dialect, Callable[[Sampling], dict[str, Any]]]] = {

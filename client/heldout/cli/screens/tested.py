@@ -31,6 +31,8 @@ def condition_parts(tested: Tested, *, judge: str, planned: bool = False) -> lis
         parts.append(f"system prompt {tested.system_profile}")
     if tested.reasoning_off:
         parts.append("reasoning off")
+    if tested.reasoning_effort:
+        parts.append(f"reasoning {tested.reasoning_effort}")
     parts += [f"filter {name}" for name in tested.filters]
     if tested.trust is TrustClass.EXPOSED:
         parts.append(

@@ -44,6 +44,13 @@ def test_all_tokens_are_spelt_differently():
     assert encode("llamacpp")["top_k"] == 0
 
 
+@pytest.mark.parametrize("dialect", ["openai", "vllm", "llamacpp"])
+def test_an_effort_of_reasoning_is_asked_for_in_the_words_of_openai(dialect):
+    assert encode(dialect, reasoning="low")["reasoning_effort"] == "low"
+    assert "chat_template_kwargs" not in encode(dialect, reasoning="low")
+    assert not {"reasoning_effort"} & {*encode(dialect), *encode(dialect, reasoning="off")}
+
+
 @pytest.mark.parametrize("dialect", ["vllm", "llamacpp"])
 def test_reasoning_is_turned_off_by_the_chat_template(dialect):
     assert encode(dialect, reasoning="off")["chat_template_kwargs"] == {"enable_thinking": False}
