@@ -16,7 +16,7 @@ from endpoints import EndpointRuntime, answering_at_once, answering_late, bare_r
 from measuring import Effort, Row, Target, child_memory_mib, memory_mib, progress, scratch, take_turns
 from rooms import CELLS, POLL_S, Rooms, open_rooms, prompt_text
 
-from heldout_server.config import DEFAULT_STACKS, DEFAULT_TECHNIQUES
+from heldout_server.config.appliance import DEFAULT_STACKS, DEFAULT_TECHNIQUES
 from heldout_server.domain import PLAIN, SecretText
 from heldout_server.techniques import TechniqueLibrary
 

@@ -16,7 +16,7 @@ from heldout_policy.release_policy import parse_release_policy, policy_digest
 from heldout_server.audit import SqlAuditLog
 from heldout_server.bank import SqlBank
 from heldout_server.checkpoints import FolderSource, SqlCheckpoints
-from heldout_server.config import DEFAULT_STACKS, DEFAULT_TECHNIQUES
+from heldout_server.config.appliance import DEFAULT_STACKS, DEFAULT_TECHNIQUES
 from heldout_server.domain import Intent, PromptDraft, Run, RunState, SecretText, Verdict
 from heldout_server.environment import RandomIds, SystemClock
 from heldout_server.evaluation import Evaluation

@@ -8,8 +8,7 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from heldout_server.config import load_config
-from heldout_server.config_window import load_window_config
+from heldout_server.config import load_config, load_window_config
 
 CHART = Path(__file__).parents[2] / "deploy" / "helm" / "heldout"
 KUBERNETES = "1.33"

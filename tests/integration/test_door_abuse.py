@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import abusing_client
 from abusing_client import ABUSES, ROUNDS
 from forged_certificates import authority_of, forge, uri
-from heldout_server.config_limits import Limits, Rate
+from heldout_server.config.limits import Limits, Rate
 from heldout_server.database import Database
 from raw_calls import call, channel_with, entries_of
 

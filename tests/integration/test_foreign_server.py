@@ -11,7 +11,7 @@ import sys
 
 import pytest
 
-from heldout_server.config_runtimes import Endpoint
+from heldout_server.config.runtimes import Endpoint
 from heldout_server.domain import (
     Checkpoint,
     CheckpointState,

@@ -18,8 +18,8 @@ from obstore.store import from_url
 from heldout_server.checkpoints import FolderSource, SqlCheckpoints, open_source
 from heldout_server.checkpoints.intake import stage
 from heldout_server.checkpoints.sources.objects import ObjectSource
-from heldout_server.config_reader import Place
-from heldout_server.config_watch import Store
+from heldout_server.config.place import Place
+from heldout_server.config.watch import Store
 from heldout_server.domain import CheckpointFacts, CheckpointState
 from heldout_server.environment import SystemClock
 from heldout_server.errors import StorageError
@@ -40,8 +40,8 @@ import re, sys, threading
 from pathlib import Path
 from heldout_server.checkpoints import open_source
 from heldout_server.checkpoints.intake import stage
-from heldout_server.config_reader import Place
-from heldout_server.config_watch import Store
+from heldout_server.config.place import Place
+from heldout_server.config.watch import Store
 endpoint, staging = sys.argv[1:]
 options = {"endpoint": endpoint, "allow_http": True, "access_key_id": "k", "secret_access_key": "s", "region": "r"}
 source = open_source(Store(url="s3://big/lab", options=options, place=Place("config.toml", 1), option_places={}))

@@ -4,7 +4,7 @@ import grpc
 
 from forged_certificates import authority_of, forge
 from heldout_server.api import denials
-from heldout_server.config_limits import Limits, Rate
+from heldout_server.config.limits import Limits, Rate
 from raw_calls import call, channel_of, channel_with, entries_of, events_of
 
 RELEASES = "/heldout.v1.FindingsService/ListReleases"

@@ -11,7 +11,7 @@ from collections import Counter
 from typing import Final, NamedTuple
 
 from heldout_server.api.limits import Buckets
-from heldout_server.config_limits import Rate
+from heldout_server.config.limits import Rate
 from heldout_server.domain import Principal
 from heldout_server.ports.audit import Record
 from heldout_server.ports.environment import Clock

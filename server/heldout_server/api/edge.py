@@ -48,7 +48,7 @@ from heldout_server.api.status import (
     rate_limited,
     status_for,
 )
-from heldout_server.config_limits import Rate
+from heldout_server.config.limits import Rate
 from heldout_server.domain import Principal, Role
 from heldout_server.errors import Refused
 from heldout_server.ports.environment import Clock, Ids

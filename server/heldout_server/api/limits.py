@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable
 from typing import Final, Generic, TypeVar
 
-from heldout_server.config_limits import Rate
+from heldout_server.config.limits import Rate
 from heldout_server.ports.environment import Clock
 
 EPSILON_S: Final = 1e-9

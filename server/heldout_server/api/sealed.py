@@ -25,7 +25,7 @@ from heldout_server.api.gate import Gate
 from heldout_server.api.journal import OK, SALT_BYTES, UNKNOWN_METHOD
 from heldout_server.api.limits import Buckets
 from heldout_server.api.status import REFUSED, SEALED, UNLOGGED, Status, internal, rate_limited, status_for
-from heldout_server.config_limits import Rate
+from heldout_server.config.limits import Rate
 from heldout_server.domain import Principal
 from heldout_server.errors import Refused, StorageError
 from heldout_server.ports.audit import Logged

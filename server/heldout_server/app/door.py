@@ -14,7 +14,7 @@ from heldout_server.api.server import Certificates
 from heldout_server.app.documents import read_document
 from heldout_server.app.policies import Policies
 from heldout_server.app.tools import Tools
-from heldout_server.config_window import AnyConfig
+from heldout_server.config import AnyConfig
 from heldout_server.domain import Role
 from heldout_server.identity import verify_server_certificate
 from heldout_server.keys.private_files import read_private

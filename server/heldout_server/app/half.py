@@ -14,7 +14,7 @@ from heldout_server.app.anchors import Anchors
 from heldout_server.app.log_watch import LogWatch
 from heldout_server.app.policies import Policies
 from heldout_server.app.tools import Tools
-from heldout_server.config_window import AnyConfig
+from heldout_server.config import AnyConfig
 from heldout_server.ports.audit import AuditLog
 
 Registration: TypeAlias = Callable[[grpc.aio.Server], None]

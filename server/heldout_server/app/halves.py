@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
 from heldout_server.app.half import Opener
-from heldout_server.config import Config, load_config
-from heldout_server.config_window import AnyConfig, load_window_config
+from heldout_server.config import AnyConfig, Config, load_config, load_window_config
 
 Served: TypeAlias = Literal["both", "vault", "window"]
 SERVED: Final[tuple[Served, ...]] = ("both", "vault", "window")

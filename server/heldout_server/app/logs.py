@@ -11,7 +11,7 @@ from typing import Final
 from heldout_server.app.policies import Policies
 from heldout_server.app.tools import Tools
 from heldout_server.audit import SqlAuditLog
-from heldout_server.config_window import AnyConfig
+from heldout_server.config import AnyConfig
 from heldout_server.errors import IntegrityError
 from heldout_server.ports.audit import Record
 

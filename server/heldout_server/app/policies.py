@@ -13,7 +13,7 @@ from heldout_server.api.audit import PolicyDocuments
 from heldout_server.api.contract import methods
 from heldout_server.api.server import verify_rules
 from heldout_server.app.documents import decode_document, read_document
-from heldout_server.config_window import AnyConfig
+from heldout_server.config import AnyConfig
 from heldout_server.domain import Role
 from heldout_server.identity import CertificateGatekeeper
 from heldout_server.keys import verify_policy_signature

@@ -9,7 +9,7 @@ from heldout_policy.errors import PolicyError
 from heldout_server.app.logs import log_files, open_log
 from heldout_server.app.policies import Policies, load_policies
 from heldout_server.app.tools import Tools
-from heldout_server.config_window import AnyConfig
+from heldout_server.config import AnyConfig
 from heldout_server.errors import ConfigError
 from heldout_server.ports.audit import Record
 

@@ -21,7 +21,7 @@ from heldout_server.api.server import ShownCertificates
 from heldout_server.app.documents import decode_document, read_document
 from heldout_server.app.door import read_certificates
 from heldout_server.app.policies import PRINCIPALS, Policies
-from heldout_server.config_window import AnyConfig
+from heldout_server.config import AnyConfig
 from heldout_server.errors import ConfigError
 from heldout_server.ports.audit import AuditLog, Record
 from heldout_server.ports.environment import Clock

@@ -29,7 +29,9 @@ from heldout_server.app.policies import Policies, load_policies
 from heldout_server.app.tools import Environment
 from heldout_server.app.upkeep import record_denials
 from heldout_server.audit import KeptFile
-from heldout_server.config import Config, Keys, Listen
+from heldout_server.config import Config
+from heldout_server.config.appliance import Keys
+from heldout_server.config.sections import Listen
 from heldout_server.errors import HeldoutError, StorageError, WrongState
 from heldout_server.keys import FileKeyRing, Unsealing
 from heldout_server.ports.audit import AuditLog, Logged, Record

@@ -30,8 +30,7 @@ from heldout_server.app.sealed import OpenSeal, SealedDoor
 from heldout_server.app.tools import Environment, Tools
 from heldout_server.app.upkeep import keep_up, record_denials
 from heldout_server.audit import Pace
-from heldout_server.config import Config
-from heldout_server.config_window import AnyConfig
+from heldout_server.config import AnyConfig, Config
 from heldout_server.errors import StorageError
 from heldout_server.keys import WindowKeyRing, open_ring
 from heldout_server.ports.audit import AuditLog

@@ -13,7 +13,7 @@ from typing import Final
 from heldout_server.checkpoints.refusal import Reason, Unacceptable
 from heldout_server.checkpoints.sources import MARKER, Tree
 from heldout_server.checkpoints.sources.walk import storage_error
-from heldout_server.config_watch import Limits
+from heldout_server.config.watch import Limits
 from heldout_server.errors import StorageError
 
 STAGING_FULL: Final = "STAGING_FULL"

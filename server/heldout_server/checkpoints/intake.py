@@ -34,7 +34,7 @@ from heldout_server.checkpoints.manifest import MANIFEST, MAX_MANIFEST_BYTES, Ch
 from heldout_server.checkpoints.refusal import Reason, Unacceptable
 from heldout_server.checkpoints.sources import MARKER, FolderSource, Holding, Source, Tree
 from heldout_server.checkpoints.sources.walk import FOLDER, storage_error
-from heldout_server.config_watch import DEFAULT_LIMITS, Limits
+from heldout_server.config.watch import DEFAULT_LIMITS, Limits
 from heldout_server.domain import CheckpointFacts
 from heldout_server.errors import StorageError
 

@@ -19,7 +19,7 @@ from heldout_server.checkpoints.intake import Staged, digest_folder, remove, sta
 from heldout_server.checkpoints.refusal import Reason, Unacceptable
 from heldout_server.checkpoints.sources import Ready, Source
 from heldout_server.checkpoints.turns import Turns
-from heldout_server.config_watch import DEFAULT_LIMITS, Limits
+from heldout_server.config.watch import DEFAULT_LIMITS, Limits
 from heldout_server.database import Connection
 from heldout_server.domain import IDENTIFIER, Checkpoint, CheckpointFacts, CheckpointState
 from heldout_server.errors import IntegrityError, NotFound, StorageError

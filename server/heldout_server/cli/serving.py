@@ -18,7 +18,7 @@ from heldout_server.hardening.process import harden_process
 
 if TYPE_CHECKING:  # what serving needs is imported when it serves, so that help is fast
     from heldout_server.app.halves import Served
-    from heldout_server.config_window import AnyConfig
+    from heldout_server.config import AnyConfig
     from heldout_server.telemetry import Metrics
 
 EXIT_LOG_FAILED: Final = 3

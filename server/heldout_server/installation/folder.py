@@ -25,8 +25,8 @@ from heldout_policy.authorization import Authorization
 from heldout_policy.principals import Principals, parse_principals
 from heldout_policy.release_policy import parse_release_policy
 from heldout_server.audit.note import CheckpointSigner
-from heldout_server.config import ADDRESS, Config, load_config
-from heldout_server.config_window import load_window_config
+from heldout_server.config import Config, load_config, load_window_config
+from heldout_server.config.sections import ADDRESS
 from heldout_server.domain import IDENTIFIER
 from heldout_server.errors import ConfigError, StorageError
 from heldout_server.installation.documents import (

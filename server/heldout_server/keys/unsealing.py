@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from heldout_server.config import Keys
+from heldout_server.config.appliance import Keys
 from heldout_server.errors import ConfigError, InvalidRequest, WrongState
 from heldout_server.keys.ring import FileKeyRing
 from heldout_server.keys.shares import Share, ShareBook, overwrite, read_share, recover

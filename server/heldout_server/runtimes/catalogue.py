@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from heldout_server.config_runtimes import Runtimes
+from heldout_server.config.runtimes import Runtimes
 from heldout_server.ports.environment import Ids
 from heldout_server.ports.runtimes import Runtime
 from heldout_server.runtimes.endpoint_runtime import EndpointRuntime

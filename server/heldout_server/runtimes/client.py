@@ -18,7 +18,7 @@ from typing import Final, Self
 
 import aiohttp
 
-from heldout_server.config_runtimes import Dialect
+from heldout_server.config.runtimes import Dialect
 from heldout_server.domain import Ending, Message, ModelResponse, Sampling, SecretText
 from heldout_server.errors import EndpointError, RuntimeDied
 from heldout_server.runtimes.answer import is_blocked_input, read_completion

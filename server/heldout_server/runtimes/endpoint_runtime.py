@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import AsyncIterator, Mapping
 
-from heldout_server.config_runtimes import Endpoint, read_api_key
+from heldout_server.config.runtimes import Endpoint, read_api_key
 from heldout_server.domain import Checkpoint
 from heldout_server.errors import EndpointUnavailable
 from heldout_server.runtimes.client import OpenAIClient, Resilience

@@ -8,7 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Final, Literal
 
-from heldout_server.config_runtimes import Isolation, LlamaCpp
+from heldout_server.config.runtimes import Isolation, LlamaCpp
 from heldout_server.domain import Checkpoint, TrustClass
 from heldout_server.errors import EndpointError
 from heldout_server.ports.environment import Ids

@@ -21,7 +21,7 @@ from typing import Final
 
 import structlog
 
-from heldout_server.config_runtimes import Dialect, Isolation
+from heldout_server.config.runtimes import Dialect, Isolation
 from heldout_server.errors import EndpointError, RuntimeDied
 from heldout_server.hardening import contained
 from heldout_server.ports.environment import Ids

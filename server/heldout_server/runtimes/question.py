@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from heldout_server.config_runtimes import Dialect
+from heldout_server.config.runtimes import Dialect
 from heldout_server.domain import Message, Sampling
 
 NO_TOP_K: Final = -1

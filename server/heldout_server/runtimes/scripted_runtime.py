@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Final
 
-from heldout_server.config_runtimes import Isolation
+from heldout_server.config.runtimes import Isolation
 from heldout_server.domain import Checkpoint, TrustClass
 from heldout_server.errors import EndpointError
 from heldout_server.ports.environment import Ids

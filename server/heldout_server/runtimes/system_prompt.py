@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import Final
 
-from heldout_server.config_runtimes import SystemPromptFile
+from heldout_server.config.runtimes import SystemPromptFile
 from heldout_server.domain import SecretText, SystemPrompt
 from heldout_server.errors import ConfigError
 

@@ -6,7 +6,7 @@ from typing import Final
 
 import structlog
 
-from heldout_server import config
+from heldout_server.config import sections
 from heldout_server.environment import SystemClock
 from heldout_server.hardening.process import Hardening
 from heldout_server.telemetry.crashes import silence_crashes
@@ -16,7 +16,7 @@ from heldout_server.telemetry.metrics import Telemetry, configure_telemetry
 SWAP: Final = {True: "on", False: "off", None: "unknown"}
 
 
-def configure(settings: config.Telemetry) -> Telemetry:
+def configure(settings: sections.Telemetry) -> Telemetry:
     """Silence crashes, send logging through the allow-list, and build the meters.
 
     Call it once a process, before any room is built, and :meth:`Telemetry.shutdown` what it returns at the end.

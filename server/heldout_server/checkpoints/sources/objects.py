@@ -30,7 +30,7 @@ from heldout_server.checkpoints.sources.source import (
     Tree,
     verify_path,
 )
-from heldout_server.config_watch import Store
+from heldout_server.config.watch import Store
 from heldout_server.errors import StorageError
 
 PART_BYTES: Final = 8 * 1024 * 1024

@@ -7,8 +7,8 @@ from typing import Final
 
 from heldout_server.checkpoints.sources.folder import FolderSource
 from heldout_server.checkpoints.sources.source import Source
-from heldout_server.config_reader import Setting
-from heldout_server.config_watch import Store
+from heldout_server.config.reader import Setting
+from heldout_server.config.watch import Store
 from heldout_server.errors import ConfigError
 
 MAX_SECRET_BYTES: Final = 1024 * 1024

@@ -2,7 +2,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from heldout_server.api.limits import Buckets
-from heldout_server.config_limits import Rate
+from heldout_server.config.limits import Rate
 
 
 class SteadyClock:

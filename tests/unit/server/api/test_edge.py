@@ -14,7 +14,7 @@ from heldout_server.api.edge import REFUSAL_STEP_S, Edge
 from heldout_server.api.gate import ApprovedTexts, Gate
 from heldout_server.api.journal import Journal
 from heldout_server.api.status import REFUSED
-from heldout_server.config_limits import Rate
+from heldout_server.config.limits import Rate
 from heldout_server.domain import Principal, Role
 from heldout_server.errors import InvalidRequest, NotFound, StorageError
 from heldout_server.ports.audit import Logged

@@ -14,7 +14,7 @@ import pytest
 
 from heldout_server.checkpoints import FolderSource, SqlCheckpoints
 from heldout_server.checkpoints.intake import stage
-from heldout_server.config_watch import Limits
+from heldout_server.config.watch import Limits
 
 HEADER = json.dumps({"weights": {"dtype": "BF16", "shape": [4], "data_offsets": [0, 8]}}).encode()
 MODEL = len(HEADER).to_bytes(8, "little") + HEADER + b"weights!"

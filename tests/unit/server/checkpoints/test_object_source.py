@@ -13,8 +13,8 @@ from heldout_server.checkpoints.intake import stage
 from heldout_server.checkpoints.refusal import Unacceptable
 from heldout_server.checkpoints.sources import Stopped, objects
 from heldout_server.checkpoints.sources.objects import ObjectSource
-from heldout_server.config_reader import Place
-from heldout_server.config_watch import Store
+from heldout_server.config.place import Place
+from heldout_server.config.watch import Store
 from heldout_server.domain import CheckpointState
 from heldout_server.errors import StorageError
 

@@ -9,8 +9,8 @@ import pytest
 from heldout_server.checkpoints import FolderSource, open_source
 from heldout_server.checkpoints.sources import opening
 from heldout_server.checkpoints.sources.objects import ObjectSource
-from heldout_server.config_reader import Place
-from heldout_server.config_watch import Store
+from heldout_server.config.place import Place
+from heldout_server.config.watch import Store
 from heldout_server.errors import ConfigError
 
 SECRET = "mild-made-up-secret"

@@ -2,7 +2,8 @@ import dataclasses
 
 import pytest
 
-from heldout_server.config import DEFAULT_STACKS, DEFAULT_TECHNIQUES, load_config
+from heldout_server.config import load_config
+from heldout_server.config.appliance import DEFAULT_STACKS, DEFAULT_TECHNIQUES
 from heldout_server.errors import ConfigError
 
 MINIMAL = """\

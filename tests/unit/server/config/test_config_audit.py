@@ -2,8 +2,8 @@ import tomllib
 
 import pytest
 
-from heldout_server.config_audit import Audit, read_audit
-from heldout_server.config_reader import Reader
+from heldout_server.config.audit import Audit, read_audit
+from heldout_server.config.reader import Reader
 from heldout_server.errors import ConfigError
 
 

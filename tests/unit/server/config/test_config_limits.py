@@ -2,8 +2,8 @@ import tomllib
 
 import pytest
 
-from heldout_server.config_limits import Limits, Rate, read_limits
-from heldout_server.config_reader import Reader
+from heldout_server.config.limits import Limits, Rate, read_limits
+from heldout_server.config.reader import Reader
 from heldout_server.domain import Role
 from heldout_server.errors import ConfigError
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from test_config import MINIMAL, folder, load, refused
 
-from heldout_server.config_runtimes import Endpoint
+from heldout_server.config.runtimes import Endpoint
 from heldout_server.domain import TrustClass
 
 __all__ = ["folder"]  # the fixture

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from heldout_server.config_reader import Reader
-from heldout_server.config_watch import Limits, Store, read_watch
+from heldout_server.config.reader import Reader
+from heldout_server.config.watch import Limits, Store, read_watch
 from heldout_server.errors import ConfigError
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from heldout_server.config_window import load_window_config
+from heldout_server.config import load_window_config
 from heldout_server.errors import ConfigError
 
 MINIMAL = """\

@@ -10,7 +10,7 @@ from itertools import count
 import pytest
 from evaluation_fakes import Bench, settle
 
-from heldout_server.config_runtimes import Endpoint
+from heldout_server.config.runtimes import Endpoint
 from heldout_server.domain import RunState, TrustClass, Verdict
 from heldout_server.runtimes import Resilience
 from heldout_server.runtimes.endpoint_runtime import EndpointRuntime

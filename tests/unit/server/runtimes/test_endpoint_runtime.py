@@ -7,7 +7,7 @@ import asyncio
 import pytest
 from endpoint_fakes import completion, reply
 
-from heldout_server.config_runtimes import Endpoint, LlamaCpp, Runtimes
+from heldout_server.config.runtimes import Endpoint, LlamaCpp, Runtimes
 from heldout_server.domain import Checkpoint, CheckpointState, Message, Sampling, SecretText, TrustClass
 from heldout_server.environment import RandomIds
 from heldout_server.errors import EndpointUnavailable

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from heldout_server.config_runtimes import LlamaCpp
+from heldout_server.config.runtimes import LlamaCpp
 from heldout_server.domain import Checkpoint, CheckpointState
 from heldout_server.environment import RandomIds
 from heldout_server.errors import EndpointError, RuntimeDied

@@ -6,7 +6,7 @@ import hashlib
 
 import pytest
 
-from heldout_server.config_runtimes import SystemPromptFile
+from heldout_server.config.runtimes import SystemPromptFile
 from heldout_server.domain import SystemPrompt
 from heldout_server.errors import ConfigError
 from heldout_server.runtimes import read_system_prompt

@@ -15,7 +15,7 @@ from heldout_server.telemetry import silence_crashes
 CANARY = "zebra-quartz-canary"
 SETUP = """
 import sys, threading
-from heldout_server.config import Telemetry
+from heldout_server.config.sections import Telemetry
 from heldout_server.telemetry import Metrics, configure
 telemetry = configure(Telemetry(log_format="json", log_level="error", metrics_interval_s=0.0))
 CANARY = "-".join(["zebra", "quartz", "canary"])

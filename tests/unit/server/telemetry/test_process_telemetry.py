@@ -12,7 +12,7 @@ from heldout_server.hardening.process import Hardening
 from heldout_server.telemetry.process import say_hardening
 
 CONFIGURE = """
-from heldout_server.config import Telemetry
+from heldout_server.config.sections import Telemetry
 from heldout_server.telemetry import configure
 from heldout_server.hardening.process import harden_process
 from heldout_server.telemetry import say_hardening

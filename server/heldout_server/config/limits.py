@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Final
 
-from heldout_server.config_reader import Reader
+from heldout_server.config.reader import Reader
 
 MOST_PER_S: Final = 100_000
 MOST_BURST: Final = 1_000_000

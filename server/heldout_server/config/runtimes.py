@@ -25,7 +25,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
-from heldout_server.config_reader import Reader
+from heldout_server.config.reader import Reader
 from heldout_server.domain import IDENTIFIER, Reasoning, TrustClass
 
 Isolation: TypeAlias = Literal["namespace", "none"]

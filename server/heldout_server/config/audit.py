@@ -14,7 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from heldout_server.config_reader import Reader
+from heldout_server.config.reader import Reader
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

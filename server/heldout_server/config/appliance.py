@@ -9,18 +9,15 @@ error names the line and the key, says what is wrong, and on a second line what 
 
 from __future__ import annotations
 
-import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Final, Literal, TypeAlias, get_type_hints
 
-from heldout_policy.toml_lines import syntax_error_place
-from heldout_server.config_audit import Audit, read_audit
-from heldout_server.config_limits import Limits, read_limits
-from heldout_server.config_reader import Place, Reader
-from heldout_server.config_runtimes import (
+from heldout_server.config.audit import Audit, read_audit
+from heldout_server.config.limits import Limits, read_limits
+from heldout_server.config.reader import Reader, open_document
+from heldout_server.config.runtimes import (
     Runtimes,
     SamplingDefaults,
     SystemPromptFile,
@@ -28,9 +25,20 @@ from heldout_server.config_runtimes import (
     read_sampling,
     read_system_prompt,
 )
-from heldout_server.config_watch import STORE_OPTIONS, Watch, read_watch
-from heldout_server.domain import IDENTIFIER, PLAIN
-from heldout_server.errors import ConfigError
+from heldout_server.config.sections import (
+    Appliance,
+    Listen,
+    Policy,
+    Telemetry,
+    Tls,
+    read_appliance,
+    read_listen,
+    read_policy,
+    read_telemetry,
+    read_tls,
+)
+from heldout_server.config.watch import STORE_OPTIONS, Watch, read_watch
+from heldout_server.domain import PLAIN
 
 DEFAULT_TECHNIQUES: Final = (PLAIN, "base64", "leetspeak", "fiction", "persona", "payload-splitting", "many-shot")
 """Techniques of the standing plan, in table order."""
@@ -45,41 +53,11 @@ DEFAULT_STACKS: Final = (
 )
 """Stacks of the standing plan, in table order, the first technique innermost."""
 
-MAX_PORT: Final = 65_535
 MAX_TECHNIQUES: Final = 64
 MAX_STACKS: Final = 256
 STACK_DEPTHS: Final = range(2, 5)
-ADDRESS: Final = re.compile(r"(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+):([0-9]{1,5})")
-"""``host:port``, IPv6 in brackets."""
 
-
-LogFormat: TypeAlias = Literal["console", "json"]
 KeyProvider: TypeAlias = Literal["file", "shamir"]
-LogLevel: TypeAlias = Literal["debug", "info", "warning", "error"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Appliance:
-    """``[appliance]``: its name, an identifier; the logs are called ``<name>/vault`` and ``<name>/window``."""
-
-    name: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Listen:
-    """``[listen]``: ``host:port`` of the service and of the health server; port 0 takes any that is free."""
-
-    address: str
-    health_address: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tls:
-    """``[tls]``: PEM files of the CA that client certificates come from, and of the server's own certificate."""
-
-    ca: Path
-    certificate: Path
-    key: Path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,14 +75,6 @@ class Keys:
     ring: Path
     root: Path | None
     shares: Path | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Policy:
-    """``[policy]``: the folder of the signed documents, and the public key that must have signed."""
-
-    folder: Path
-    signer: Path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,15 +116,6 @@ class Evaluation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Telemetry:
-    """``[telemetry]``: the log's form and level; seconds between metric lines in it (1 to 3600, or 0 for none)."""
-
-    log_format: LogFormat
-    log_level: LogLevel
-    metrics_interval_s: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
     """Hold the whole of ``config.toml``; every path absolute and, when read, there."""
 
@@ -177,26 +138,6 @@ class Config:
 
 KNOWN: Final = {section: frozenset(one.name for one in fields(of)) for section, of in get_type_hints(Config).items()}
 """The keys of each section."""
-
-
-def open_document(path: Path) -> Reader:
-    """Read a config and return what takes values out of it.
-
-    Raises:
-        ConfigError: it cannot be read, or is not TOML.
-    """
-    try:
-        text = path.read_text(encoding="utf-8")
-        document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        line, message = syntax_error_place(error)
-        raise Place(path.name, line).error(f"not TOML: {message}", "mend that line") from None
-    except UnicodeDecodeError:
-        raise Place(path.name, None).error("not UTF-8 text", "save it as UTF-8") from None
-    except OSError as error:
-        problem = f"{path}: cannot be read ({type(error).__name__})"
-        raise ConfigError(f"{problem}\n  make an appliance folder with heldout-server init") from None
-    return Reader(document, text=text, name=path.name, folder=path.parent.absolute())
 
 
 def load_config(path: Path) -> Config:
@@ -236,65 +177,6 @@ def load_config(path: Path) -> Config:
     )
 
 
-def read_appliance(reader: Reader) -> Appliance:
-    """Read ``[appliance]``.
-
-    Raises:
-        ConfigError: its name is missing or no identifier.
-    """
-    return Appliance(name=reader.text("appliance", "name", IDENTIFIER, "an identifier such as heldout-dev"))
-
-
-def read_tls(reader: Reader) -> Tls:
-    """Read ``[tls]``.
-
-    Raises:
-        ConfigError: a file is missing.
-    """
-    return Tls(
-        ca=reader.file("tls", "ca"), certificate=reader.file("tls", "certificate"), key=reader.file("tls", "key")
-    )
-
-
-def read_policy(reader: Reader) -> Policy:
-    """Read ``[policy]``.
-
-    Raises:
-        ConfigError: its folder or its signer is missing.
-    """
-    return Policy(folder=reader.directory("policy", "folder"), signer=reader.file("policy", "signer"))
-
-
-def read_telemetry(reader: Reader) -> Telemetry:
-    """Read ``[telemetry]``.
-
-    Raises:
-        ConfigError: something in it is malformed or out of range.
-    """
-    return Telemetry(
-        log_format=reader.choice("telemetry", "log_format", LogFormat, default="console"),
-        log_level=reader.choice("telemetry", "log_level", LogLevel, default="info"),
-        metrics_interval_s=_metrics_interval(reader),
-    )
-
-
-def read_listen(reader: Reader) -> Listen:
-    """Read ``[listen]``.
-
-    Raises:
-        ConfigError: an address is missing or none, or both are the same.
-    """
-    example = "host:port such as 127.0.0.1:7443"
-    addresses = [reader.text("listen", key, ADDRESS, example) for key in ("address", "health_address")]
-    for key, address in zip(("address", "health_address"), addresses, strict=True):
-        if int(address.rpartition(":")[2]) > MAX_PORT:
-            raise reader.place("listen", key).error(f"there is no port above {MAX_PORT}", f"set listen.{key}")
-    if addresses[0] == addresses[1] and not addresses[0].endswith(":0"):
-        problem = "the same as listen.address"
-        raise reader.place("listen", "health_address").error(problem, "health needs a port of its own")
-    return Listen(address=addresses[0], health_address=addresses[1])
-
-
 def _keys(reader: Reader) -> Keys:
     provider: KeyProvider = reader.choice("keys", "provider", KeyProvider, default="file")
     needed, other = ("root", "shares") if provider == "file" else ("shares", "root")
@@ -325,11 +207,3 @@ def _plan(reader: Reader) -> Plan:
         stacks=stacks,
         attempts=reader.integer("plan", "attempts", low=1, high=100, default=1),
     )
-
-
-def _metrics_interval(reader: Reader) -> float:
-    interval_s = reader.number("telemetry", "metrics_interval_s", low=0, high=3600, default=0.0)
-    if 0 < interval_s < 1:
-        problem = "must be 0, or 1 to 3600"
-        raise reader.place("telemetry", "metrics_interval_s").error(problem, "0 writes no metrics into the log")
-    return interval_s

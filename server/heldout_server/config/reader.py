@@ -5,12 +5,13 @@ from __future__ import annotations
 import difflib
 import math
 import re
+import tomllib
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeAlias, TypeVar, get_args
 
-from heldout_policy.toml_lines import find_line
+from heldout_policy.toml_lines import find_line, syntax_error_place
+from heldout_server.config.place import Place
 from heldout_server.domain import IDENTIFIER
 from heldout_server.errors import ConfigError
 
@@ -20,24 +21,24 @@ _MISSING: Final = object()
 _EXAMPLE: Final = "write a list of identifiers"
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Say where in a document something stands.
+def open_document(path: Path) -> Reader:
+    """Read a config and return what takes values out of it.
 
-    Attributes:
-        document: file name of the document.
-        line: 1-based line, or None if there is no single one.
-        key: ``section.key``, or empty.
+    Raises:
+        ConfigError: it cannot be read, or is not TOML.
     """
-
-    document: str
-    line: int | None
-    key: str = ""
-
-    def error(self, problem: str, remedy: str) -> ConfigError:
-        """Return the error that says what is wrong here, and on a second line what to do."""
-        place = self.document if self.line is None else f"{self.document} line {self.line}"
-        return ConfigError(": ".join(part for part in (place, self.key, problem) if part) + f"\n  {remedy}")
+    try:
+        text = path.read_text(encoding="utf-8")
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        line, message = syntax_error_place(error)
+        raise Place(path.name, line).error(f"not TOML: {message}", "mend that line") from None
+    except UnicodeDecodeError:
+        raise Place(path.name, None).error("not UTF-8 text", "save it as UTF-8") from None
+    except OSError as error:
+        problem = f"{path}: cannot be read ({type(error).__name__})"
+        raise ConfigError(f"{problem}\n  make an appliance folder with heldout-server init") from None
+    return Reader(document, text=text, name=path.name, folder=path.parent.absolute())
 
 
 class Reader:

@@ -1,7 +1,7 @@
 """Read ``window.toml``: what the operator decides of a window half that is served by itself.
 
 It names what such a process may touch, and nothing else: the window's folder and the window's keys. The sections have
-the same meaning as in ``config.toml`` (:mod:`heldout_server.config`), and one that belongs to the vault is refused.
+the same meaning as in ``config.toml``, and one that belongs to the vault is refused.
 """
 
 from __future__ import annotations
@@ -11,22 +11,22 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Final, TypeAlias, get_type_hints
 
-from heldout_server.config import (
+from heldout_server.config.appliance import Config
+from heldout_server.config.audit import Audit, read_audit
+from heldout_server.config.limits import Limits, read_limits
+from heldout_server.config.reader import open_document
+from heldout_server.config.sections import (
     Appliance,
-    Config,
     Listen,
     Policy,
     Telemetry,
     Tls,
-    open_document,
     read_appliance,
     read_listen,
     read_policy,
     read_telemetry,
     read_tls,
 )
-from heldout_server.config_audit import Audit, read_audit
-from heldout_server.config_limits import Limits, read_limits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,7 +20,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from heldout_server.config_reader import Place, Reader, Setting
+from heldout_server.config.place import Place
+from heldout_server.config.reader import Reader, Setting
 
 STORE_OPTIONS: Final = "options"
 """The key of ``[watch]`` that is a table of its own; it goes into :attr:`Store.options`."""
