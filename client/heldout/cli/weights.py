@@ -35,7 +35,9 @@ def verify_model(
     with session.client() as client:
         releases = client.findings.releases()
     about = [release for release in releases if release.tested.checkpoint_digest == digest]
-    on = [release for release in releases if release.tested.base_digest == digest]
-    session.show(weights_page(folder.name, digest=digest, about=about, on=on, of=len(releases)), as_json=as_json)
+    adapters = [release for release in releases if release.tested.base_digest == digest]
+    session.show(
+        weights_page(folder.name, digest=digest, about=about, adapters=adapters, of=len(releases)), as_json=as_json
+    )
     if not about:
         raise typer.Exit(1)

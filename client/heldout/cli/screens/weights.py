@@ -10,14 +10,14 @@ from heldout.cli.screens.page import Page, join_parts, lay_out
 from heldout.findings.model import Release, TableKind
 
 
-def weights_page(folder: str, *, digest: str, about: Sequence[Release], on: Sequence[Release], of: int) -> Page:
+def weights_page(folder: str, *, digest: str, about: Sequence[Release], adapters: Sequence[Release], of: int) -> Page:
     """Show the releases that name a digest.
 
     Args:
         folder: the folder's name.
         digest: hex SHA-256 of its files.
         about: the releases that name it.
-        on: those about an adapter of it: they say nothing of these files alone.
+        adapters: those about an adapter of it: they say nothing of these files alone.
         of: how many releases were looked through.
     """
     lines = [*join_parts([folder, f"digest {figures.short(digest)}"]), *exact_lines(*about)]
@@ -30,7 +30,7 @@ def weights_page(folder: str, *, digest: str, about: Sequence[Release], on: Sequ
         lines += join_parts([f"{len(about)} of {of} releases are about exactly these files", "receipts verified"])
     else:
         lines += join_parts([f"none of {of} releases is about exactly these files", "receipts verified"])
-    for release in on:
+    for release in adapters:
         lines += join_parts(
             [f"release {release.number}", f"about {release.tested.checkpoint}, an adapter of these files"]
         )
@@ -52,7 +52,9 @@ def weights_page(folder: str, *, digest: str, about: Sequence[Release], on: Sequ
                 for release in about
             ],
             **exact_data(*about),
-            "adapters": [{"release_id": release.release_id, "checkpoint": release.tested.checkpoint} for release in on],
+            "adapters": [
+                {"release_id": release.release_id, "checkpoint": release.tested.checkpoint} for release in adapters
+            ],
             "receipt": "verified",
         },
     )

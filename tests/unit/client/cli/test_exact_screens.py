@@ -47,7 +47,7 @@ def pages():
     yield release_page(first)
     yield comparison_page(compare_releases(first, second))
     yield trend_page(trend, benchmark="swe-bench", budget=BUDGET)
-    yield weights_page("folder", digest="1" * 64, about=[first], of=2)
+    yield weights_page("folder", digest="1" * 64, about=[first], adapters=[], of=2)
     yield budget_page(BUDGET)
 
 
