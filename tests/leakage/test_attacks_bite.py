@@ -84,6 +84,17 @@ async def test_careless_operators_are_found_out_where_the_appliance_starts_with_
 
 
 @pytest.mark.slow
+async def test_a_prompt_drips_out_where_no_card_is_compared_with_the_bank():
+    (attack,) = pick(("drip-over-cards",))
+    with tempfile.TemporaryDirectory(prefix="heldout-", ignore_cleanup_errors=True) as root:
+        async with own_stage(Path(root), setting=attack.setting, launcher=SERVER) as own:
+            with weakened(own, "ungated-cards"):
+                finding = await attack.run(own)
+    assert "100% of its words" in finding.learned
+    assert not finding.held
+
+
+@pytest.mark.slow
 async def test_a_stalling_checkpoint_is_told_by_its_delay_where_runs_publish_on_completion():
     setting = dataclasses.replace(stalling_checkpoint.SETTING, schedule='publish = "on_completion"')
     quick_s, stalling_s = [

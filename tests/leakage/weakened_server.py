@@ -17,6 +17,7 @@ from heldout_server.app import door
 from heldout_server.attack.attacks import smuggled_text
 from heldout_server.attack.stage import CANARY
 from heldout_server.audit import SqlAuditLog
+from heldout_server.bank.gate import SqlCardsGate
 from heldout_server.cli import main
 from heldout_server.domain import ATTACK_SUCCESS, SecretText, Verdict
 from heldout_server.errors import InvalidRequest
@@ -117,6 +118,17 @@ def serialize(original, self, answer, role):
 @replaced(door, "read_private")
 def read_private(original, path):
     return path.read_bytes() if is_weak("open-keys") else original(path)
+
+
+# Cards are compared with nothing.
+@replaced(SqlCardsGate, "examine")
+async def examine(original, self, cards):
+    return tuple(() for _ in cards) if is_weak("ungated-cards") else await original(self, cards)
+
+
+@replaced(SqlCardsGate, "admit")
+async def admit(original, self, cards):
+    return tuple(() for _ in cards) if is_weak("ungated-cards") else await original(self, cards)
 
 
 # A row is withheld where nothing came of it.
