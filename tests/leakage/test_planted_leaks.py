@@ -6,7 +6,7 @@ import random
 
 import pytest
 import structlog
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from observations import Observed, differences
 from recorded_channel import Told
@@ -135,14 +135,21 @@ def test_a_planted_leak_is_found_where_it_shows(plant, twins, monkeypatch):
 
 @pytest.mark.slow
 def test_a_planted_leak_shrinks_to_the_one_call_that_tells(twins, monkeypatch):
+    twins("prompts")  # made before anything is planted
     in_the_size_of_a_body(monkeypatch)
 
-    @settings(max_examples=20, suppress_health_check=list(HealthCheck), database=None, derandomize=True)
+    @settings(
+        max_examples=20,
+        phases=(Phase.generate, Phase.shrink),
+        suppress_health_check=list(HealthCheck),
+        database=None,
+        derandomize=True,
+    )
     @given(data=st.data())
     def look(data):
-        follow_drawn(twins, "prompts", data, most=4)
+        follow_drawn(twins, "prompts", data, most=3)
 
-    with pytest.raises(Leaked, match=r"^call 1: trainer calls /heldout\.v1\.FindingsService/ListReleases with b''"):
+    with pytest.raises(Leaked, match=r"^call 1: \w+ calls /heldout\.v1\.\w+/\w+ with b''\n"):
         look()
 
 
