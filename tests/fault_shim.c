@@ -4,6 +4,7 @@
 
        eio-write W       write to such a file fails with EIO; likewise enospc-write W and erofs-write W
        eio-fsync-once W  the next fsync of such a file fails with EIO    hang-fsync W      fsync of such a file never ends
+       hang-open W       open of such a file never ends
 
    HELDOUT_RECORD names a file to which every write, truncation, fsync and unlink is appended as it happens, each as
    kind (1 byte: w t s u), length of the path (uint32), path, offset (uint64), length of the data (uint64), data. */
@@ -14,6 +15,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <pthread.h>
+#include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,6 +31,7 @@ static ssize_t (*real_write)(int, const void *, size_t);
 static int (*real_fsync)(int);
 static int (*real_unlink)(const char *);
 static int (*real_ftruncate)(int, off64_t);
+static int (*real_open)(const char *, int, ...);
 
 __attribute__((constructor)) static void begin(void) {
   real_pwrite = dlsym(RTLD_NEXT, "pwrite64");
@@ -36,6 +39,7 @@ __attribute__((constructor)) static void begin(void) {
   real_fsync = dlsym(RTLD_NEXT, "fsync");
   real_unlink = dlsym(RTLD_NEXT, "unlink");
   real_ftruncate = dlsym(RTLD_NEXT, "ftruncate64");
+  real_open = dlsym(RTLD_NEXT, "open64");
   const char *record = getenv("HELDOUT_RECORD");
   if (record) record_fd = open(record, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
 }
@@ -52,7 +56,7 @@ static const char *path_of(int fd, char *path) {
 static int is_on(const char *kind, const char *path) {
   const char *name = getenv("HELDOUT_FAULT");
   char line[256] = {0}, said[64], word[128];
-  int fd = name && path ? open(name, O_RDONLY | O_CLOEXEC) : -1;
+  int fd = name && path ? real_open(name, O_RDONLY | O_CLOEXEC) : -1;
   if (fd < 0) return 0;
   ssize_t size = read(fd, line, sizeof line - 1);
   close(fd);
@@ -138,6 +142,15 @@ int unlink(const char *name) {
   if (!done && known) record('u', path, 0, NULL, 0);
   pthread_mutex_unlock(&lock);
   return done;
+}
+
+int open64(const char *name, int flags, ...) {
+  va_list more;
+  va_start(more, flags);
+  mode_t mode = flags & (O_CREAT | O_TMPFILE) ? va_arg(more, mode_t) : 0;
+  va_end(more);
+  while (is_on("hang-open", name)) pause();
+  return real_open(name, flags, mode);
 }
 
 int fdatasync(int fd) { return fsync(fd); }

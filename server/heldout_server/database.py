@@ -9,7 +9,9 @@ is one writer and no lock to wait for within the process. The schema is a tuple 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+import contextlib
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -21,9 +23,27 @@ from heldout_server.errors import IntegrityError, StorageError, WrongKey
 Connection = Any  # sqlcipher3 publishes no types: this is its sqlite3-shaped connection
 T = TypeVar("T")
 
+_at_work: Final[dict[int, Path]] = {}
+"""Files that a statement runs on right now, by thread."""
+
 KEY_BYTES: Final = 32
 CACHE_KIB: Final = 65_536  # reads past the cache decrypt their pages again, about three times slower than SQLite
 BUSY_TIMEOUT_MS: Final = 5_000
+
+
+def files_at_work() -> tuple[Path, ...]:
+    """Return the databases on which something runs at this moment: one whose disk hangs stays among them."""
+    return tuple(sorted(set(_at_work.copy().values())))
+
+
+@contextlib.contextmanager
+def _working_on(path: Path) -> Iterator[None]:
+    thread = threading.get_ident()
+    _at_work[thread] = path
+    try:
+        yield
+    finally:
+        del _at_work[thread]
 
 
 class Database:
@@ -131,26 +151,28 @@ class Database:
             self._thread.shutdown(wait=False)
 
     def _run(self, work: Callable[[Connection], T]) -> T:
-        try:
-            return work(self._connection)
-        except dbapi2.Error as error:
-            raise _storage_error(self.path, error) from None
+        with _working_on(self.path):
+            try:
+                return work(self._connection)
+            except dbapi2.Error as error:
+                raise _storage_error(self.path, error) from None
 
     def _transact(self, work: Callable[[Connection], T], after: Callable[[], None] | None = None) -> T:
         connection = self._connection
-        try:
-            connection.execute("BEGIN IMMEDIATE")
+        with _working_on(self.path):
             try:
-                result = work(connection)
-                connection.execute("COMMIT")
-            except BaseException:
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
-                raise
-        except dbapi2.Error as error:
-            raise _storage_error(self.path, error) from None
-        if after is not None:
-            after()
+                connection.execute("BEGIN IMMEDIATE")
+                try:
+                    result = work(connection)
+                    connection.execute("COMMIT")
+                except BaseException:
+                    if connection.in_transaction:
+                        connection.execute("ROLLBACK")
+                    raise
+            except dbapi2.Error as error:
+                raise _storage_error(self.path, error) from None
+            if after is not None:
+                after()
         return result
 
 
@@ -236,6 +258,11 @@ def _unlock(path: Path, key: bytes, *, mode: str) -> Connection:
 
 
 def _connect(path: Path, key: bytes, migrations: Sequence[str], *, read_only: bool, cache_kib: int) -> Connection:
+    with _working_on(path):
+        return _prepare(path, key, migrations, read_only=read_only, cache_kib=cache_kib)
+
+
+def _prepare(path: Path, key: bytes, migrations: Sequence[str], *, read_only: bool, cache_kib: int) -> Connection:
     existed = path.exists()
     # mode=ro would work only while the writer's -shm is there; mode=rw creates no file, and query_only stops writes.
     connection = _unlock(path, key, mode="rw" if read_only else "rwc")

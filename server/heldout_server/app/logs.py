@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Collection
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from heldout_server.app.policies import Policies
 from heldout_server.app.tools import Tools
-from heldout_server.audit import SqlAuditLog
+from heldout_server.audit import SqlAuditLog, run_on_disk
 from heldout_server.config import AnyConfig
 from heldout_server.errors import IntegrityError
 from heldout_server.ports.audit import Record
@@ -38,6 +39,7 @@ async def open_logs(
     *,
     halves: Collection[str],
     log_failed: asyncio.Event,
+    on_log_failed: Callable[[], None],
     on_fault: Callable[[str], None],
 ) -> dict[str, SqlAuditLog]:
     """Open the logs of these halves and record the start; record the stop and close them when the stack unwinds.
@@ -45,12 +47,21 @@ async def open_logs(
     Raises:
         IntegrityError: a database is gone, or a log is not what its signed head says.
         WrongKey: the key does not open a log.
-        StorageError: a disk fails.
+        StorageError: a disk fails, or hangs.
     """
-    verify_databases(config, halves)
+
+    def note_failure() -> None:
+        if not log_failed.is_set():
+            log_failed.set()
+            on_log_failed()
+
+    folders, deadline_s = config.data.folders(), config.audit.commit_deadline_s
+    await run_on_disk(
+        partial(verify_databases, config, halves), path=folders[next(iter(halves))], deadline_s=deadline_s
+    )
     logs: dict[str, SqlAuditLog] = {}
     for half in halves:
-        logs[half] = await open_log(config, tools, policies, half=half, on_failure=log_failed.set, on_fault=on_fault)
+        logs[half] = await open_log(config, tools, policies, half=half, on_failure=note_failure, on_fault=on_fault)
         stack.push_async_callback(logs[half].close)
     for opened in logs.values():
         await opened.append(Record(kind="event", name="start", details=policies.documents.digests()))

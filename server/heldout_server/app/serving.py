@@ -71,6 +71,7 @@ async def serve(
     environment: Environment | None = None,
     *,
     door: SealedDoor | None = None,
+    on_log_failed: Callable[[], None] = lambda: None,
 ) -> AsyncIterator[Appliance]:
     """Start an appliance, or a half of it, and stop it on leaving.
 
@@ -80,6 +81,8 @@ async def serve(
         openers: open the halves that this process serves, in this order: see :func:`heldout_server.app.halves.pick`.
         environment: time, names, noise and randomness; the machine's by default.
         door: where enough shares of the root key were given; None where it lies in a file.
+        on_log_failed: called the moment a log fails, also while the appliance starts or stops; it may then take long
+            to get out of here, since closing other files on the same disk may hang too. Must not raise.
 
     Raises:
         ConfigError: something that the operator wrote is missing or wrong.
@@ -92,7 +95,14 @@ async def serve(
         policies = await load_policies_or_record(config, tools, halves=tuple(openers))
         log_watch = LogWatch(metrics)
         kept = await open_logs(
-            stack, config, tools, policies, halves=openers, log_failed=log_failed, on_fault=log_watch.note_fault
+            stack,
+            config,
+            tools,
+            policies,
+            halves=openers,
+            log_failed=log_failed,
+            on_log_failed=on_log_failed,
+            on_fault=log_watch.note_fault,
         )
         logs: dict[str, AuditLog] = dict(kept)
         if door is not None:

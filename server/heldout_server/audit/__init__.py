@@ -7,9 +7,10 @@ with a space in it. It never verifies proofs; that is the client's room, and nei
 """
 
 from heldout_server.audit.anchors import AnchorBook, decide_log_discrepancy
+from heldout_server.audit.deadline import DISK_HANGS, run_on_disk
 from heldout_server.audit.device import lock_file
 from heldout_server.audit.kept import KeptFile
-from heldout_server.audit.log import DAMAGED, DEVICE_LOST, SqlAuditLog
+from heldout_server.audit.log import DAMAGED, DEVICE_LOST, LOG_FAILED, SqlAuditLog
 from heldout_server.audit.note import CheckpointSigner
 from heldout_server.audit.repair import RepairReport, repair_log
 from heldout_server.audit.sweep import Pace
@@ -17,6 +18,8 @@ from heldout_server.audit.sweep import Pace
 __all__ = [
     "DAMAGED",
     "DEVICE_LOST",
+    "DISK_HANGS",
+    "LOG_FAILED",
     "AnchorBook",
     "CheckpointSigner",
     "KeptFile",
@@ -26,4 +29,5 @@ __all__ = [
     "decide_log_discrepancy",
     "lock_file",
     "repair_log",
+    "run_on_disk",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 from collections.abc import Callable, Sequence
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Final, TypeAlias, TypeVar
 
 from heldout_server.audit.cosignature import Cosignature
+from heldout_server.audit.deadline import run_on_disk
 from heldout_server.audit.note import CheckpointSigner
 from heldout_server.audit.store import MIGRATIONS, Commit, Group, Stored, load, write_cosignatures, write_group
 from heldout_server.audit.tree import Frontier
@@ -41,14 +43,19 @@ class LogDevice:
         self._files: tuple[FileState, ...] = ()
 
     @classmethod
-    async def open(cls, name: str, path: Path, *, key: bytes) -> LogDevice:
-        """Take the lock and open the file, or create it.
+    async def open(cls, name: str, path: Path, *, key: bytes, deadline_s: float) -> LogDevice:
+        """Take the lock and open the file, or create it; leave it alone if its disk takes too long.
 
         Raises:
-            StorageError: another process has it open, or the disk or the file fails.
+            StorageError: another process has it open, or the disk or the file fails, or hangs.
             WrongKey: the key does not open it.
             IntegrityError: the file was written by a newer version.
         """
+        work = partial(cls._open_now, name, path, key=key)
+        return await run_on_disk(work, path=path, deadline_s=deadline_s, undo=cls.abandon)
+
+    @classmethod
+    def _open_now(cls, name: str, path: Path, *, key: bytes) -> LogDevice:
         lock = lock_file(path)
         try:
             database = Database.open(path, key, MIGRATIONS)
@@ -58,7 +65,7 @@ class LogDevice:
         device = cls(name, database, lock)
         try:
             # What an fsync that failed left in memory alone is written again, and synced, before anything builds on it.
-            await database.read(lambda connection: connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall())
+            database.read_now(lambda connection: connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall())
             device._files = device._look()
         except BaseException:
             device.close()
@@ -115,6 +122,12 @@ class LogDevice:
     def close(self) -> None:
         """Close the file and let go of the lock. Closing twice does nothing more."""
         self._database.close()
+        self._unlock()
+
+    async def close_within(self, deadline_s: float) -> None:
+        """Close as :meth:`close` does, and leave a file alone whose disk takes longer."""
+        with contextlib.suppress(StorageError):  # it hangs: the file is closed with the process
+            await run_on_disk(self._database.close, path=self.path, deadline_s=deadline_s)
         self._unlock()
 
     def abandon(self) -> None:

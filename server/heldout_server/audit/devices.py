@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final, TypeVar
 
+from heldout_server.audit.deadline import DISK_HANGS
 from heldout_server.audit.device import LogDevice, reason_of
 from heldout_server.database import Connection
 from heldout_server.errors import IntegrityError, StorageError
@@ -53,7 +54,7 @@ class Devices:
         for task, device in running.items():
             if not task.done():
                 task.add_done_callback(_error_of)  # whatever it ends with, somebody has looked
-                lost.append((device, "AUDIT_DEADLINE"))
+                lost.append((device, DISK_HANGS))
             elif (error := _error_of(task)) is not None:
                 lost.append((device, reason_of(error)))
             else:
@@ -88,10 +89,10 @@ class Devices:
         self._lose(found[0], reason, told=True)
         return True
 
-    def close(self) -> None:
-        """Close all devices. Closing twice does nothing more."""
+    async def close(self) -> None:
+        """Close all devices, and leave alone one whose disk hangs. Closing twice does nothing more."""
         while self._whole:
-            self._whole.pop().close()
+            await self._whole.pop().close_within(self._deadline_s)
 
     def abandon(self) -> None:
         """Let go of all devices without waiting for any."""

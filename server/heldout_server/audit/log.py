@@ -43,6 +43,8 @@ PACE_S: Final = 0.002
 """Least seconds from the beginning of a commit to that of the next: its cost is then shared by more leaves."""
 DEVICE_LOST: Final = "log_device_lost"
 DAMAGED: Final = "log_damaged"
+LOG_FAILED: Final = "AUDIT_LOG_FAILED"
+"""The reason of whatever is refused since the log takes no record any more."""
 
 _log: Final = structlog.get_logger("audit")
 
@@ -130,7 +132,8 @@ class SqlAuditLog:
             clock: tells the time of entries.
             second: the database file on a second device; None for none. Every group goes to both.
             witnessing: whose cosignatures are kept.
-            commit_deadline_s: seconds after which a device that has not made a commit durable is lost.
+            commit_deadline_s: seconds after which a device that has not made a commit durable is lost; each step of
+                opening has as many.
             on_failure: called once, when the log is poisoned, so that readiness can be dropped; must not raise.
             on_fault: called with ``log_device_lost``, or ``log_damaged`` where no whole device is left, after which
                 the log goes on; must not raise.
@@ -145,7 +148,7 @@ class SqlAuditLog:
         """
         signer = CheckpointSigner(origin, signing_key)
         paths = {FIRST: path} if second is None else {FIRST: path, SECOND: second}
-        opened = await open_devices(paths, key=key, signer=signer)
+        opened = await open_devices(paths, key=key, signer=signer, deadline_s=commit_deadline_s)
         log = cls(
             opened,
             key=key,
@@ -166,7 +169,7 @@ class SqlAuditLog:
         self._failure = self._failure or "the audit log is closed"
         if self._committer is not None:
             await asyncio.wait({self._committer})
-        self._devices.close()
+        await self._devices.close()
 
     async def audit_itself(self, pace: Pace) -> None:
         """Read all devices again and again, until cancelled, and record and tell what is damaged."""
@@ -327,7 +330,7 @@ class SqlAuditLog:
 
     def _check_open(self) -> None:
         if self._failure is not None:
-            raise StorageError(self._failure, reason="AUDIT_LOG_FAILED")
+            raise StorageError(self._failure, reason=LOG_FAILED)
 
     def _range(self, start: int, limit: int) -> dict[str, int]:
         if start < 0 or limit < 0:
@@ -378,7 +381,7 @@ class SqlAuditLog:
         waiting, self._pending = [*group, *self._pending], []
         for each in waiting:
             if not each.answer.done():
-                each.answer.set_exception(StorageError(self._failure, reason="AUDIT_LOG_FAILED"))
+                each.answer.set_exception(StorageError(self._failure, reason=LOG_FAILED))
                 each.answer.exception()  # who stopped waiting need not hear of it
         if self._on_failure is not None:
             self._on_failure()

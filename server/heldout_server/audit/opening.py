@@ -17,6 +17,7 @@ from typing import Final
 
 import structlog
 
+from heldout_server.audit.deadline import DISK_HANGS, run_on_disk, wait_for_disk
 from heldout_server.audit.device import FIRST, LogDevice
 from heldout_server.audit.examination import StoredLeaf, examine
 from heldout_server.audit.note import CheckpointSigner
@@ -50,38 +51,41 @@ class Opened:
     stored: Stored
 
 
-async def open_devices(paths: Mapping[str, Path], *, key: bytes, signer: CheckpointSigner) -> Opened:
+async def open_devices(paths: Mapping[str, Path], *, key: bytes, signer: CheckpointSigner, deadline_s: float) -> Opened:
     """Open all devices of a log and bring them to one state, or make a new log on all of them.
 
     Args:
         paths: database files by device name: ``first``, and perhaps ``second``.
         key: raw key of the databases, 32 bytes.
         signer: signs the heads, and tells whether stored ones are its own.
+        deadline_s: seconds that each step may take on a device. One that takes longer hangs, and is left alone.
 
     Raises:
         IntegrityError: a device is damaged or gone, or two devices hold different logs.
-        StorageError: a disk fails, or another process has a device open.
+        StorageError: a disk fails or hangs, or another process has a device open.
         WrongKey: the key does not open a device.
     """
     stored: dict[str, Stored] = {}
     devices: list[LogDevice] = []
-    there = {name for name, path in paths.items() if path.exists()}
+    there = {name for name, path in paths.items() if await run_on_disk(path.exists, path=path, deadline_s=deadline_s)}
     try:
         for name, path in paths.items():
             known = stored[FIRST].devices if FIRST in stored else there - {FIRST}
             _verify_there(name, there, known=known, origin=signer.origin)
-            device = await LogDevice.open(name, path, key=key)
+            device = await LogDevice.open(name, path, key=key, deadline_s=deadline_s)
             devices.append(device)
-            stored[name] = await _load(device, signer)
+            stored[name] = await _load(device, signer, deadline_s=deadline_s)
         _verify_configured(stored[FIRST].devices, paths, origin=signer.origin)
         ahead, *others = sorted(devices, key=lambda one: stored[one.name].frontier.size, reverse=True)
         for behind in others:
-            await _catch_up(behind, stored[behind.name], ahead=ahead, to=stored[ahead.name], signer=signer)
+            before = stored[behind.name]
+            await _catch_up(behind, before, ahead=ahead, to=stored[ahead.name], signer=signer, deadline_s=deadline_s)
         for device in devices:
-            await device.write(partial(write_devices, names=tuple(paths)))
+            writing = device.write(partial(write_devices, names=tuple(paths)))
+            await wait_for_disk(writing, path=device.path, deadline_s=deadline_s)
     except BaseException:
         for device in devices:
-            device.close()
+            await device.close_within(deadline_s)
         raise
     return Opened(tuple(devices), stored[ahead.name])
 
@@ -99,11 +103,13 @@ def _verify_configured(known: Collection[str], paths: Mapping[str, Path], *, ori
         raise IntegrityError(f"{problem}. {ADVICE}", reason="AUDIT_DEVICE_GONE")
 
 
-async def _load(device: LogDevice, signer: CheckpointSigner) -> Stored:
+async def _load(device: LogDevice, signer: CheckpointSigner, *, deadline_s: float) -> Stored:
     place = f"{signer.origin}: log device {device.name}, {device.path.name}"
     try:
-        return await device.load(signer)
+        return await wait_for_disk(device.load(signer), path=device.path, deadline_s=deadline_s)
     except (IntegrityError, StorageError) as error:
+        if error.reason == DISK_HANGS:  # nothing is known to be damaged
+            raise
         said = str(error).removesuffix(".")
         raise IntegrityError(
             f"{place}: {said if ADVICE in str(error) else f'{said}. {ADVICE}'}", reason=error.reason
@@ -111,7 +117,7 @@ async def _load(device: LogDevice, signer: CheckpointSigner) -> Stored:
 
 
 async def _catch_up(
-    behind: LogDevice, before: Stored, *, ahead: LogDevice, to: Stored, signer: CheckpointSigner
+    behind: LogDevice, before: Stored, *, ahead: LogDevice, to: Stored, signer: CheckpointSigner, deadline_s: float
 ) -> None:
     """Give a device the leaves that it lacks.
 
@@ -120,15 +126,18 @@ async def _catch_up(
         StorageError: a disk fails.
     """
     size, end = before.frontier.size, to.frontier.size
-    if await ahead.read(lambda connection: root(size, partial(read_node, connection))) != before.frontier.root():
+    reading = partial(wait_for_disk, path=ahead.path, deadline_s=deadline_s)
+    same = await reading(ahead.read(lambda connection: root(size, partial(read_node, connection))))
+    if same != before.frontier.root():
         raise IntegrityError(
             f"{signer.origin}: the log devices {ahead.name} ({end} entries) and {behind.name} ({size} entries) hold"
             f" different logs. Keep the one that your auditors' heads are of. {ADVICE}"
         )
     for start in range(size, end, BATCH):
         stop = min(start + BATCH, end)
-        leaves = await ahead.read(partial(read_leaves, start=start, end=stop))
-        await behind.write(partial(_append_copies, leaves=leaves, signer=signer, last=to if stop == end else None))
+        leaves = await reading(ahead.read(partial(read_leaves, start=start, end=stop)))
+        append = partial(_append_copies, leaves=leaves, signer=signer, last=to if stop == end else None)
+        await wait_for_disk(behind.write(append), path=behind.path, deadline_s=deadline_s)
     if size < end:
         _log.warning("log_device_caught_up", origin=signer.origin, device=behind.name, tree_size=end, count=end - size)
 

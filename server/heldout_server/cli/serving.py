@@ -9,6 +9,7 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:  # what serving needs is imported when it serves, so that help
 EXIT_LOG_FAILED: Final = 3
 COLLECT_AFTER: Final = 10_000
 """Objects that may come before the youngest are looked through; Python's default is 700."""
+SLOW_START_S: Final = 10.0
+"""Seconds after which a start says what it waits for, and again after as many more."""
 GRACE_S: Final = 3.0
 """Seconds that a process gets to end in order once its log has failed, or all is closed."""
 
@@ -75,7 +78,9 @@ async def _serve_once(
     from heldout_server.app.halves import pick
     from heldout_server.app.sealed import wait_sealed
     from heldout_server.app.serving import serve as serve_appliance
+    from heldout_server.audit import DISK_HANGS, LOG_FAILED
     from heldout_server.config import Config
+    from heldout_server.errors import StorageError
     from heldout_server.telemetry import say_hardening
 
     async with contextlib.AsyncExitStack() as stack:
@@ -89,10 +94,20 @@ async def _serve_once(
                 console.print("heldout-server: stopped, sealed")
                 return 0
             began = time.monotonic()
-        appliance = await stack.enter_async_context(serve_appliance(config, metrics, pick(config, served), door=door))
+        serving = serve_appliance(
+            config, metrics, pick(config, served), door=door, on_log_failed=_say_and_end_once_failed
+        )
+        try:
+            with _saying_what_is_slow():
+                appliance = await stack.enter_async_context(serving)
+        except StorageError as error:
+            if error.reason not in {DISK_HANGS, LOG_FAILED}:
+                raise
+            _end_within(GRACE_S, EXIT_LOG_FAILED)
+            console.print(f"heldout-server: {error}", soft_wrap=True, markup=False)
+            return EXIT_LOG_FAILED
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, appliance.reload.set)
         _collect_seldom()
-        ending = asyncio.ensure_future(_end_once_failed(appliance.log_failed))
         host = config.listen.address.rpartition(":")[0]
         console.print(
             f"heldout-server: serving {_named(served)}on {host}:{appliance.port} (health on {appliance.health_port}),"
@@ -103,15 +118,10 @@ async def _serve_once(
             say_hardening(harden_process())  # once more, as every command is: it says how it went
         await _first(stop, appliance.log_failed, appliance.sealing)
         if appliance.log_failed.is_set():
-            console.print(
-                "heldout-server: an audit log cannot be written: nothing is answered any more. Stopping.",
-                soft_wrap=True,
-            )
             return EXIT_LOG_FAILED
         sealing = appliance.sealing.is_set() and not stop.is_set()
         if sealing:
             console.print("heldout-server: sealing: calls finish, then everything is closed", soft_wrap=True)
-    ending.cancel()
     if sealing:
         return config
     console.print("heldout-server: stopped")
@@ -135,10 +145,38 @@ def _named(served: Served) -> str:
     return "" if served == "both" else f"the {served} half "
 
 
-async def _end_once_failed(log_failed: asyncio.Event) -> None:
-    """See to it that the process ends soon after a log has failed: closing other files on its disk may hang too."""
-    await log_failed.wait()
+def _say_and_end_once_failed() -> None:
+    """Say that a log has failed, and see to it that the process ends soon: closing other files may hang too."""
+    console.print(
+        "heldout-server: an audit log cannot be written: nothing is answered any more. Stopping.", soft_wrap=True
+    )
     _end_within(GRACE_S, EXIT_LOG_FAILED)
+
+
+@contextlib.contextmanager
+def _saying_what_is_slow() -> Iterator[None]:
+    """Say on which file the start waits, from a thread: a disk that hangs may hold up the event loop itself."""
+    from heldout_server.database import files_at_work
+
+    started = threading.Event()
+
+    def say() -> None:
+        waited_s = 0.0
+        while not started.wait(SLOW_START_S):
+            waited_s += SLOW_START_S
+            files = ", ".join(str(path) for path in files_at_work()) or "something that is not a database"
+            console.print(
+                f"heldout-server: not started after {waited_s:.0f} s: waiting for {files}."
+                " If its disk hangs, mend that; SIGKILL ends this process.",
+                soft_wrap=True,
+                markup=False,
+            )
+
+    threading.Thread(target=say, name="slow-start", daemon=True).start()
+    try:
+        yield
+    finally:
+        started.set()
 
 
 def _end_within(seconds: float, code: int) -> None:

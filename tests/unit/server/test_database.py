@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from sqlcipher3 import dbapi2
 
-from heldout_server.database import Database
+from heldout_server.database import Database, files_at_work
 from heldout_server.errors import IntegrityError, StorageError, WrongKey
 
 KEY = bytes(32)
@@ -153,3 +153,13 @@ def open_files():
     """Return what this process has open, files that were deleted too."""
     descriptors = Path("/proc/self/fd")
     return {str(one.readlink()) for one in descriptors.iterdir() if one.is_symlink()}
+
+
+async def test_a_database_is_at_work_while_something_runs_on_it_and_no_longer(path):
+    database = Database.open(path, KEY, SCHEMA)
+    assert await database.read(lambda _connection: files_at_work()) == (path,)
+    assert await database.write(lambda _connection: files_at_work()) == (path,)
+    with pytest.raises(ZeroDivisionError):
+        await database.write(lambda _connection: 1 / 0)
+    database.close()
+    assert files_at_work() == ()

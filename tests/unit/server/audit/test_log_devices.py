@@ -228,7 +228,7 @@ async def test_without_any_device_nothing_is_written_and_closing_twice_does_no_h
         assert log._devices.drop("second", "AUDIT_DAMAGED")
         assert log._devices.drop("second", "AUDIT_DAMAGED")  # it is gone already
         assert not log._devices.drop("first", "AUDIT_DAMAGED")  # the last is kept
-        log._devices.close()
+        await log._devices.close()
         with pytest.raises(StorageError, match="no device"):
             await log._devices.write(lambda one: one.keep(()))
         for one in (first, second):
