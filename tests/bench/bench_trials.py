@@ -95,7 +95,8 @@ async def measure_memory(effort: Effort) -> list[Row]:
         ):
             run = await rooms.propose()
             await rooms.evaluation.start(run.run_id)
-            job = rooms.evaluation._jobs[run.run_id]
+            job = rooms.evaluation._execution.find(run.run_id)
+            assert job is not None
             early_mib = highest_mib = judge_mib = 0.0
             shown = 0
             while (finished := job.tally.finished) < run.planned_trials:

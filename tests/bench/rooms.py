@@ -104,7 +104,8 @@ class Rooms:
         run = await self.propose()
         watch = Stopwatch()
         await self.evaluation.start(run.run_id)
-        job = self.evaluation._jobs[run.run_id]
+        job = self.evaluation._execution.find(run.run_id)
+        assert job is not None
         while job.tally.finished < run.planned_trials:
             assert not job.ended.is_set(), job.failure
             await asyncio.sleep(POLL_S)

@@ -46,9 +46,9 @@ WEAKNESSES = (
     Weakness(
         name="two-slots-for-one-run",
         says="a second call about a run takes a second release",
-        file=DESK,
-        old="        taken = ledger.find_slot(connection, run.run_id)  # again: another call may have come first\n",
-        new="        taken = None\n",
+        file="server/heldout_server/release/slots.py",
+        old="    taken = ledger.find_slot(connection, run.run_id)  # again: another call may have come first\n",
+        new="    taken = None\n",
         tests=(f"{RELEASE}/test_release_slots.py",),
     ),
     Weakness(

@@ -12,7 +12,6 @@ import structlog
 
 from heldout_policy.schedule import Schedule
 from heldout_server.domain import (
-    CheckpointState,
     Manifest,
     Preflight,
     Run,
@@ -21,13 +20,14 @@ from heldout_server.domain import (
     SystemPrompt,
     TrustClass,
 )
-from heldout_server.errors import CallerError, NotFound, RunError, WrongState
-from heldout_server.evaluation.events import approval_event, burn_event, preflight_event, revocation_event, run_event
+from heldout_server.errors import CallerError, RunError, WrongState
+from heldout_server.evaluation.approvals import Approvals
+from heldout_server.evaluation.events import burn_event, run_event
+from heldout_server.evaluation.examination import Examination
 from heldout_server.evaluation.execution import Execution
 from heldout_server.evaluation.judging import JudgingHere
 from heldout_server.evaluation.pipeline import Pipeline
 from heldout_server.evaluation.plan import Plan
-from heldout_server.evaluation.preflight import examine
 from heldout_server.evaluation.proposals import Proposals
 from heldout_server.evaluation.timetable import Timetable
 from heldout_server.ports.audit import AuditLog
@@ -36,7 +36,7 @@ from heldout_server.ports.checkpoints import Checkpoints
 from heldout_server.ports.environment import Clock
 from heldout_server.ports.evaluation import ExactRow, PlanRequest, Progress
 from heldout_server.ports.judges import Judge, Judging
-from heldout_server.ports.outcomes import Outcomes, StandingApproval
+from heldout_server.ports.outcomes import Outcomes
 from heldout_server.ports.release import ReleaseDesk
 from heldout_server.ports.runtimes import Runtime
 from heldout_server.ports.techniques import Techniques
@@ -109,8 +109,6 @@ class Evaluation:
         self._clock = clock
         self._pause = pause
         self._runtimes = runtimes
-        self._checkpoints = checkpoints
-        self._system = system or SystemPrompt()
         self._timetable = Timetable(
             schedule=schedule or Schedule(slot_s=0), clock=clock, in_flight=in_flight, pause=pause
         )
@@ -130,9 +128,10 @@ class Evaluation:
             system=system or SystemPrompt(),
             guarded=guarded,
         )
+        self._examination = Examination(self._proposals, audit=audit)
+        self._approvals = Approvals(outcomes, audit=audit, clock=clock)
         # Start and cancel look at a state and then act on it, and so does the end of a run: one of them at a time.
         self._moving = asyncio.Lock()
-        self._examining = asyncio.Lock()  # each time a checkpoint comes up once more: one at a time
         self._submitting = asyncio.Lock()
         pipeline = Pipeline(
             bank=bank,
@@ -197,18 +196,7 @@ class Evaluation:
             raise WrongState(f"{run_id} is {run.state.value}", reason="NOT_PROPOSED")
         if digest != run.digest:
             raise WrongState(f"{run_id} has another digest", reason="DIGEST_DIFFERS")
-        await self._audit.append(approval_event(run, identity=identity, action="standing" if standing else "given"))
-        if standing:
-            await self._outcomes.put_standing(
-                StandingApproval(
-                    template=run.template,
-                    line=run.manifest.line,
-                    identity=identity,
-                    run_id=run_id,
-                    given_s=int(self._clock.now_s()),
-                )
-            )
-        return await self._outcomes.approve(run_id, identity=identity, digest=digest)
+        return await self._approvals.give(run, identity=identity, standing=standing)
 
     async def revoke(self, template: str, *, identity: str) -> None:
         """Take the standing approvals of a template back, whoever gave them, and those of runs that did not start.
@@ -216,18 +204,7 @@ class Evaluation:
         Raises:
             NotFound: there is none.
         """
-        if all(one.template != template for one in await self._outcomes.standing()):
-            raise NotFound("there is no such standing approval", reason="NO_SUCH_APPROVAL")
-        await self._audit.append(revocation_event(template, identity=identity))
-        await self._outcomes.drop_standing(template)
-
-    async def _approve_as_standing(self, run: Run) -> None:
-        for one in await self._outcomes.standing():
-            if one.template == run.template and one.identity not in run.approvals:
-                await self._audit.append(approval_event(run, identity=one.identity, action="by_standing"))
-                await self._outcomes.approve(
-                    run.run_id, identity=one.identity, digest=run.digest, template=one.template
-                )
+        await self._approvals.revoke(template, identity=identity)
 
     async def submit(self, checkpoint: str, plan: PlanRequest) -> Run | None:
         """Propose and start a run of a checkpoint, unless it has one that was started or dropped; idempotent.
@@ -253,7 +230,7 @@ class Evaluation:
             manifest = await self._proposals.write(replace(plan, checkpoint=checkpoint))
             left = next((run for run in runs if run.submitted and run.manifest == manifest), None)
             run = left or await self._propose(manifest, submitted=True)
-            await self._approve_as_standing(run)
+            await self._approvals.give_as_standing(run)
             return await self.start(run.run_id)
 
     async def start(self, run_id: str) -> Run:
@@ -309,29 +286,18 @@ class Evaluation:
             WrongState: it was refused, or nothing serves it.
             IntegrityError: it is not what was staged.
         """
-        return await self._question(checkpoint, self._proposals.sampling, self._proposals.deadline_s)
+        return await self._examination.question(
+            checkpoint, self._proposals.sampling, timeout_s=self._proposals.deadline_s
+        )
 
     async def _examine(self, run: Run) -> None:
         manifest = run.manifest
-        report = await self._question(manifest.checkpoint, manifest.sampling, manifest.deadline_s, run_id=run.run_id)
+        report = await self._examination.question(
+            manifest.checkpoint, manifest.sampling, timeout_s=manifest.deadline_s, run_id=run.run_id
+        )
         await self._outcomes.note_preflight(run.run_id, report)
         if not report.answered:
             raise WrongState(f"{run.run_id}: the checkpoint says nothing", reason="NOTHING_ANSWERED")
-
-    async def _question(self, name: str, sampling: Sampling, timeout_s: float, *, run_id: str = "") -> Preflight:
-        checkpoint = await self._checkpoints.get(name)
-        if checkpoint.state is not CheckpointState.STAGED:
-            raise WrongState(f"checkpoint {name} was refused", reason="CHECKPOINT_REFUSED")
-        runtime = self._runtimes.get(checkpoint.runtime)
-        if runtime is None:
-            raise WrongState(f"checkpoint {name} asks for an engine that is not here", reason="NO_RUNTIME")
-        async with self._examining:
-            await self._checkpoints.verify(checkpoint)
-            report = await examine(runtime, checkpoint, sampling, self._system.text, timeout_s=timeout_s)
-        await self._audit.append(preflight_event(name, report, run_id=run_id))
-        if report.findings:
-            _log.warning("preflight", checkpoint=name, findings=tuple(finding.value for finding in report.findings))
-        return report
 
     async def cancel(self, run_id: str) -> Run:
         """End a run early.

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 from array import array
-from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate, chain
@@ -72,18 +71,6 @@ class Plan:
     def members(self) -> int:
         """Return the number of members."""
         return len(self._benign)
-
-    def locate(self, number: int) -> Trial:
-        """Return the trial with a number, in logarithmic time.
-
-        Raises:
-            InvalidRequest: there is no such trial.
-        """
-        if not 0 <= number < len(self):
-            raise InvalidRequest("there is no trial with this number", reason="NO_SUCH_TRIAL")
-        position = bisect_right(self._starts, number) - 1
-        cell, attempt = divmod(number - self._starts[position], self.attempts)
-        return Trial(number, position, self._plain if self._benign[position] else cell, attempt)
 
     def number(self, *, position: int, cell: int, attempt: int) -> int:
         """Return the number of a trial.

@@ -9,6 +9,7 @@ from typing import Final
 
 from heldout_server.domain import (
     PLAIN,
+    Checkpoint,
     CheckpointState,
     Epoch,
     Manifest,
@@ -94,12 +95,7 @@ class Proposals:
                 does not allow it, or no epoch is open.
         """
         self._check_plan(request)
-        checkpoint = await self.checkpoints.get(request.checkpoint)
-        if checkpoint.state is not CheckpointState.STAGED:
-            raise WrongState(f"checkpoint {checkpoint.name} was refused", reason="CHECKPOINT_REFUSED")
-        runtime = self.runtimes.get(checkpoint.runtime)
-        if runtime is None:
-            raise WrongState(f"checkpoint {checkpoint.name} asks for an engine that is not here", reason="NO_RUNTIME")
+        checkpoint, runtime = await self.find_served(request.checkpoint)
         exposed = runtime.trust is TrustClass.EXPOSED
         self._check_exposure(exposed=exposed, allowed=request.allow_exposed)
         epoch = await self._epoch(request.epoch_id)
@@ -169,6 +165,21 @@ class Proposals:
                 raise WrongState(
                     f"{run.run_id}: {one.name} changed since it was proposed", reason=CHANGED.get(one.name, "OUTDATED")
                 )
+
+    async def find_served(self, name: str) -> tuple[Checkpoint, Runtime]:
+        """Return a checkpoint and what serves it.
+
+        Raises:
+            NotFound: there is no such checkpoint.
+            WrongState: it was refused, or nothing here serves it.
+        """
+        checkpoint = await self.checkpoints.get(name)
+        if checkpoint.state is not CheckpointState.STAGED:
+            raise WrongState(f"checkpoint {name} was refused", reason="CHECKPOINT_REFUSED")
+        runtime = self.runtimes.get(checkpoint.runtime)
+        if runtime is None:
+            raise WrongState(f"checkpoint {name} asks for an engine that is not here", reason="NO_RUNTIME")
+        return checkpoint, runtime
 
     def _check_exposure(self, *, exposed: bool, allowed: bool) -> None:
         if exposed and self.guarded and not allowed:

@@ -1,8 +1,8 @@
 """The release desk: the only place where something becomes public.
 
-**Taking a slot**, before a run starts and anybody has seen an outcome, in one transaction: the next number of the
-epoch, the tables of that release with their widths, the debit of every unit, and the draft of the document. Either all
-of it is durable, or the run does not start.
+**Taking a slot**, before a run starts and anybody has seen an outcome, in one transaction (:mod:`.slots`): the next
+number of the epoch, the tables of that release with their widths, the debit of every unit, and the draft of the
+document. Either all of it is durable, or the run does not start.
 
 **Publishing**, when the run is complete and its slot has come: before that nothing is published. No transaction spans
 two SQLite files in WAL mode, so each step is durable before the next, and a crash anywhere is carried on from the step
@@ -23,36 +23,35 @@ are stored draws noise anew; what was drawn before was stored nowhere and seen b
 from __future__ import annotations
 
 import asyncio
-import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import structlog
 
-from heldout_policy.atoms import Gap, find_gaps, withhold
-from heldout_policy.mechanism import Side, TablePlan, plan_tables, side_debit
+from heldout_policy.atoms import Gap, find_gaps
+from heldout_policy.mechanism import Side
 from heldout_policy.release_policy import ReleasePolicy
 from heldout_proto.v1 import findings_pb2
 from heldout_server.anchored import AnchoredDatabase
 from heldout_server.anchoring import Anchor
-from heldout_server.database import Connection
-from heldout_server.domain import PLAIN, Intent, Member, Run, RunState
-from heldout_server.errors import BudgetExhausted, ConfigError, InvalidRequest, NotFound, WrongState
+from heldout_server.domain import PLAIN, Intent, Run, RunState
+from heldout_server.errors import ConfigError, InvalidRequest, NotFound, WrongState
 from heldout_server.ports.audit import AuditLog, Logged, Record
 from heldout_server.ports.bank import Memberships
 from heldout_server.ports.environment import Clock, Ids, Noise
 from heldout_server.ports.keys import KeyRing
 from heldout_server.ports.outcomes import OutcomeCounts
-from heldout_server.ports.release import BudgetState, EpochGate, LineQuota
+from heldout_server.ports.release import BudgetState, EpochGate
 from heldout_server.ports.window import Publisher
 from heldout_server.release import ledger
 from heldout_server.release.aggregation import aggregate
-from heldout_server.release.atoms import certificate, released_before, sets_of, verify_worth
-from heldout_server.release.document import budget_document, draft_release, finish_cancelled, finish_release
-from heldout_server.release.grants import count_taken, take_turn
+from heldout_server.release.atoms import released_before
+from heldout_server.release.budget import standing_budget
+from heldout_server.release.document import budget_document, finish_cancelled, finish_release
+from heldout_server.release.grants import count_taken
 from heldout_server.release.ledger import Slot, SlotState
-from heldout_server.release.logged import find_release
-from heldout_server.release.payable import count_payable
+from heldout_server.release.logged import find_release, release_record
+from heldout_server.release.slots import take_slot
 
 BUDGET_STATE = "budget"
 
@@ -191,83 +190,15 @@ class SqlReleaseDesk:
         members = {epoch_id: await self._memberships.members(epoch_id) for epoch_id in sorted(epochs)}
         release_id = self._ids.new("release")
         return await self._database.write(
-            lambda connection: self._take_slot(
+            lambda connection: take_slot(
                 connection,
                 run=run,
                 release_id=release_id,
                 epoch_number=numbers[run.manifest.epoch_id],
+                policy=self._policy,
                 members=members,
             )
         )
-
-    def _take_slot(
-        self,
-        connection: Connection,
-        *,
-        run: Run,
-        release_id: str,
-        epoch_number: int,
-        members: Mapping[str, Sequence[Member]],
-    ) -> int:
-        taken = ledger.find_slot(connection, run.run_id)  # again: another call may have come first
-        if taken is not None:
-            return taken.number
-        manifest = run.manifest
-        if ledger.is_closed(connection, manifest.epoch_id):
-            raise BudgetExhausted("the epoch is closed: a restore lost what was released of it", reason="EPOCH_CLOSED")
-        turn = take_turn(self._policy, manifest, [draft for _, draft in ledger.list_drafts(connection)])
-        number = ledger.count_slots(connection, manifest.epoch_id) + 1
-        tables = plan_tables(
-            self._policy,
-            release_number=turn,
-            anchor=manifest.anchor,
-            techniques=manifest.techniques,
-            stacks=manifest.stacks,
-            members=members[manifest.epoch_id],
-        )
-        tables, atoms = self._withhold_small_atoms(connection, tables, epoch_id=manifest.epoch_id, members=members)
-        ledger.debit(
-            connection,
-            units=ledger.units_by_side(members[manifest.epoch_id]),
-            debits={side: side_debit(tables, side) for side in Side},
-            budget_nano_rho=None if self._policy.exact else self._policy.budget_nano_rho,
-        )
-        draft = draft_release(
-            run,
-            release_id=release_id,
-            number=number,
-            epoch_number=epoch_number,
-            policy=self._policy,
-            tables=tables,
-            atoms=atoms,
-        )
-        ledger.insert_slot(
-            connection,
-            release_id=release_id,
-            run_id=run.run_id,
-            epoch_id=manifest.epoch_id,
-            number=number,
-            draft=draft,
-        )
-        return number
-
-    def _withhold_small_atoms(
-        self,
-        connection: Connection,
-        tables: Sequence[TablePlan],
-        *,
-        epoch_id: str,
-        members: Mapping[str, Sequence[Member]],
-    ) -> tuple[tuple[TablePlan, ...], findings_pb2.AtomCertificate]:
-        """Withhold rows that would tell a small group of units apart, over everything that was ever released."""
-        minimum = self._policy.minimum_units_per_cell
-        drafts = ledger.list_drafts(connection)
-        if any(epoch not in members for epoch, _ in drafts):
-            raise WrongState("another epoch was released meanwhile: start again", reason="EPOCH_RELEASED_MEANWHILE")
-        before = released_before((draft for _, draft in drafts), members)
-        released, withheld = before.admit(sets_of(epoch_id, tables, members[epoch_id]), minimum=minimum)
-        verify_worth(tables, minimum=minimum, withheld=withheld)
-        return withhold(tables, withheld, epoch_id=epoch_id), certificate(released, minimum=minimum)
 
     async def epoch_gate(self) -> EpochGate:
         """Return what decides, by memberships alone, whether an epoch is far enough from all that was released.
@@ -338,23 +269,13 @@ class SqlReleaseDesk:
                 ledger.is_closed(connection, epoch_id),
             )
         )
-        policy, taken = self._policy, count_taken(drafts, epoch_id=epoch_id)
-        largest = {side: max((spent.get(unit, 0) for unit in names), default=0) for side, names in units.items()}
-        return BudgetState(
+        return standing_budget(
+            self._policy,
             epoch_id=epoch_id,
-            releases_used=policy.releases_granted if closed else taken.ordinary,
-            releases_total=policy.releases_granted,
-            releases_payable=0 if closed else count_payable(policy, units=units, spent=spent, taken=taken),
-            harmful_spent_nano_rho=largest[Side.HARMFUL],
-            benign_spent_nano_rho=largest[Side.BENIGN],
-            budget_nano_rho=policy.budget_nano_rho,
-            lines=tuple(
-                LineQuota(line=line, used=quota if closed else taken.by_line.get(line, 0), total=quota)
-                for line, quota in policy.lines.items()
-            ),
-            anchors_used=policy.anchors_per_epoch if closed else taken.anchors,
-            anchors_total=policy.anchors_per_epoch,
-            exact=policy.exact,
+            units=units,
+            spent=spent,
+            taken=count_taken(drafts, epoch_id=epoch_id),
+            closed=closed,
         )
 
     async def _find(self, run_id: str) -> Slot | None:
@@ -370,16 +291,13 @@ class SqlReleaseDesk:
         """
         logged = None
         if slot.state is SlotState.PENDING:
-            digest = hashlib.sha256(slot.document).hexdigest()
-            logged = await find_release(
-                self._audit, start=max(0, since), release_id=slot.release_id, document_sha256=digest
-            )
+            logged = await find_release(self._audit, slot, start=max(0, since))
         # (1) aggregate, draw the noise once, store the exact bytes
         if slot.state is SlotState.RESERVED:
             slot = await self._sample(run, slot)
         # (2) the vault's log
         if slot.state is SlotState.PENDING:
-            slot = await self._keep_receipt(slot, logged or await self._log(run, slot))
+            slot = await self._keep_receipt(slot, logged or await self._audit.append(release_record(slot, run)))
         # (3) the window
         if slot.state is SlotState.LOGGED:
             receipt = await self._witnessed(slot)
@@ -415,23 +333,6 @@ class SqlReleaseDesk:
 
     def _published_s(self) -> int:
         return self._policy.schedule.last_slot(self._clock.now_s())
-
-    async def _log(self, run: Run, slot: Slot) -> Logged:
-        return await self._audit.append(
-            Record(
-                kind="event",
-                name="release",
-                details={
-                    "release_id": slot.release_id,
-                    "run_id": slot.run_id,
-                    "epoch_id": slot.epoch_id,
-                    "number": slot.number,
-                    "document_sha256": hashlib.sha256(slot.document).hexdigest(),
-                    "policy_digest": run.manifest.policy_digest,
-                    "manifest_digest": run.digest,
-                },
-            )
-        )
 
     async def _keep_receipt(self, slot: Slot, logged: Logged) -> Slot:
         receipt = findings_pb2.Receipt(entry=logged.entry, proof=logged.proof).SerializeToString(deterministic=True)

@@ -98,15 +98,5 @@ def compatible_stacks(techniques: Sequence[Technique], *, size: int) -> tuple[tu
     return tuple(tuple(technique.technique_id for technique in stack) for stack in stacks)
 
 
-def all_pairs(techniques: Sequence[Technique]) -> tuple[tuple[str, ...], ...]:
-    """Return every ordered pair that composes, the first innermost."""
-    return compatible_stacks(techniques, size=2)
-
-
-def all_triples(techniques: Sequence[Technique]) -> tuple[tuple[str, ...], ...]:
-    """Return every ordered triple that composes, the first innermost."""
-    return compatible_stacks(techniques, size=3)
-
-
 def _may_follow(inner: Technique, outer: Technique) -> bool:
     return outer is not inner and explain_refusal(inner, outer) is None

@@ -17,11 +17,8 @@ from typing import Final, TypeAlias
 from heldout_server.domain import IDENTIFIER
 
 _WORD: Final = re.compile(r"[a-z][a-z0-9_]{0,63}")
-_CODE: Final = re.compile(r"[A-Z][A-Z0-9_]{0,63}")
 _CODE_OR_TYPE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 _ID: Final = re.compile(r"[a-z]{1,16}-[0-9a-f]{1,32}")
-_DIGEST: Final = re.compile(r"[0-9a-f]{64}")
-_ADDRESS: Final = re.compile(r"(\[[0-9A-Fa-f:.]{1,48}\]|[A-Za-z0-9._-]{1,128}):[0-9]{1,5}")
 _FILE: Final = re.compile(r"[a-z][a-z0-9._-]{0,63}")
 _MODULE: Final = r"[A-Za-z_<][A-Za-z0-9_.<>]{0,127}"
 
@@ -40,7 +37,7 @@ DROPPED: Final = "dropped_fields"
 
 FIELDS: Final[Mapping[str, Shape]] = {
     # the line itself
-    "event": _WORD,  # a fixed name such as server_started
+    "event": _WORD,  # a fixed name such as call_failed
     "level": re.compile(r"debug|info|warning|error|critical"),
     "time": re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z"),
     "room": _WORD,  # which room speaks
@@ -48,21 +45,13 @@ FIELDS: Final[Mapping[str, Shape]] = {
     # calls
     "method": re.compile(r"/heldout\.v1\.[A-Za-z]{1,64}/[A-Za-z]{1,64}|other"),
     "status": re.compile(r"[A-Z][A-Z_]{0,63}|other"),
-    "role": _WORD,
     "identity": re.compile(r"spiffe://[a-z0-9._-]{1,128}(/[A-Za-z0-9._-]{1,64}){1,8}"),
-    "half": re.compile(r"vault|window|both"),
-    "duration_ms": float,
     # failures
     "error": _CODE_OR_TYPE,  # name of the exception's type
     "error_at": re.compile(rf"{_MODULE}:[0-9]{{1,7}}"),  # module:line that raised it
     "reason": _CODE_OR_TYPE,  # code of an exception of ours
     "opaque_id": _ID,  # ties a line to what the caller was told
     # what it is about
-    "appliance": IDENTIFIER,
-    "version": IDENTIFIER,
-    "address": _ADDRESS,
-    "health_address": _ADDRESS,
-    "database": _FILE,
     "origin": re.compile(r"[a-z0-9][a-z0-9._-]{0,127}/(vault|window)"),
     "tree_size": int,
     "device": re.compile(r"first|second"),  # of the audit log
@@ -70,25 +59,14 @@ FIELDS: Final[Mapping[str, Shape]] = {
     "damage": _WORD,  # what of it: entry, hashes or head
     "run_id": _ID,
     "release_id": _ID,
-    "release_number": int,
-    "epoch_id": _ID,
-    "epoch_number": int,
     "checkpoint": IDENTIFIER,
     "line": IDENTIFIER,
-    "sequence": int,
     "runtime": IDENTIFIER,
-    "engine": IDENTIFIER,
-    "trust": _WORD,
-    "state": _WORD,
-    "policy_digest": _DIGEST,
-    "manifest_digest": _DIGEST,
-    "checkpoint_digest": _DIGEST,
     "findings": Several(_WORD),  # codes of a preflight with harmless questions of ours: nothing of the bank is in them
     "document": _FILE,  # of the policy or the certificates, that was read again
     "document_line": int,
     "document_key": re.compile(r"[a-z0-9._-]{0,64}"),  # empty where it is about no key
     "step_s": int,  # of the wall clock
-    "signal": _CODE,
     # how far the system lets us keep things in
     "isolation": re.compile(r"namespace|none"),
     "containment": Several(_WORD),  # measures around a runtime

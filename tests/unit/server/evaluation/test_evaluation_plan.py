@@ -32,7 +32,6 @@ def test_numbers_and_trials_are_one_to_one(intents, techniques, stacks, attempts
     plan, _ = plan_of(intents, techniques, stacks, attempts)
     trials = list(plan.trials())
     assert [trial.number for trial in trials] == list(range(len(plan)))
-    assert [plan.locate(number) for number in range(len(plan))] == trials
     for trial in trials:
         assert plan.number(position=trial.position, cell=trial.cell, attempt=trial.attempt) == trial.number
 
@@ -58,21 +57,16 @@ def test_a_slice_of_members_is_a_slice_of_the_numbers(intents, techniques, data)
 def test_the_order_is_members_then_cells_then_attempts():
     plan = Plan(manifest_of(("plain", "base64"), (("base64", "persona"),), attempts=2), members_of(1, 1))
     assert plan.cells == ((), ("base64",), ("base64", "persona"))
-    assert plan.locate(3) == Trial(3, 0, 1, 1)
-    assert plan.locate(7) == Trial(7, 1, 0, 1)
-    assert len(plan) == 8
+    trials = list(plan.trials())
+    assert trials[3] == Trial(3, 0, 1, 1)
+    assert trials[7] == Trial(7, 1, 0, 1)
+    assert len(trials) == len(plan) == 8
 
 
 def test_a_manifest_without_plain_is_refused():
     with pytest.raises(InvalidRequest) as refused:
         Plan(manifest_of(("base64",)), members_of(1))
     assert refused.value.reason == "NO_PLAIN_CELL"
-
-
-@pytest.mark.parametrize("number", [-1, 3])
-def test_a_number_outside_the_plan_is_refused(number):
-    with pytest.raises(InvalidRequest):
-        Plan(manifest_of(), members_of(1, 1)).locate(number)
 
 
 @pytest.mark.parametrize(
@@ -88,7 +82,7 @@ def test_trials_are_made_lazily():
     plan = Plan(manifest_of(attempts=10**6), members_of(500))
     assert len(plan) == 10**9
     assert [trial.number for trial in itertools.islice(plan.trials(), 3)] == [0, 1, 2]
-    assert plan.locate(10**9 - 1) == Trial(10**9 - 1, 499, 1, 10**6 - 1)
+    assert plan.number(position=499, cell=1, attempt=10**6 - 1) == 10**9 - 1
 
 
 def test_seeds_follow_from_the_epoch_and_the_place_alone():

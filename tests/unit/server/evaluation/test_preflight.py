@@ -156,7 +156,7 @@ async def test_a_checkpoint_that_says_nothing_takes_no_slot_and_can_be_started_l
 async def test_an_engine_that_is_gone_is_refused_before_anything_is_asked(bench):
     async with bench.evaluation() as evaluation:
         run = await evaluation.propose(bench.request())
-        evaluation._runtimes = {}
+        evaluation._runtimes.clear()
         with pytest.raises(WrongState) as caught:
             await evaluation.start(run.run_id)
     assert caught.value.reason == "NO_RUNTIME"

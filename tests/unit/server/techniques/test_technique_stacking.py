@@ -13,7 +13,7 @@ from heldout_server.techniques import TechniqueLibrary
 from heldout_server.techniques.library import DEFAULT, STANDARD
 from heldout_server.techniques.library.base64_text import Base64Text
 from heldout_server.techniques.library.persona import Persona
-from heldout_server.techniques.stacking import REFUSED, all_pairs, all_triples, compatible_stacks
+from heldout_server.techniques.stacking import REFUSED, compatible_stacks
 from heldout_server.techniques.technique import Kind
 
 LIBRARY = TechniqueLibrary.standard()
@@ -121,7 +121,7 @@ def refusal(stack):
 
 
 def test_the_pairs_are_those_that_compose_and_every_other_says_why_not():
-    pairs = all_pairs(STANDARD)
+    pairs = compatible_stacks(STANDARD, size=2)
     for inner, outer in permutations(ALL_IDS, 2):
         why = refusal((inner, outer))
         assert ((inner, outer) in pairs) is (why == "")
@@ -131,7 +131,7 @@ def test_the_pairs_are_those_that_compose_and_every_other_says_why_not():
 
 
 def test_the_triples_are_those_that_compose():
-    triples = all_triples(STANDARD)
+    triples = compatible_stacks(STANDARD, size=3)
     assert len(triples) == len(set(triples)) > 2_000
     assert set(triples) == {triple for triple in permutations(ALL_IDS, 3) if not refusal(triple)}
 
@@ -144,9 +144,9 @@ def test_every_pair_and_triple_that_composes_delivers_an_everyday_prompt(seed):
 
 
 def test_plans_keep_the_order_of_what_they_are_made_from():
-    assert all_pairs((Persona(), Base64Text())) == (("persona", "base64"), ("base64", "persona"))
+    assert compatible_stacks((Persona(), Base64Text()), size=2) == (("persona", "base64"), ("base64", "persona"))
     assert compatible_stacks((Persona(), Base64Text()), size=1) == (("persona",), ("base64",))
-    assert all_triples((Persona(), Base64Text())) == ()
+    assert compatible_stacks((Persona(), Base64Text()), size=3) == ()
     assert LIBRARY.stacks(1) == tuple((technique_id,) for technique_id in sorted(ALL_IDS))
     with pytest.raises(ValueError, match="at least one"):
         compatible_stacks(STANDARD, size=0)

@@ -62,13 +62,13 @@ def lines(stream):
 
 
 def test_declared_fields_are_written_with_time_level_and_room(lines):
-    structlog.get_logger("edge").info("call_failed", method="/heldout.v1.BankService/GetStats", release_number=3)
+    structlog.get_logger("edge").info("call_failed", method="/heldout.v1.BankService/GetStats", count=3)
     assert lines() == [
         {
+            "count": 3,
             "event": "call_failed",
             "level": "info",
             "method": "/heldout.v1.BankService/GetStats",
-            "release_number": 3,
             "room": "edge",
             "time": "2023-11-14T22:13:20.250Z",
         }
@@ -82,11 +82,11 @@ def test_a_logger_without_a_name_has_no_room(lines):
 
 def test_undeclared_fields_are_dropped_and_counted(lines, stream):
     before = drops.fields
-    structlog.get_logger().info("started", prompt=CANARY, address="127.0.0.1:7443", zeta=1)
+    structlog.get_logger().info("started", prompt=CANARY, runtime="llamacpp", zeta=1)
     assert lines()[0]["dropped_fields"] == 2
     assert drops.fields == before + 2
     assert "zeta" not in stream.getvalue()  # a name could be anything too
-    assert lines()[0]["address"] == "127.0.0.1:7443"
+    assert lines()[0]["runtime"] == "llamacpp"
     assert CANARY not in stream.getvalue()
 
 
@@ -199,16 +199,16 @@ def test_standard_error_is_the_default(capsys):
         ("run_id", "", False),
         ("run_id", 3, False),
         ("run_id", b"run-1", False),
-        ("state", Verdict.UNSAFE, True),  # a StrEnum is a string: which enums are logged is up to the caller
+        ("damage", Verdict.UNSAFE, True),  # a StrEnum is a string: which enums are logged is up to the caller
         ("verdict", Verdict.UNSAFE, False),
         ("tree_size", 3, True),
         ("tree_size", True, False),
         ("tree_size", 3.0, False),
-        ("duration_ms", 3, True),
-        ("duration_ms", 3.5, True),
-        ("duration_ms", True, False),
-        ("duration_ms", float("nan"), False),
-        ("duration_ms", float("inf"), False),
+        ("value", 3, True),
+        ("value", 3.5, True),
+        ("value", True, False),
+        ("value", float("nan"), False),
+        ("value", float("inf"), False),
         ("dropped_fields", 3, False),
         ("findings", ("truncated", "no_answer"), True),
         ("findings", ["truncated"], False),
@@ -218,9 +218,6 @@ def test_standard_error_is_the_default(capsys):
         ("reason", "quokkafjordzephyr and more", False),
         ("origin", "heldout-dev/vault", True),
         ("document_key", "", True),
-        ("policy_digest", "0f" * 32, True),
-        ("policy_digest", "0f" * 31, False),
-        ("address", "[::1]:7443", True),
         ("identity", "spiffe://heldout.example/bank-tester", True),
         ("method", "/heldout.v1.BankService/GetStats", True),
         ("status", "PERMISSION_DENIED", True),
@@ -236,10 +233,10 @@ def test_no_field_takes_a_text_with_a_space(key, text):
     assert not is_declared(key, text)
 
 
-NAMES = {"appliance", "version", "database", "checkpoint", "line", "runtime", "engine", "document", "document_key"}
+NAMES = {"checkpoint", "line", "runtime", "document", "document_key"}
 """Fields that hold somebody's name for something: a word fits there, and who gives the name knows no prompt."""
 
-WORDS = {"event", "room", "role", "damage", "trust", "state", "findings", "containment"}
+WORDS = {"event", "room", "damage", "findings", "containment"}
 """Fields of fixed words that stand in our own code."""
 
 

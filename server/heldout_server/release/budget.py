@@ -1,4 +1,4 @@
-"""How many releases the ledger can still pay: from policy, membership and spends alone, never from an outcome."""
+"""What the ledger has left, and how many releases that pays: from policy, membership and spends, never an outcome."""
 
 from __future__ import annotations
 
@@ -6,7 +6,46 @@ from collections.abc import Collection, Mapping
 
 from heldout_policy.mechanism import FULL_ONLY, Side, TableKind, is_full, table_debit_nano_rho
 from heldout_policy.release_policy import ReleasePolicy
+from heldout_server.ports.release import BudgetState, LineQuota
 from heldout_server.release.grants import Taken
+
+
+def standing_budget(
+    policy: ReleasePolicy,
+    *,
+    epoch_id: str,
+    units: Mapping[Side, Collection[str]],
+    spent: Mapping[str, int],
+    taken: Taken,
+    closed: bool,
+) -> BudgetState:
+    """Return what an epoch has spent and has left.
+
+    Args:
+        policy: the policy in force.
+        epoch_id: the epoch.
+        units: its units that have prompts on each side.
+        spent: by unit, in billionths of zCDP rho.
+        taken: its releases that are taken.
+        closed: a restore lost what was released of it, so that all of it counts as spent.
+    """
+    largest = {side: max((spent.get(unit, 0) for unit in names), default=0) for side, names in units.items()}
+    return BudgetState(
+        epoch_id=epoch_id,
+        releases_used=policy.releases_granted if closed else taken.ordinary,
+        releases_total=policy.releases_granted,
+        releases_payable=0 if closed else count_payable(policy, units=units, spent=spent, taken=taken),
+        harmful_spent_nano_rho=largest[Side.HARMFUL],
+        benign_spent_nano_rho=largest[Side.BENIGN],
+        budget_nano_rho=policy.budget_nano_rho,
+        lines=tuple(
+            LineQuota(line=line, used=quota if closed else taken.by_line.get(line, 0), total=quota)
+            for line, quota in policy.lines.items()
+        ),
+        anchors_used=policy.anchors_per_epoch if closed else taken.anchors,
+        anchors_total=policy.anchors_per_epoch,
+        exact=policy.exact,
+    )
 
 
 def count_payable(
