@@ -86,7 +86,7 @@ WEAKNESSES = (
     Weakness(
         name="prompt-in-repr",
         says="repr of a prompt shows it, and so does an exception that holds one",
-        file="server/heldout_server/domain.py",
+        file="server/heldout_server/domain/secret_text.py",
         old='        return "SecretText(…)"\n',
         new='        return f"SecretText({self.__text})"\n',
         tests=("tests/unit/server/test_secret_text.py",),
