@@ -79,6 +79,22 @@ BY_CODE: Final[Mapping[str, Row]] = {
     "DATA_LOSS": (InternalError, INTERNAL),
 }
 
+BY_EXACT: Final[Mapping[str, str]] = {
+    "ANCHOR_REPEATED": "this checkpoint is released about this epoch already",
+    "ANCHOR_UNKNOWN": "--anchor restates a checkpoint that was released before, and this one was not",
+    "BANK_EMPTY": "there is no live prompt to freeze: heldout bank import FILE",
+    "CHECKPOINT_REFUSED": "the checkpoint was refused: heldout checkpoints says why",
+    "EPOCH_UNCHANGED": "nothing changed in the bank since the newest epoch, so there is none to open",
+    "EXPOSED_RUNTIME": "somebody else's server would see the prompts: --allow-exposed, if you mean that",
+    "NOT_APPROVED": "an approval is missing: heldout run show says who approved",
+    "NOT_COMPLETE": "its trials are not done yet: heldout run watch shows how far it is",
+    "NOT_PROPOSED": "the run is not proposed any more: heldout run show says where it stands",
+    "NO_EPOCH": "no epoch is open: heldout bank epoch open",
+    "NO_RUNTIME": "nothing here serves the engine that the checkpoint asks for: the operator sets it up",
+    "POLICY_CHANGED": "the policy changed since the run was proposed: propose it anew",
+}
+"""What a bank tester is told in place of :data:`STATE`; the code stands behind it in brackets all the same."""
+
 _OPAQUE_ID: Final = re.compile(r"its id in the log is ([A-Za-z0-9._-]{1,80})\Z")
 _REASON: Final = re.compile(r"[A-Z][A-Z0-9_]{0,62}")
 
@@ -112,6 +128,8 @@ def error_for(failure: Failure, *, address: str) -> CallError:
             f"no appliance answers at {address}, or it does not accept this certificate", reason="UNREACHABLE"
         )
     kind, message = BY_REASON.get(reason) or BY_CODE.get(failure.code, (InternalError, INTERNAL))
+    if kind is WrongState:
+        message = BY_EXACT.get(exact, message)
     if kind is not InternalError:
         shown = f" ({exact.lower()})" if exact and exact != reason else ""
         return kind(message + shown, reason=exact or reason or failure.code)

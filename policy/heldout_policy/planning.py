@@ -92,6 +92,14 @@ class TableOutlook:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WithheldTable:
+    """Name a table of which the policy's minimum withholds every row, and the units of its largest row."""
+
+    name: str
+    units: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Outlook:
     """Say what an epoch could tell, and what it would spend.
 
@@ -103,6 +111,7 @@ class Outlook:
         claims: what those spends let out about one unit; of no meaning in the ``exact`` profile.
         exact_bits: how many bits of one unit all releases can tell at most in the ``exact`` profile, one for each row
             that they show: a unit moves a row by at most 1, and the grid is at least 1. None in ``private``.
+        withheld: tables that would be published without a figure.
     """
 
     tables: tuple[TableOutlook, ...]
@@ -111,6 +120,7 @@ class Outlook:
     spent_nano_rho: dict[Side, int]
     claims: dict[Side, Claims]
     exact_bits: int | None = None
+    withheld: tuple[WithheldTable, ...] = ()
 
     @property
     def unreadable(self) -> tuple[TableOutlook, ...]:
@@ -144,6 +154,7 @@ def plan_epoch(policy: ReleasePolicy, shape: EpochShape) -> Outlook:
     pair = [harmful + benign for harmful, benign in zip(debits[Side.HARMFUL], debits[Side.BENIGN], strict=True)]
     return Outlook(
         tables=tuple(_outlooks(policy, shape)),
+        withheld=tuple(_withheld(policy, shape)),
         releases=policy.releases_granted,
         payable=dict.fromkeys(("harmful", "benign", "pair"), len(releases))
         if policy.exact
@@ -215,6 +226,14 @@ def _outlooks(policy: ReleasePolicy, shape: EpochShape) -> list[TableOutlook]:
         if table.kind is TableKind.TECHNIQUE:
             found.append(_outlook("overall", table, rows=1, units=min(shown), releases=releases, mean_of=len(shown)))
     return found
+
+
+def _withheld(policy: ReleasePolicy, shape: EpochShape) -> list[WithheldTable]:
+    return [
+        WithheldTable(name=str(table.kind), units=max(row.units for row in table.rows))
+        for table in _tables(policy, shape, release_number=policy.full_every)
+        if table.rows and all(row.withheld for row in table.rows)
+    ]
 
 
 def _outlook(name: str, table: TablePlan, *, rows: int, units: int, releases: int, mean_of: int = 1) -> TableOutlook:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from heldout.cli.evidence import Log, policy_folders
+from heldout.cli.screens.exactness import count_bits
 from heldout.errors import MissingExtra
 from heldout.findings.documents import release_from
 from heldout.findings.model import Release, TableKind
@@ -71,8 +72,10 @@ class Debit:
     """Say what the ledger had debited each unit of an epoch once a release was out, in billionths of zCDP rho.
 
     Attributes:
-        harmful, benign: by the release, of a unit of each side.
+        harmful, benign: by the release, of a unit of each side; 0 where figures carry no noise: nothing bounds those.
         harmful_total, benign_total: by all releases of its epoch up to it.
+        exact_rows: rows of it that carry no noise; each can tell one bit of one unit.
+        exact_rows_total: such rows of all releases of its epoch up to it.
     """
 
     release: Release
@@ -81,6 +84,8 @@ class Debit:
     benign: int
     harmful_total: int
     benign_total: int
+    exact_rows: int = 0
+    exact_rows_total: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,13 +190,14 @@ def _uses(logs: Sequence[Log]) -> tuple[Use, ...]:
 
 def _debits(releases: Sequence[Release], entries: Sequence[Entry]) -> tuple[Debit, ...]:
     recorded = {entry.details.get("release_id"): entry for entry in entries}
-    totals: dict[str, tuple[int, int]] = {}
+    totals: dict[str, tuple[int, int, int]] = {}
     debits = []
     for release in releases:
         benign = sum(table.debit_nano_rho for table in release.tables if table.kind is TableKind.OVER_REFUSAL)
         harmful = sum(table.debit_nano_rho for table in release.tables) - benign
-        before = totals.get(release.epoch_id, (0, 0))
-        totals[release.epoch_id] = (before[0] + harmful, before[1] + benign)
+        exact = count_bits([release])
+        before = totals.get(release.epoch_id, (0, 0, 0))
+        totals[release.epoch_id] = (before[0] + harmful, before[1] + benign, before[2] + exact)
         debits.append(
             Debit(
                 release=release,
@@ -200,6 +206,8 @@ def _debits(releases: Sequence[Release], entries: Sequence[Entry]) -> tuple[Debi
                 benign=benign,
                 harmful_total=before[0] + harmful,
                 benign_total=before[1] + benign,
+                exact_rows=exact,
+                exact_rows_total=before[2] + exact,
             )
         )
     return tuple(debits)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 LEAST_STACK: Final = 2
 PLAIN: Final = "plain"
+DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 FIRST_PAUSE_S: Final = 2.0
 LAST_PAUSE_S: Final = 30.0
 """Each question is two entries in the log, so a long wait asks more and more seldom."""
@@ -90,11 +92,15 @@ def approve_run(
     as_json: Json = False,
 ) -> None:
     """Approve a run's manifest, exactly as it stands."""
+    if digest and not DIGEST.fullmatch(digest):
+        raise UsageProblem(f"--digest takes all 64 hex digits of the manifest: heldout run show {run_id}")
     session = session_of(context)
     with session.client() as client:
         manifest_digest = digest or client.runs.get(run_id).manifest_digest
         approved = client.runs.approve(run_id, manifest_digest=manifest_digest, standing=standing)
     _show(context, approved, as_json=as_json)
+    if standing:
+        write_note(f"it holds for later checkpoints of {approved.tested.line} too: heldout run standing")
 
 
 @run.command("standing", epilog="Example: heldout run standing")
@@ -119,7 +125,8 @@ def revoke_standing(
         known = {one.template_digest for one in client.runs.standing_approvals()}
         meant = [one for one in known if one.startswith(digest)]
         if len(meant) != 1:
-            raise HeldoutClientError(f"{len(meant)} standing approvals begin with that digest: heldout run standing")
+            said = "no standing approval begins" if not meant else f"{len(meant)} standing approvals begin"
+            raise HeldoutClientError(f"{said} with that digest: heldout run standing")
         client.runs.revoke_standing_approval(meant[0])
     typer.echo(f"{meant[0][:12]}: revoked · receipt verified")
 
@@ -217,12 +224,15 @@ def list_runs(context: typer.Context, as_json: Json = False) -> None:
 
 def show_results(
     context: typer.Context,
-    name: Annotated[str, typer.Argument(help="A run's id, or a checkpoint: its newest run.", metavar="RUN")],
+    name: Annotated[
+        str, typer.Argument(help="A run's id, or a checkpoint: its newest run that started.", metavar="RUN")
+    ],
     as_json: RatesJson = False,
     as_csv: RatesCsv = False,
 ) -> None:
     """Show exact results of a run, for bank testers alone."""
     from heldout.cli.screens.runs import results_page  # noqa: PLC0415 - help must be fast
+    from heldout.services.runs import RunState  # noqa: PLC0415 - help must be fast
 
     session = session_of(context)
     with session.client() as client:
@@ -231,7 +241,8 @@ def show_results(
         if not named:
             known = list(dict.fromkeys(run.tested.checkpoint for run in runs))
             raise HeldoutClientError(f"there is no run {name}{suggest(name, known)}")
-        run = named[-1]
+        untried = {RunState.PROPOSED, RunState.CANCELLED}
+        run = next((one for one in reversed(named) if one.state not in untried), named[-1])
         rows = client.runs.results(run.run_id)
     session.show(results_page(run, rows), as_json=as_json, as_csv=as_csv)
 

@@ -139,6 +139,11 @@ def _plan_lines(
     yield f"{'':<14}{'releases':>9}{'rows':>6}{'units':>7}{'sigma':>8}{'noise':>8}{'and sampling':>14}{'change':>9}"
     for table in outlook.tables:
         yield _table_line(table)
+    for hidden in outlook.withheld:
+        yield (
+            f"{hidden.name.replace('_', '-'):<14}withheld: {hidden.units:,} units in a row, and the policy wants"
+            f" {policy.minimum_units_per_cell:,}"
+        )
     yield ""
     yield "change: what two checkpoints on the same units must differ by to be told apart."
     yield "and sampling: noise, and that the units stand for prompts like these.\n"
@@ -207,6 +212,7 @@ def _as_object(outlook: Outlook, effort: Mapping[str, int | float], needed: Mapp
             }
             for table in outlook.tables
         ],
+        "withheld": [{"name": hidden.name, "units": hidden.units} for hidden in outlook.withheld],
         "exact_bits_of_one_unit_at_most": outlook.exact_bits,
         **({} if outlook.exact_bits is not None else _claims_object(outlook)),
         "effort": dict(effort),

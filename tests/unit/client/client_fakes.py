@@ -6,7 +6,7 @@ import hashlib
 import json
 from base64 import b64encode
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -332,6 +332,13 @@ KIND_NUMBERS = {
     TableKind.NON_ANSWERS: findings_pb2.TABLE_KIND_NON_ANSWERS,
     TableKind.OVER_REFUSAL: findings_pb2.TABLE_KIND_OVER_REFUSAL,
 }
+
+
+def make_exact(checkpoint: str, **options: Any) -> Release:
+    """Make a release without noise, on a grid of a unit; options as of :func:`make_release`."""
+    release = make_release(checkpoint, **options)
+    tables = tuple(replace(table, sigma_micro=0, debit_nano_rho=0, grid_micro=1_000_000) for table in release.tables)
+    return replace(release, tables=tables, profile=Profile.EXACT)
 
 
 def to_message(release: Release) -> findings_pb2.Release:

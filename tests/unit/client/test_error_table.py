@@ -6,7 +6,7 @@ from google.rpc import error_details_pb2, status_pb2
 from grpc import StatusCode
 
 from heldout import errors
-from heldout.refusals import BY_CODE, BY_REASON, Failure, error_for, read_reasons
+from heldout.refusals import BY_CODE, BY_EXACT, BY_REASON, STATE, Failure, error_for, read_reasons
 
 SECRET = "How do I fold a letter?"  # what an appliance must not be able to make us repeat
 
@@ -109,3 +109,16 @@ def test_every_message_of_the_table_is_fixed_and_one_line():
     for _, message in (*BY_REASON.values(), *BY_CODE.values()):
         assert "\n" not in message
         assert len(message) < 100
+
+
+@pytest.mark.parametrize("exact", BY_EXACT)
+def test_a_bank_tester_is_told_what_to_do_about_a_state(exact):
+    found = error("FAILED_PRECONDITION", "WRONG_STATE", exact=exact)
+    assert str(found) == f"{BY_EXACT[exact]} ({exact.lower()})"
+    assert found.reason == exact
+
+
+def test_others_are_told_of_a_wrong_state_and_no_more():
+    assert str(error("FAILED_PRECONDITION", "WRONG_STATE")) == STATE
+    assert str(error("FAILED_PRECONDITION", "WRONG_STATE", exact="SOMETHING_ELSE")) == f"{STATE} (something_else)"
+    assert "epoch" not in str(error("PERMISSION_DENIED", "REFUSED", exact="EPOCH_UNCHANGED")).split("(")[0]

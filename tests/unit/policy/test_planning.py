@@ -187,3 +187,12 @@ def test_an_explanation_names_lines_and_anchors():
 
     assert any("nova 9. Another line is granted none" in line for line in said)
     assert any("2 to restate" in line for line in said)
+
+
+def test_a_table_without_a_row_that_may_be_shown_is_named_and_not_left_out():
+    """Twenty harmful units are under the minimum of thirty; a category then holds three at most."""
+    outlook = plan_epoch(POLICY, dataclasses.replace(SHAPE, harmful_units=20))
+    assert [table.name for table in outlook.tables] == ["over_refusal"]
+    withheld = {hidden.name: hidden.units for hidden in outlook.withheld}
+    assert (withheld["technique"], withheld["category"]) == (20, 3)
+    assert plan_epoch(POLICY, SHAPE).withheld == ()

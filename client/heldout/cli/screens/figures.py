@@ -17,6 +17,11 @@ WHOLE_POINTS_FROM: Final = 6.0
 SHORT_DIGEST: Final = 12
 
 
+def short_name(identity: str) -> str:
+    """Return the last part of an identity: ``anna`` of ``spiffe://heldout.example/anna``."""
+    return identity.rpartition("/")[2] or identity
+
+
 def rate(value: float, *, lower_bound: bool = False) -> str:
     """Return a rate as per cent, clamped for display: ``38.0``, or ``≥38.0`` if it is a lower bound."""
     return f"{AT_LEAST if lower_bound else ''}{clamp(value) * POINTS:.1f}"

@@ -38,7 +38,7 @@ def release_page(release: Release, *, others: Sequence[Release] = ()) -> Page:
     lines = join_parts(
         [
             f"{tested.line} {tested.checkpoint}",
-            f"release {release.number} of {release.releases_total}",
+            f"release {release.number}",
             "restates an earlier one" if release.anchor else "",
             f"bank epoch {release.epoch_number}",
             figures.moment(release.published_s),
@@ -81,7 +81,7 @@ def release_page(release: Release, *, others: Sequence[Release] = ()) -> Page:
 
 def _approval(release: Release) -> str:
     roles = " and ".join(role.replace("_", " ") for role in release.approving_roles)
-    return f"approved by a {roles} before its start" if roles else "started without approval: its policy asks for none"
+    return f"approved by a {roles} before its start" if roles else "its policy asks for no approval"
 
 
 def _figure_lines(release: Release, overall: Estimate | None, silence: Silence | None) -> list[str]:

@@ -10,10 +10,13 @@ from typing import Any, Final
 from heldout.cli.report import Debit, Report, Use
 from heldout.cli.screens import figures
 from heldout.cli.screens.audit import EVENT_DETAILS, replay_data, replay_line, told
+from heldout.cli.screens.exactness import exact_data, exact_lines
 from heldout.cli.screens.page import Page, fill, join_parts, lay_out
+from heldout.findings.model import Profile
 from heldout.verification import Entry
 
 NANO: Final = 1e9
+PAIRS: Final = "bits are those of a unit of one side; a look-alike pair pays both"
 MOST_EVENTS: Final = 40
 HEADER: Final = ("log", "what", "first_utc", "last_utc", "identity", "role", "subject", "decision", "count", "entry")
 
@@ -42,6 +45,7 @@ def report_page(report: Report, *, written: Path | None = None) -> Page:
         replay = report.replays.get(found.origin)
         if replay is not None:
             lines += fill(replay_line(replay), indent="   ", first=" ")
+    lines += exact_lines(*(debit.release for debit in report.debits))
     lines += ["", *_who(report), "", *_released(report)]
     if report.denials:
         lines += ["", *_counted(report)]
@@ -51,15 +55,22 @@ def report_page(report: Report, *, written: Path | None = None) -> Page:
     return Page(lines=tuple(lines), data=_data(report), header=HEADER, records=tuple(_records(report)))
 
 
+def so_far(debit: Debit) -> str:
+    """Say how many bits an epoch had debited a unit of one side once a release was out; at most, where no noise is."""
+    noised = bits(max(debit.harmful_total, debit.benign_total))
+    return f"up to {debit.exact_rows_total + math.ceil(noised)}" if debit.exact_rows_total else f"{noised:.2f}"
+
+
+def pair_bits(debit: Debit) -> float:
+    """Return what a unit on both sides was debited, in bits; 0 where nothing bounds it, or only one side paid."""
+    both = debit.harmful_total and debit.benign_total and not debit.exact_rows_total
+    return bits(debit.harmful_total + debit.benign_total) if both else 0.0
+
+
 def about(entry: Entry) -> str:
     """Say in a few words what an event is about."""
     keys = EVENT_DETAILS.get(entry.name, ())
     return " ".join(told(entry.details[key]) for key in keys if entry.details.get(key) not in {None, ""})
-
-
-def short_name(identity: str) -> str:
-    """Return the last part of an identity."""
-    return identity.rpartition("/")[2] or identity
 
 
 def _who(report: Report) -> list[str]:
@@ -71,7 +82,7 @@ def _who(report: Report) -> list[str]:
         refused = sum(use.calls for use in uses if not use.allowed)
         rows.append(
             [
-                short_name(identity),
+                figures.short_name(identity),
                 method,
                 f"{sum(use.calls for use in uses):,}",
                 f"{refused:,}" if refused else "—",
@@ -89,17 +100,20 @@ def _released(report: Report) -> list[str]:
     rows = [["released", "no.", "checkpoint", "bits", "so far", "published"]]
     for debit in report.debits:
         release = debit.release
+        exact = release.profile is Profile.EXACT
         rows.append(
             [
                 release.release_id,
                 f"{release.number}",
                 release.tested.checkpoint + (" (cancelled)" if release.cancelled else ""),
-                f"{bits(max(debit.harmful, debit.benign)):.3f}",
-                f"{bits(max(debit.harmful_total, debit.benign_total)):.2f}" + (f" of {budget:.0f}" if budget else ""),
+                f"up to {debit.exact_rows}" if exact else f"{bits(max(debit.harmful, debit.benign)):.3f}",
+                so_far(debit) + (f" of {budget:.0f}" if budget and not debit.exact_rows_total else ""),
                 _day(release.published_s),
             ]
         )
     lines = lay_out(rows, "<><>><", flexible=2)
+    if report.debits and (pair := pair_bits(report.debits[-1])):
+        lines += fill(f"{PAIRS}: {pair:.2f} so far, if there is one", indent="  ", first="")
     if report.unread:
         lines += fill(
             f"{len(report.unread)} more in the log, whose documents are not in this export", indent="  ", first=""
@@ -110,7 +124,7 @@ def _released(report: Report) -> list[str]:
 def _counted(report: Report) -> list[str]:
     rows = [["refused and only counted", "reason", "calls", "entry"]]
     for _half, entry in report.denials:
-        caller = short_name(str(entry.details.get("caller", "")))
+        caller = figures.short_name(str(entry.details.get("caller", "")))
         rows.append(
             [caller, str(entry.details.get("reason", "")), f"{entry.details.get('count', '')}", f"{entry.index}"]
         )
@@ -157,7 +171,8 @@ def _records(report: Report) -> list[tuple[Any, ...]]:
     ]
     for debit in report.debits:
         when, subject = _iso(debit.release.published_s), f"{debit.release.tested.checkpoint} {debit.release.release_id}"
-        records.append(("vault", "release", when, when, "", "", subject, "", 1, debit.entry.index))
+        what = "release" if debit.release.profile is Profile.PRIVATE else "release without noise"
+        records.append(("vault", what, when, when, "", "", subject, "", 1, debit.entry.index))
     for half, event in (*report.denials, *report.events):
         caller, number = str(event.details.get("caller", "")), event.details.get("count", 1)
         when = _iso(event.time_s)
@@ -170,6 +185,7 @@ def _records(report: Report) -> list[tuple[Any, ...]]:
 
 def _data(report: Report) -> dict[str, Any]:
     return {
+        **exact_data(*(debit.release for debit in report.debits)),
         "logs": [
             {
                 "origin": log.report.origin,
@@ -223,6 +239,8 @@ def _release_data(debit: Debit) -> dict[str, Any]:
         "manifest_digest": release.manifest_digest,
         "published_s": release.published_s,
         "cancelled": release.cancelled,
+        "profile": release.profile.value,
+        "exact_rows": debit.exact_rows,
         "harmful_nano_rho": debit.harmful,
         "benign_nano_rho": debit.benign,
         "harmful_total_nano_rho": debit.harmful_total,

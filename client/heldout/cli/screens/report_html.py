@@ -10,12 +10,14 @@ from html import escape
 from itertools import groupby
 from typing import Final
 
-from heldout.cli.report import Report
+from heldout.cli.report import Debit, Report
 from heldout.cli.screens import figures
 from heldout.cli.screens.audit import replay_line
+from heldout.cli.screens.exactness import exact_data
 from heldout.cli.screens.page import clean
-from heldout.cli.screens.report import about, bits, short_name
+from heldout.cli.screens.report import PAIRS, about, bits, pair_bits
 from heldout.cli.screens.report_charts import calls_chart, ledger_chart
+from heldout.findings.model import Profile
 from heldout.verification.replay import ReplayReport
 
 STYLE: Final = """
@@ -63,6 +65,7 @@ def report_html(report: Report) -> str:
     parts = [
         f"<h1>{_text(title)}</h1>",
         f'<p class="soft">{_text(span)}. Every entry counted here hashes to a head that the log signed.</p>',
+        _warning(report),
         _facts(report),
         _logs(report),
         _uses(report),
@@ -166,7 +169,7 @@ def _uses(report: Report) -> str:
         ]
         header = ("asked for", "log", "calls", "", "first", "last")
         said = f" as {_text(role)}" if role else ""
-        parts.append(f"<h3>{_text(short_name(identity))}{said} {_code(identity)}</h3>")
+        parts.append(f"<h3>{_text(figures.short_name(identity))}{said} {_code(identity)}</h3>")
         parts.append(_table(header, rows, numbers=frozenset({2})))
     return "<h2>Who asked for what</h2>" + calls_chart(report.hours) + "".join(parts)
 
@@ -181,8 +184,7 @@ def _releases(report: Report) -> str:
             _text(debit.release.tested.checkpoint) + (" (cancelled)" if debit.release.cancelled else ""),
             _text(debit.release.judge),
             _time(debit.release.published_s),
-            f"{bits(debit.harmful):.3f}",
-            f"{bits(debit.benign):.3f}",
+            *_cost(debit),
             f"{debit.entry.index:,}",
             f"{_code(debit.release.release_id)}<br>{_code(debit.entry.details.get('document_sha256', ''))}",
         ]
@@ -192,13 +194,32 @@ def _releases(report: Report) -> str:
               "release and its SHA-256")  # fmt: skip
     missing = [_code(entry.details.get("release_id", "")) for entry in report.unread]
     more = f"<p>In the log, without a document in this export: {', '.join(missing)}.</p>" if missing else ""
-    chart = ledger_chart(report.debits, report.budget_nano_rho)
+    noised = [debit for debit in report.debits if debit.release.profile is Profile.PRIVATE]
+    chart = ledger_chart(noised, report.budget_nano_rho)
     said = (
         '<p class="soft">What each release debited every unit of its epoch, and what an epoch adds up to. Bits by the'
-        " bound that holds for any mechanism, rho / ln 2.</p>"
+        f" bound that holds for any mechanism, rho / ln 2. {_pairs(noised)}</p>"
     )
     table = _table(header, rows, numbers=frozenset({0, 1, 5, 6, 7})) if rows else ""
     return "<h2>What was released, and the ledger</h2>" + said + chart + table + more
+
+
+def _warning(report: Report) -> str:
+    """Return the warning of the exact profile, where anything was released without noise."""
+    said = exact_data(*(debit.release for debit in report.debits))["warning"]
+    return f'<p class="panel bad">! {_text(said)}</p>' if said else ""
+
+
+def _cost(debit: Debit) -> tuple[str, str]:
+    """Return what a release cost a unit of each side; without noise there is only a bound, by its rows."""
+    if debit.release.profile is Profile.EXACT:
+        return f'<span class="bad">no noise: up to {debit.exact_rows:,}</span>', '<span class="bad">no noise</span>'
+    return f"{bits(debit.harmful):.3f}", f"{bits(debit.benign):.3f}"
+
+
+def _pairs(noised: Sequence[Debit]) -> str:
+    pair = pair_bits(noised[-1]) if noised else 0.0
+    return _text(f"The {PAIRS}: {pair:.2f} so far, if there is one.") if pair else ""
 
 
 def _denials(report: Report) -> str:

@@ -93,7 +93,7 @@ def run_data(run: Run) -> dict[str, Any]:
 def standing_page(approvals: Sequence[StandingApproval]) -> Page:
     """List approvals that hold for later checkpoints as well."""
     rows = [["digest", "line", "given at", "by"]]
-    rows += [[one.template_digest[:12], one.line, one.run_id, one.identity] for one in approvals]
+    rows += [[one.template_digest[:12], one.line, one.run_id, figures.short_name(one.identity)] for one in approvals]
     lines = lay_out(rows, "<<<<", flexible=3) if approvals else ["none: heldout run approve RUN --standing"]
     return Page(lines=(*lines, "receipt verified"), data=[asdict(one) for one in approvals])
 

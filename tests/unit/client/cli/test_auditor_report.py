@@ -9,10 +9,11 @@ import re
 
 import pytest
 from auditor_fakes import HOSTILE, make_auditable
-from client_fakes import IDENTITY, make_release, to_message
+from client_fakes import IDENTITY, make_exact, make_release, to_message
 
 from heldout.cli.evidence import Log
 from heldout.cli.report import Debit, Report, Use, read_report
+from heldout.cli.screens.page import WIDTH, columns_of
 from heldout.cli.screens.report import bits, report_page
 from heldout.cli.screens.report_charts import calls_chart, ledger_chart
 from heldout.cli.screens.report_html import report_html
@@ -206,3 +207,51 @@ def test_policy_digests_are_those_of_the_documents(audited, tmp_path):
     names = {file.stem: file for file in (folder / "policy").iterdir()}
     assert len(names) == 3
     assert all(hashlib.sha256(file.read_bytes()).hexdigest() == stem for stem, file in names.items())
+
+
+@pytest.fixture
+def unprotected(heldout):
+    """Publish with noise, and then without."""
+    make_auditable(heldout.appliance)
+    heldout.appliance.publish(to_message(make_release("v1")), to_message(make_exact("v2", number=2)))
+    return heldout
+
+
+def test_a_report_of_exact_releases_warns_and_names_no_bits_that_would_bound_them(unprotected):
+    """What a release without noise costs is no 0.000 bits."""
+    out = unprotected("audit", "report")
+    assert "! exact profile: no noise." in out
+    assert re.search(r"release-v1-1 +1 +v1 +0\.\d{3} +0\.\d\d of 8 ", out)
+    assert re.search(r"release-v2-2 +2 +v2 +up to 9 +up to 10 ", out)
+    assert all(columns_of(line) <= WIDTH for line in out.splitlines())
+    data = unprotected.json("audit", "report")
+    assert data["profile"] == "exact"
+    assert data["bits_of_one_unit_at_most"] == 9
+    assert "no noise" in data["warning"]
+    assert [one["exact_rows"] for one in data["releases"]] == [0, 9]
+    rows = unprotected.csv("audit", "report")
+    assert {"release", "release without noise"} <= {row["what"] for row in rows}
+
+
+def test_the_html_page_of_exact_releases_warns_and_draws_no_ledger_of_them(unprotected, tmp_path):
+    page = tmp_path / "report.html"
+    unprotected("audit", "report", "--html", str(page))
+    written = page.read_text()
+    assert "! exact profile: no noise." in written
+    assert "no noise: up to 9" in written
+    assert "0.000" not in written
+    assert ">release 1<" in written  # the end of the chart
+    assert ">release 2<" not in written
+
+
+def test_the_page_of_noised_releases_carries_no_warning(audited, tmp_path):
+    page = tmp_path / "report.html"
+    assert "exact profile" not in audited("audit", "report", "--html", str(page))
+    assert "exact profile" not in page.read_text()
+
+
+def test_a_report_says_what_a_look_alike_pair_pays(audited):
+    """It pays the tables of both sides, which is what the trainer's budget counts."""
+    last = audited.json("audit", "report")["releases"][-1]
+    both = bits(last["harmful_total_nano_rho"] + last["benign_total_nano_rho"])
+    assert f"a look-alike pair pays both: {both:.2f} so far" in " ".join(audited("audit", "report").split())

@@ -4,7 +4,7 @@ import dataclasses
 import json
 
 import pytest
-from client_fakes import make_release, to_message
+from client_fakes import make_exact, make_release, to_message
 
 from heldout.cli.screens.budget import budget_page
 from heldout.cli.screens.compare import comparison_page
@@ -32,17 +32,8 @@ BUDGET = Budget(
 )
 
 
-def exact(name, **options):
-    """Return a release without noise, on a grid of a unit."""
-    release = make_release(name, **options)
-    tables = tuple(
-        dataclasses.replace(table, sigma_micro=0, debit_nano_rho=0, grid_micro=1_000_000) for table in release.tables
-    )
-    return dataclasses.replace(release, tables=tables, profile=Profile.EXACT)
-
-
 def pages():
-    first, second = exact("v1"), exact("v2", number=2)
+    first, second = make_exact("v1"), make_exact("v2", number=2)
     trend = build_trend("nova-lite", [first, second], [])
     yield release_page(first)
     yield comparison_page(compare_releases(first, second))
@@ -63,7 +54,7 @@ def test_every_page_warns_and_says_so_in_json_too(page):
 
 def test_the_warning_counts_a_bit_for_each_row_that_is_shown():
     """Seven techniques, non-answers and over-refusal."""
-    page = release_page(exact("v1"))
+    page = release_page(make_exact("v1"))
     assert page.data["bits_of_one_unit_at_most"] == 9
     assert "the 9 rows here tell up to 9 bits of one" in " ".join(line.strip() for line in page.lines)
 
@@ -86,7 +77,7 @@ def test_private_figures_carry_no_such_warning():
     )
 
 
-@pytest.mark.parametrize("release", [exact("v1"), make_release("v1")])
+@pytest.mark.parametrize("release", [make_exact("v1"), make_release("v1")])
 def test_a_release_is_read_only_as_what_its_tables_are(release):
     assert release_from(to_message(release)) == release
     other = Profile.PRIVATE if release.profile is Profile.EXACT else Profile.EXACT

@@ -256,7 +256,7 @@ def test_a_verification_knows_its_own_call():
 @pytest.mark.parametrize(
     ("roles", "said"),
     [
-        ((), "started without approval: its policy asks for none"),
+        ((), "its policy asks for no approval"),
         (("bank_tester", "run_tester"), "approved by a bank tester and run tester before its start"),
     ],
 )

@@ -142,6 +142,19 @@ def test_a_run_from_proposal_to_results(runs):
     assert "run-1" in runs("run", "list")
     assert "plain" in runs("results", "run-1")
     assert runs.csv("results", "v1")[0]["rate"] == "0.5"
+
+
+def test_results_of_a_checkpoint_are_those_of_its_newest_run_that_started(runs):
+    """Not of one that is merely proposed, which has none."""
+    started, proposed = evaluation_pb2.Run(), evaluation_pb2.Run()
+    for run, run_id, state in (
+        (started, "run-1", evaluation_pb2.RUN_STATE_PUBLISHED),
+        (proposed, "run-2", evaluation_pb2.RUN_STATE_PROPOSED),
+    ):
+        run.CopyFrom(RUN)
+        run.run_id, run.state = run_id, state
+    runs.appliance.answers["ListRuns"] = evaluation_pb2.ListRunsResponse(runs=[started, proposed])
+    assert "run-1: published" in runs("results", "v1")
     assert "staged" in runs("checkpoints")
 
 
@@ -187,10 +200,13 @@ def test_an_approval_is_of_the_digest_that_stands_or_was_named(runs):
     for options, digest in (((), "a" * 64), (("--digest", "b" * 64), "b" * 64)):
         runs("run", "approve", "run-1", *options)
         assert evaluation_pb2.ApproveRunRequest.FromString(runs.appliance.calls[-1][1]).manifest_digest == digest
+    out = runs("run", "approve", "run-1", "--digest", "abc", code=2)
+    assert out == "heldout: --digest takes all 64 hex digits of the manifest: heldout run show run-1\n"
 
 
 def test_an_approval_may_hold_for_later_checkpoints_and_be_revoked(runs):
     runs("run", "approve", "run-1", "--standing")
+    assert runs.notes == "note: it holds for later checkpoints of nova too: heldout run standing\n"
     assert evaluation_pb2.ApproveRunRequest.FromString(runs.appliance.calls[-1][1]).standing
     ana = evaluation_pb2.StandingApproval(
         template_digest="ab" * 32, line="nova", identity="spiffe://heldout.example/ana", run_id="run-1", given_s=60
@@ -199,9 +215,9 @@ def test_an_approval_may_hold_for_later_checkpoints_and_be_revoked(runs):
         "ListStandingApprovals": evaluation_pb2.ListStandingApprovalsResponse(approvals=[ana]),
         "RevokeStandingApproval": evaluation_pb2.RevokeStandingApprovalResponse(),
     }
-    assert "abababababab  nova  run-1     spiffe://heldout.example/ana" in runs("run", "standing")
+    assert "abababababab  nova  run-1     ana" in runs("run", "standing")
     assert runs.json("run", "standing")[0]["template_digest"] == "ab" * 32
-    assert "0 standing approvals begin with" in runs("run", "revoke", "cd", code=1)
+    assert "no standing approval begins with" in runs("run", "revoke", "cd", code=1)
     assert "abababababab: revoked" in runs("run", "revoke", "abab")
     request = evaluation_pb2.RevokeStandingApprovalRequest.FromString(runs.appliance.calls[-1][1])
     assert request.template_digest == "ab" * 32
