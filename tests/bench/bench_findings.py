@@ -21,7 +21,7 @@ from measuring import Effort, Row, Target, progress, scratch
 from rooms import POLICY, prompt_text
 
 from heldout import Client
-from heldout.services.bank import Intent, Prompt, PromptRow
+from heldout.bank_model import Intent, Prompt, PromptRow
 from heldout_proto.v1 import findings_pb2
 from heldout_server.api.gate import ApprovedTexts, Fixed, Gate
 from heldout_server.api.status import status_for
@@ -141,7 +141,9 @@ def _echo(pki: Path, size_bytes: int) -> Iterator[int]:
 @contextlib.contextmanager
 def _serving(folder: Path) -> Iterator[int]:
     policy = folder.with_name("release.toml")
-    policy.write_text(re.sub(r"full_every = \d+", "full_every = 1", POLICY.decode()), encoding="utf-8")
+    rules = re.sub(r"full_every = \d+", "full_every = 1", POLICY.decode())
+    rules = rules.replace('publish = "as_planned"\nslot_s = 3600', 'publish = "on_completion"')
+    policy.write_text(rules, encoding="utf-8")
     install(folder, address="127.0.0.1:0", health="127.0.0.1:0", clock=SystemClock(), release_policy=policy)
     config = folder / "config.toml"
     text = config.read_text().replace("# poll_s = 1.0", "poll_s = 0.1")

@@ -56,12 +56,13 @@ class EndpointRuntime(ScriptedRuntime):
 
     def __init__(self, socket: Path, *, most: int = 1) -> None:
         self.socket = socket
-        self.most = most
+        self.width = most
+        self.start_s = 0.0
 
     @contextlib.asynccontextmanager
     async def serve(self, checkpoint: Checkpoint, *, patient: bool = True) -> AsyncIterator[SteadyClient]:
         async with OpenAIClient.over_socket(self.socket, model=checkpoint.name) as client:
-            yield SteadyClient(client, most=self.most)
+            yield SteadyClient(client, most=self.width)
 
 
 @contextlib.asynccontextmanager
