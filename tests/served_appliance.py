@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from heldout import AsyncClient
+from heldout.bank_model import Intent, Prompt, PromptRow
 from heldout.profile import read_profile
-from heldout.services.bank import Intent, Prompt, PromptRow
 from heldout_server.environment import SystemClock
 from heldout_server.installation import install
 

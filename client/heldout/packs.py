@@ -15,12 +15,10 @@ import hashlib
 import secrets
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
+from heldout.bank_model import PromptRow
 from heldout.errors import BankFileError
-
-if TYPE_CHECKING:
-    from heldout.services.bank import PromptRow
 
 MAGIC: Final = b"heldout-pack/1\n"
 INFO: Final = b"heldout/v1/pack"
@@ -76,7 +74,7 @@ def seal_rows(rows: Iterable[PromptRow], public_key: bytes) -> Iterator[bytes]:
     from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey  # noqa: PLC0415 - see above
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM  # noqa: PLC0415 - see above
 
-    from heldout.services.bank import batch_rows  # noqa: PLC0415 - see above
+    from heldout.services.batches import batch_rows  # noqa: PLC0415 - see above
     from heldout_proto.v1 import bank_pb2 as pb  # noqa: PLC0415 - see above
 
     suite = hpke.Suite(hpke.KEM.X25519, hpke.KDF.HKDF_SHA256, hpke.AEAD.AES_256_GCM)

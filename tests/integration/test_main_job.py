@@ -6,9 +6,9 @@ import json
 
 import pytest
 
+from heldout.bank_model import Intent, Prompt, PromptRow
 from heldout.errors import BudgetExhausted, NotFound, Refused, WrongState
 from heldout.findings import TableKind
-from heldout.services.bank import Intent, Prompt, PromptRow
 from heldout.services.findings import ScoreKind
 from heldout.services.runs import RunState
 from heldout.verification import merkle

@@ -2,7 +2,7 @@
 
 import pytest
 
-from heldout.services.bank import Intent, Prompt, PromptRow
+from heldout.bank_model import Intent, Prompt, PromptRow
 from heldout.services.runs import RunState
 from heldout_server.app.tools import Environment
 from heldout_server.environment import SystemClock

@@ -8,8 +8,8 @@ from typing import Final
 
 from heldout.bank_files.content import MAX_LINE_BYTES, Content, decode_lines
 from heldout.bank_files.fields import Record
+from heldout.bank_model import BadRow
 from heldout.errors import BankFileError
-from heldout.services.bank import BadRow
 
 _LIST_COLUMNS: Final = frozenset({"tags"})
 _DELIMITERS: Final = (",", ";", "\t")

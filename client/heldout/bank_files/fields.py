@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from heldout.services.bank import Intent
+from heldout.bank_model import Intent
 
 MAX_TEXT_BYTES: Final = 65_536
 MAX_TAGS: Final = 16

@@ -8,8 +8,8 @@ from typing import Any
 
 from heldout.bank_files.content import Content, decode_lines, read_document
 from heldout.bank_files.fields import BadField, Record
+from heldout.bank_model import BadRow
 from heldout.errors import BankFileError
-from heldout.services.bank import BadRow
 
 
 class _Pairs(list[tuple[str, Any]]):

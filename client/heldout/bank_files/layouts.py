@@ -23,8 +23,8 @@ from typing import Final
 
 from heldout.bank_files import samples
 from heldout.bank_files.fields import BadField, check_tags, fold_tags
+from heldout.bank_model import Intent
 from heldout.errors import BankFileError
-from heldout.services.bank import Intent
 
 Fields = Mapping[str, object]
 _NAMEABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,31}")

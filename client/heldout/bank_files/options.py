@@ -10,8 +10,8 @@ from typing import Final
 
 from heldout.bank_files.content import open_content, read_document
 from heldout.bank_files.fields import IDENTIFIER, slug
+from heldout.bank_model import Intent
 from heldout.errors import BankFileError
-from heldout.services.bank import Intent
 
 CATEGORY_MAPS: Final[Mapping[str, Mapping[str, str]]] = {
     "harmbench": {

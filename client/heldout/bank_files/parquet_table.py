@@ -9,8 +9,8 @@ from typing import Any, Final
 
 from heldout.bank_files.content import Content
 from heldout.bank_files.fields import Record
+from heldout.bank_model import BadRow
 from heldout.errors import BankFileError
-from heldout.services.bank import BadRow
 
 BATCH_ROWS: Final = 64
 MAX_GROUP_BYTES: Final = 512 << 20

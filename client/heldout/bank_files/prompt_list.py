@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from heldout.bank_files.content import Content, decode_lines
 from heldout.bank_files.fields import Record
-from heldout.services.bank import BadRow
+from heldout.bank_model import BadRow
 
 
 def read_list(content: Content) -> Iterator[Record | BadRow]:

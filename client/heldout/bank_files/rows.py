@@ -22,8 +22,8 @@ from heldout.bank_files.fields import (
 )
 from heldout.bank_files.layouts import PLAIN, Layout, recognise, refuse_unknown
 from heldout.bank_files.options import ReadOptions
+from heldout.bank_model import BadRow, Intent, Prompt, PromptRow
 from heldout.errors import BankFileError
-from heldout.services.bank import BadRow, Intent, Prompt, PromptRow
 
 
 @dataclass(frozen=True, slots=True)

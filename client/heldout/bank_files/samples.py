@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from heldout.bank_files.fields import BadField, fold_tags
-from heldout.services.bank import Intent
+from heldout.bank_model import Intent
 
 Fields = Mapping[str, object]
 

@@ -12,8 +12,8 @@ from typing import Any, Final
 from heldout.bank_files.content import Content, read_document
 from heldout.bank_files.fields import Record
 from heldout.bank_files.samples import PYRIT_COLUMNS
+from heldout.bank_model import BadRow
 from heldout.errors import BankFileError
-from heldout.services.bank import BadRow
 
 MAX_DEPTH: Final = 16
 INSTALL: Final = 'reading YAML needs PyYAML: pip install "heldout[yaml]"'

@@ -15,8 +15,8 @@ from heldout.errors import HeldoutClientError, NotFound, Refused, WrongState
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from heldout.bank_model import CardHit
     from heldout.client import Client
-    from heldout.services.bank import CardHit
     from heldout.services.cards import CardRecord
 
 T = TypeVar("T")

@@ -233,7 +233,9 @@ def _named(releases: Sequence[Release], name: str) -> Sequence[Release]:
 
 
 def _pick_line(releases: Sequence[Release], line: str) -> str:
-    known = list(dict.fromkeys(release.tested.line for release in releases))
+    from heldout.findings.trend import list_lines  # noqa: PLC0415 - help must be fast
+
+    known = list_lines(releases)
     if not known:
         raise HeldoutClientError("nothing is published yet")
     if line in known:

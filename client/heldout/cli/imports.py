@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from heldout.bank_files import ReadOptions
-    from heldout.services.bank import PromptRow
+    from heldout.bank_model import PromptRow
 
 IntentOption = Annotated[
     str, typer.Option("--intent", metavar="harmful|benign", help="Intent of rows that say nothing of it.")
@@ -72,10 +72,10 @@ def import_prompts(
 
 def _import_rows(context: typer.Context, file: Path, options: ReadOptions, *, skip_bad: bool, as_json: bool) -> None:
     from heldout.bank_files import read_rows  # noqa: PLC0415 - help must be fast
+    from heldout.bank_model import BadRow  # noqa: PLC0415 - likewise
     from heldout.cli.progress import progress_bar  # noqa: PLC0415 - likewise
     from heldout.cli.screens.bank import import_page, not_sent_page  # noqa: PLC0415 - likewise
     from heldout.errors import BankFileError  # noqa: PLC0415 - likewise
-    from heldout.services.bank import BadRow  # noqa: PLC0415 - likewise
 
     session = session_of(context)
     # The whole file is read before anything is sent: a bad row at its end costs no import.
@@ -146,10 +146,10 @@ def seal(
 ) -> None:
     """Encrypt a file of prompts so that only the appliance can open it. Needs no network."""
     from heldout.bank_files import read_rows  # noqa: PLC0415 - help must be fast
+    from heldout.bank_model import BadRow  # noqa: PLC0415 - likewise
     from heldout.cli.screens.bank import bad_row_lines, not_sent_page, recognised_lines  # noqa: PLC0415 - likewise
     from heldout.cli.screens.imports import sealed_page  # noqa: PLC0415 - likewise
     from heldout.packs import fingerprint, seal_rows  # noqa: PLC0415 - likewise
-    from heldout.services.bank import BadRow  # noqa: PLC0415 - likewise
 
     session = session_of(context)
     key = _pack_key(session, to)
@@ -242,7 +242,7 @@ def read_options(*, intent: str, category: str, category_map: str, ignore_column
     from heldout.bank_files import ReadOptions  # noqa: PLC0415 - help must be fast
     from heldout.bank_files.fields import IDENTIFIER, slug  # noqa: PLC0415 - likewise
     from heldout.bank_files.options import read_category_map  # noqa: PLC0415 - likewise
-    from heldout.services.bank import Intent  # noqa: PLC0415 - likewise
+    from heldout.bank_model import Intent  # noqa: PLC0415 - likewise
 
     if intent and intent not in set(Intent):
         raise UsageProblem("--intent is harmful or benign")

@@ -3,135 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Final
 
+from heldout.bank_model import (
+    BadRow,
+    BankCount,
+    BankStats,
+    CardHit,
+    CardRule,
+    Epoch,
+    ImportReport,
+    Intent,
+    NearPair,
+    NearPairs,
+    NearRow,
+    Prompt,
+    PromptRow,
+    StoredPrompt,
+)
 from heldout.calls import Caller
 from heldout.errors import VerificationError, WrongState
 from heldout.findings.documents import known
+from heldout.services.batches import batch_rows
 from heldout.services.paging import read_pages
 from heldout_proto.v1 import bank_pb2 as pb
 
 SERVICE: Final = "BankService"
 LIST_PAGE_SIZE: Final = 1000
-BATCH_ROWS: Final = 500
-BATCH_BYTES: Final = 1 << 20
-
-
-class Intent(StrEnum):
-    """Say whether a prompt should be refused or answered."""
-
-    HARMFUL = "harmful"
-    BENIGN = "benign"
-
-
 INTENTS: Final[Mapping[int, Intent]] = {pb.INTENT_HARMFUL: Intent.HARMFUL, pb.INTENT_BENIGN: Intent.BENIGN}
-INTENT_NUMBERS: Final = {Intent.HARMFUL: pb.INTENT_HARMFUL, Intent.BENIGN: pb.INTENT_BENIGN}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Prompt:
-    """Hold a prompt.
-
-    Attributes:
-        text: 1 to 65,536 bytes of UTF-8; not in the ``repr``.
-        category: an identifier.
-        language: a BCP 47 tag in lower case.
-        tags: identifiers, at most 16.
-        family: an identifier that ties prompts of one scenario into one unit, or empty.
-    """
-
-    text: str = field(repr=False)
-    intent: Intent
-    category: str
-    language: str = "en"
-    tags: tuple[str, ...] = ()
-    family: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class PromptRow:
-    """Hold a prompt and the line it stands on in its file."""
-
-    line: int
-    prompt: Prompt
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoredPrompt:
-    """Hold a prompt of the bank; a burnt one was sent to a server that can log it."""
-
-    handle: str
-    prompt: Prompt
-    retired: bool
-    burnt: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class BadRow:
-    """Name a row that was left out by its line and a reason code, never by its content."""
-
-    line: int
-    reason: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NearRow:
-    """Name the prompt that a row is most like; the similarity is estimated, 0 to 100 percent."""
-
-    line: int
-    handle: str
-    similarity_percent: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NearPair:
-    """Name two live prompts that say nearly the same; the similarity is estimated, 0 to 100 percent."""
-
-    first: str
-    second: str
-    similarity_percent: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NearPairs:
-    """Hold pairs, most alike first, at most 1,000, and how many were found in all."""
-
-    pairs: tuple[NearPair, ...]
-    total: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ImportReport:
-    """Say what an import did.
-
-    Attributes:
-        imported: prompts now in the bank by it.
-        bad: rows that were left out; without ``skip_bad``, nothing was imported if there are any.
-        duplicates: handles of prompts already there with the same text.
-        near: imported rows that say nearly the same as a live prompt, by line, at most 1,000.
-        near_total: how many there are in all.
-    """
-
-    imported: int
-    bad: tuple[BadRow, ...]
-    duplicates: tuple[str, ...]
-    near: tuple[NearRow, ...] = ()
-    near_total: int = 0
-
-
-class CardRule(StrEnum):
-    """Say why a card would give a prompt away."""
-
-    WORD_RUNS = "word-runs"
-    CHARACTER_RUNS = "character-runs"
-    PAIRS_OVER_CARDS = "pairs-over-cards"
-    WORDS_OVER_CARDS = "words-over-cards"
-    RARE_TOKENS = "rare-tokens"
-    TOO_MANY_READINGS = "too-many-readings"
-
-
 CARD_RULES: Final[Mapping[int, CardRule]] = {
     pb.CARD_RULE_WORD_RUNS: CardRule.WORD_RUNS,
     pb.CARD_RULE_CHARACTER_RUNS: CardRule.CHARACTER_RUNS,
@@ -140,57 +39,6 @@ CARD_RULES: Final[Mapping[int, CardRule]] = {
     pb.CARD_RULE_RARE_TOKENS: CardRule.RARE_TOKENS,
     pb.CARD_RULE_TOO_MANY_READINGS: CardRule.TOO_MANY_READINGS,
 }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CardHit:
-    """Say which prompt a card would give away, and by which rule; the handle is empty where none is named."""
-
-    rule: CardRule
-    handle: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Epoch:
-    """Name a frozen set of prompts.
-
-    Attributes:
-        commitment: hex SHA-256 over a random salt and the ordered handles.
-    """
-
-    epoch_id: str
-    number: int
-    commitment: str
-    prompts: int
-    units: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BankCount:
-    """Count the live prompts of one intent and category."""
-
-    intent: Intent
-    category: str
-    prompts: int
-    units: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BankStats:
-    """Count what is in the bank.
-
-    Attributes:
-        waiting: live and in no epoch yet.
-        burnt: live and sent to a server that can log them.
-        epoch: the newest one, if there is one.
-    """
-
-    live: int
-    retired: int
-    waiting: int
-    counts: tuple[BankCount, ...]
-    epoch: Epoch | None
-    burnt: int = 0
 
 
 class AsyncBank:
@@ -374,36 +222,6 @@ def describe_gaps(gaps: Iterable[pb.EpochGap]) -> str:
         else:
             said.append(f"{what} would go alone: retire {gap.short} more with them")
     return f"not opened, too few units would tell it from earlier epochs: {'; '.join(said)}"
-
-
-def batch_rows(rows: Iterable[PromptRow]) -> Iterable[list[pb.ImportRow]]:
-    """Cut rows into messages well under what a message may hold: 500 rows, or a MiB and a row."""
-    batch: list[pb.ImportRow] = []
-    size_bytes = 0
-    for row in rows:
-        message = _row(row)
-        size_bytes += message.ByteSize()
-        batch.append(message)
-        if len(batch) == BATCH_ROWS or size_bytes >= BATCH_BYTES:
-            yield batch
-            batch, size_bytes = [], 0
-    if batch:
-        yield batch
-
-
-def _row(row: PromptRow) -> pb.ImportRow:
-    prompt = row.prompt
-    return pb.ImportRow(
-        line=row.line,
-        prompt=pb.Prompt(
-            text=prompt.text,
-            intent=INTENT_NUMBERS[prompt.intent],
-            category=prompt.category,
-            language=prompt.language,
-            tags=prompt.tags,
-            family=prompt.family,
-        ),
-    )
 
 
 def _epoch(epoch: pb.Epoch) -> Epoch:

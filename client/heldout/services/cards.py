@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from heldout.bank_model import CardHit
 from heldout.calls import Caller
 from heldout.errors import VerificationError
 from heldout.findings.documents import card_from, known
 from heldout.findings.model import Card
-from heldout.services.bank import CardHit, card_hits
+from heldout.services.bank import card_hits
 from heldout.services.paging import PAGE_SIZE, read_pages
 from heldout_proto.v1 import card_pb2 as pb
 

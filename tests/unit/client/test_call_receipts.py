@@ -5,8 +5,8 @@ import dataclasses
 import pytest
 from client_fakes import IDENTITY, FakeAppliance, make_release, to_message
 
+from heldout.bank_model import Intent, Prompt, PromptRow
 from heldout.errors import VerificationError
-from heldout.services.bank import Intent, Prompt, PromptRow
 from heldout.transport import Answer
 from heldout_proto.v1 import bank_pb2, evaluation_pb2, findings_pb2
 

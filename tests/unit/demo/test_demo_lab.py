@@ -14,7 +14,7 @@ from types import SimpleNamespace
 import pytest
 
 from heldout.bank_files import read_rows
-from heldout.services.bank import PromptRow
+from heldout.bank_model import PromptRow
 from heldout_policy.mechanism import Side, TableKind, plan_tables, side_debit
 from heldout_policy.release_policy import parse_release_policy
 from heldout_server.checkpoints.manifest import parse_manifest

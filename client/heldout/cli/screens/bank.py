@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
+from heldout.bank_model import BadRow, BankStats, Epoch, ImportReport, StoredPrompt
 from heldout.cli.screens import figures
 from heldout.cli.screens.imports import near_lines
 from heldout.cli.screens.page import Page, clean, columns_of, fill, join_parts, lay_out
-from heldout.services.bank import BadRow, BankStats, Epoch, ImportReport, StoredPrompt
 
 BAD_ROWS_SHOWN: Final = 20
 DUPLICATES_SHOWN: Final = 5

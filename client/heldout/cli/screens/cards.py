@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from heldout.bank_model import CardHit
 from heldout.cli.screens.findings import card_data, card_lines
 from heldout.cli.screens.page import Page, clean, fill, join_parts, lay_out
-from heldout.services.bank import CardHit
 from heldout.services.cards import CardRecord
 
 

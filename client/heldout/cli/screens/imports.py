@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from heldout.bank_model import BadRow, ImportReport, NearPairs
 from heldout.cli.screens.page import Page, clean, fill, join_parts, lay_out
-from heldout.services.bank import BadRow, ImportReport, NearPairs
 
 NEAR_SHOWN: Final = 5
 

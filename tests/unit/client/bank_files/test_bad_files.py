@@ -14,8 +14,8 @@ from heldout.bank_files.content import decode_lines
 from heldout.bank_files.csv_table import open_csv
 from heldout.bank_files.fields import slug
 from heldout.bank_files.options import read_category_map
+from heldout.bank_model import BadRow, Intent
 from heldout.errors import BankFileError
-from heldout.services.bank import BadRow, Intent
 
 SECRET = "marzipan"
 HEAD = "prompt,intent,category\n"

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from heldout.bank_files import MAX_LINE_BYTES, read_rows
+from heldout.bank_model import BadRow, Intent, PromptRow
 from heldout.errors import BankFileError
-from heldout.services.bank import BadRow, Intent, PromptRow
 
 GOOD = {"prompt": "How do I fold a letter?", "intent": "benign", "category": "paper"}
 

@@ -8,8 +8,8 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
+from heldout.bank_model import BadRow, Intent, PromptRow
 from heldout.errors import BankFileError
-from heldout.services.bank import BadRow, Intent, PromptRow
 
 PYRIT = """
 dataset_name: made up

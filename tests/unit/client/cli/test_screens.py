@@ -9,6 +9,7 @@ from client_fakes import STACKS, TECHNIQUES, make_release
 from hypothesis import given
 from hypothesis import strategies as st
 
+from heldout.bank_model import BadRow, BankCount, BankStats, Epoch, ImportReport, Intent, Prompt, StoredPrompt
 from heldout.cli.screens.audit import VerifiedLog, entry_page, policy_page, tail_page, verified_page
 from heldout.cli.screens.bank import import_page, prompt_page, retired_page, stats_page
 from heldout.cli.screens.budget import budget_page
@@ -28,7 +29,6 @@ from heldout.findings import (
     compare_releases,
 )
 from heldout.services.audit import PolicyDocuments
-from heldout.services.bank import BadRow, BankCount, BankStats, Epoch, ImportReport, Intent, Prompt, StoredPrompt
 from heldout.services.checkpoints import Checkpoint, CheckpointState
 from heldout.services.runs import ExactRow, Run, RunState
 from heldout.verification import Entry, ExportReport

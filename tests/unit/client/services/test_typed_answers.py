@@ -5,9 +5,10 @@ import hashlib
 import pytest
 from client_fakes import FakeAppliance, make_card, make_release, to_message
 
+from heldout.bank_model import Intent, Prompt, PromptRow
 from heldout.errors import UnknownAnswer, VerificationError
 from heldout.findings import ScoreKind, TableKind, TrustClass
-from heldout.services.bank import BATCH_ROWS, Intent, Prompt, PromptRow
+from heldout.services.batches import BATCH_ROWS
 from heldout.services.checkpoints import CheckpointState
 from heldout.services.paging import read_pages
 from heldout.services.runs import RunState

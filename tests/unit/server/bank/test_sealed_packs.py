@@ -4,7 +4,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from heldout import packs as client
-from heldout.services.bank import Intent, Prompt, PromptRow
+from heldout.bank_model import Intent, Prompt, PromptRow
 from heldout_proto.v1 import bank_pb2 as pb
 from heldout_server.bank import SealedPacks
 from heldout_server.errors import InvalidRequest
