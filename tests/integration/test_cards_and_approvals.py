@@ -5,14 +5,15 @@ import pytest
 from heldout.errors import NotFound, Refused, WrongState
 from heldout.services.cards import CardState
 from heldout.services.runs import RunState
-from heldout_server.attack import stage
+from heldout_server.attack.attack import Setting
+from heldout_server.attack.stage import policy_text
 from heldout_server.environment import SystemClock
 from heldout_server.installation import install
 from lab_texts import prompt_rows as texts
 from raw_calls import entries_of
 from served_appliance import prompt_rows, until
 
-POLICY = stage.POLICY.format(releases=3, approvals='"bank_tester", "run_tester"').replace(
+POLICY = policy_text(Setting(releases=3, approvals=("bank_tester", "run_tester"))).replace(
     'approved_by = "bank_tester"', 'approved_by = "run_tester"'
 )
 CARD = {

@@ -87,6 +87,7 @@ class Stages:
                 stage = await self._open.enter_async_context(self._temporary(SHARED))
                 await stage.furnish()
                 self._shared = stage
+            await self._shared.rest()  # what an attack before left to run would be seen by this one
             yield self._shared
 
     @contextlib.asynccontextmanager

@@ -223,6 +223,18 @@ class Stage:
         told = await self.ask("run_tester", "/heldout.v1.EvaluationService/ListRuns")
         return list(evaluation_pb2.ListRunsResponse.FromString(told.body).runs)
 
+    async def rest(self, *, patience_s: float = PATIENCE_S) -> None:
+        """Wait until no run is under way.
+
+        Raises:
+            TimeoutError: one is, after so many seconds.
+        """
+
+        async def look() -> bool:
+            return all(run.state != evaluation_pb2.RUN_STATE_RUNNING for run in await self.runs())
+
+        await self.until(look, patience_s=patience_s)
+
     async def until(self, look: Callable[[], Awaitable[T | None]], *, patience_s: float = PATIENCE_S) -> T:
         """Look again and again until there is something, and return it.
 
