@@ -213,6 +213,7 @@ class Stage:
         """Wait until a release about a checkpoint is published, and return it."""
 
         async def look() -> findings_pb2.Release | None:
+            """Return the newest release about it, if there is one."""
             releases = [one.release for one in await self.releases()]
             return next((one for one in reversed(releases) if one.tested.checkpoint == name), None)
 
@@ -231,6 +232,7 @@ class Stage:
         """
 
         async def look() -> bool:
+            """Say whether every run is over, or not begun."""
             return all(run.state != evaluation_pb2.RUN_STATE_RUNNING for run in await self.runs())
 
         await self.until(look, patience_s=patience_s)
@@ -306,6 +308,7 @@ class Stage:
         process = self._process
 
         async def look() -> re.Match[str] | bool | None:
+            """Return where it said that it serves, or that it ended."""
             return SERVING.search(self.said, before) or (process.returncode is not None) or None
 
         found = await self.until(look)
