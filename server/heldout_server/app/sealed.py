@@ -28,7 +28,7 @@ from heldout_server.app.door import read_certificates
 from heldout_server.app.policies import Policies, load_policies
 from heldout_server.app.tools import Environment
 from heldout_server.app.upkeep import record_denials
-from heldout_server.audit import KeptFile
+from heldout_server.audit import UNSEAL, KeptFile, Recorded
 from heldout_server.config import Config
 from heldout_server.config.appliance import Keys
 from heldout_server.config.sections import Listen
@@ -129,16 +129,18 @@ class SealedDoor:
         Raises:
             StorageError: a log cannot be written.
         """
-        outcomes = await self._record_kept(logs)
-        self._last = outcomes[self._unsealing.given_by[-1]]
+        recorded = await self._record_kept(logs)
+        self._last = recorded.outcomes[self._unsealing.given_by[-1]]
         book = self._unsealing.book
         details: dict[str, str | int | tuple[str, ...]] = {
             "given_by": self._unsealing.given_by,
+            "kept": recorded.lines,
+            "kept_head": recorded.head,
             "share_set": book.share_set,
             "threshold": book.threshold,
         }
         for log in logs.values():
-            await log.append(Record(kind="event", name="unseal", details=details))
+            await log.append(Record(kind="event", name=UNSEAL, details=details))
         _log.info("unsealed", count=len(self._unsealing.given_by))
 
     async def hand_over(self, logs: Mapping[str, AuditLog]) -> None:
@@ -201,10 +203,10 @@ class SealedDoor:
     async def _keep_event(self, name: str) -> None:
         await self._kept.keep_event(name, at_s=int(self._clock.now_s() // MINUTE_S) * MINUTE_S)
 
-    async def _record_kept(self, logs: Mapping[str, AuditLog]) -> dict[str, Logged]:
-        outcomes = await self._kept.record(logs["vault"], policy_digest=self._policies.documents.digest)
+    async def _record_kept(self, logs: Mapping[str, AuditLog]) -> Recorded:
+        recorded = await self._kept.record(logs["vault"], policy_digest=self._policies.documents.digest)
         await record_denials(self._denials, logs)
-        return outcomes
+        return recorded
 
 
 class OpenSeal:
@@ -270,12 +272,13 @@ async def wait_sealed(
     """
     if config.keys.shares is None:  # pragma: no cover - whoever calls this has looked
         raise AssertionError
+    outside = environment or Environment()
     door = SealedDoor(
         config,
         Unsealing.begin(config.keys.shares, config.keys.ring),
-        kept=KeptFile(config.data.vault / KEPT_FILE),
+        kept=KeptFile(config.data.vault / KEPT_FILE, random_bytes=outside.random_bytes),
         policies=load_policies(config),
-        outside=environment or Environment(),
+        outside=outside,
     )
     try:
         await door.start(metrics)

@@ -9,7 +9,7 @@ with a space in it. It never verifies proofs; that is the client's room, and nei
 from heldout_server.audit.anchors import AnchorBook, decide_log_discrepancy
 from heldout_server.audit.deadline import DISK_HANGS, run_on_disk
 from heldout_server.audit.device import lock_file
-from heldout_server.audit.kept import KeptFile
+from heldout_server.audit.kept import UNSEAL, KeptFile, Recorded
 from heldout_server.audit.log import DAMAGED, DEVICE_LOST, LOG_FAILED, SqlAuditLog
 from heldout_server.audit.note import CheckpointSigner
 from heldout_server.audit.repair import RepairReport, repair_log
@@ -20,10 +20,12 @@ __all__ = [
     "DEVICE_LOST",
     "DISK_HANGS",
     "LOG_FAILED",
+    "UNSEAL",
     "AnchorBook",
     "CheckpointSigner",
     "KeptFile",
     "Pace",
+    "Recorded",
     "RepairReport",
     "SqlAuditLog",
     "decide_log_discrepancy",
