@@ -32,6 +32,8 @@ LIFE: Final = (
     "unseal",
     "clock",
     "backup",
+    "log_device_lost",
+    "log_damaged",
     "repair",
     "restore",
     "burn",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from heldout_policy.errors import PolicyError
@@ -13,7 +13,7 @@ from heldout_server.config import AnyConfig
 from heldout_server.errors import ConfigError
 from heldout_server.ports.audit import Record
 
-EVENT: Final = "policy_refused"
+POLICY_REFUSED: Final = "policy_refused"
 
 
 async def load_policies_or_record(config: AnyConfig, tools: Tools, *, halves: Sequence[str]) -> Policies:
@@ -36,18 +36,17 @@ async def load_policies_or_record(config: AnyConfig, tools: Tools, *, halves: Se
             if log_files(config, half)["first"].exists():  # else nothing was ever started here: none is begun for this
                 log = await open_log(config, tools, None, half=half)
                 try:
-                    await log.append(Record(kind="event", name=EVENT, details=dict(_details(error))))
+                    await log.append(Record(kind="event", name=POLICY_REFUSED, details=refusal_details(error)))
                 finally:
                     await log.close()
         raise
 
 
-def _details(error: ConfigError | PolicyError) -> Iterator[tuple[str, str | int]]:
-    """Yield codes, lines and keys: no word of the document."""
+def refusal_details(error: ConfigError | PolicyError) -> dict[str, str | int]:
+    """Return what the log says of a policy that does not hold: codes, lines and keys, no word of the document."""
     if isinstance(error, ConfigError):
-        yield "reason", error.reason
-        return
-    yield "reason", "POLICY_MALFORMED"
-    yield "document", error.document
+        return {"reason": error.reason}
+    details: dict[str, str | int] = {"reason": "POLICY_MALFORMED", "document": error.document}
     if error.line is not None:
-        yield "line", error.line
+        details["line"] = error.line
+    return details

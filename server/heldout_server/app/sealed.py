@@ -17,6 +17,7 @@ from typing import Final
 import grpc
 import structlog
 
+from heldout_policy.errors import PolicyError
 from heldout_proto.v1 import seal_pb2_grpc
 from heldout_server.api.contract import methods
 from heldout_server.api.denials import MINUTE_S, Denials
@@ -26,13 +27,14 @@ from heldout_server.api.sealed import SealedEdge
 from heldout_server.api.server import Health, ShownCertificates, build_server, listen
 from heldout_server.app.door import read_certificates
 from heldout_server.app.policies import Policies, load_policies
+from heldout_server.app.refusing import POLICY_REFUSED, refusal_details
 from heldout_server.app.tools import Environment
 from heldout_server.app.upkeep import record_denials
 from heldout_server.audit import UNSEAL, KeptFile, Recorded
 from heldout_server.config import Config
 from heldout_server.config.appliance import Keys
 from heldout_server.config.sections import Listen
-from heldout_server.errors import HeldoutError, StorageError, WrongState
+from heldout_server.errors import ConfigError, HeldoutError, StorageError, WrongState
 from heldout_server.keys import FileKeyRing, Unsealing
 from heldout_server.ports.audit import AuditLog, Logged, Record
 from heldout_server.ports.seal import SealStatus
@@ -267,19 +269,22 @@ async def wait_sealed(
 
     Raises:
         ConfigError: something that the operator wrote is missing or wrong.
+        PolicyError: a policy document does not parse.
         IntegrityError: what tells its shares, or what was kept of earlier calls, is damaged.
         StorageError: the disk fails.
     """
     if config.keys.shares is None:  # pragma: no cover - whoever calls this has looked
         raise AssertionError
     outside = environment or Environment()
-    door = SealedDoor(
-        config,
-        Unsealing.begin(config.keys.shares, config.keys.ring),
-        kept=KeptFile(config.data.vault / KEPT_FILE, random_bytes=outside.random_bytes),
-        policies=load_policies(config),
-        outside=outside,
-    )
+    kept = KeptFile(config.data.vault / KEPT_FILE, random_bytes=outside.random_bytes)
+    try:
+        policies = load_policies(config)
+    except (ConfigError, PolicyError) as error:
+        at_s = int(outside.clock.now_s() // MINUTE_S) * MINUTE_S
+        await kept.keep_event(POLICY_REFUSED, at_s=at_s, details=refusal_details(error))
+        raise
+    unsealing = Unsealing.begin(config.keys.shares, config.keys.ring)
+    door = SealedDoor(config, unsealing, kept=kept, policies=policies, outside=outside)
     try:
         await door.start(metrics)
         yield door

@@ -50,10 +50,11 @@ PAGE: Final = 1_000
 
 @dataclass(frozen=True, slots=True)
 class KeptEvent:
-    """Hold an event that came while no log was open, and when, in Unix seconds."""
+    """Hold an event that came while no log was open, when, in Unix seconds, and what else the log will say of it."""
 
     name: str
     at_s: int
+    details: Mapping[str, str | int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,13 +110,13 @@ class KeptFile:
         await asyncio.to_thread(self._add, call)
         return True
 
-    async def keep_event(self, name: str, *, at_s: int) -> None:
+    async def keep_event(self, name: str, *, at_s: int, details: Mapping[str, str | int] | None = None) -> None:
         """Keep an event, durable.
 
         Raises:
             StorageError: it cannot be kept.
         """
-        await asyncio.to_thread(self._add, KeptEvent(name, at_s))
+        await asyncio.to_thread(self._add, KeptEvent(name, at_s, dict(details or {})))
 
     async def record(self, log: AuditLog, *, policy_digest: str) -> Recorded:
         """Put everything that was kept into the log, durable, then forget it.
@@ -205,7 +206,9 @@ async def _record(log: AuditLog, line: _Line, found: _Found, *, policy_digest: s
     kept = line.kept
     if isinstance(kept, KeptEvent):
         if line.link not in found.events:
-            await log.append(Record(kind=EVENT, name=kept.name, details={"at_s": kept.at_s, LINK: line.link}))
+            await log.append(
+                Record(kind=EVENT, name=kept.name, details={**kept.details, "at_s": kept.at_s, LINK: line.link})
+            )
         return None
     who = {"name": kept.name, "identity": kept.identity, "role": kept.role}
     if line.link in found.intents:

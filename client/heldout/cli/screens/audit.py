@@ -26,6 +26,8 @@ EVENT_DETAILS: Final = {
     "burn": ("prompts", "runtime", "run_id"),
     "anchor": ("database", "generation"),
     "restore": ("database", "cause"),
+    "log_device_lost": ("device", "reason"),
+    "log_damaged": ("device", "damage", "leaf"),
     "repair": ("damage", "leaf"),
     "reload": ("document", "status"),
     "policy": ("version", "profile"),
@@ -35,6 +37,8 @@ EVENT_DETAILS: Final = {
     "backup": ("files", "keys"),
     "start": (),
     "stop": (),
+    "start_sealed": (),
+    "stop_sealed": (),
     "denials": ("count", "reason", "caller"),
     "clock": ("step_s",),
 }
