@@ -19,9 +19,9 @@ class SplitAppliance(ServedAppliance):
     window: ServedAppliance = field(default=None)
 
     @classmethod
-    def install(cls, root, *, policy=None, **settings):
+    def install(cls, root, *, policy=None, sharing=None, **settings):
         """Install into a folder below ``root``, as any appliance."""
-        split = super().install(root, policy=policy, **settings)
+        split = super().install(root, policy=policy, sharing=sharing, **settings)
         split.words = ("--half", "vault")
         config = split.folder / "window.toml"
         text = config.read_text()
@@ -41,6 +41,11 @@ class SplitAppliance(ServedAppliance):
     async def start(self):
         """Start the vault, which makes what the window reads, and then the window."""
         await self.start_vault()
+        await self.start_window()
+        return self
+
+    async def start_window(self):
+        """Start the window half beside a vault that made what it reads; the profiles then name the ports of both."""
         await self.window.start()
         for profile in (self.folder / "profiles").iterdir():
             text = profile.read_text()
@@ -48,7 +53,6 @@ class SplitAppliance(ServedAppliance):
                 text, found = re.subn(rf"^(# )?{name} = .*$", f'{name} = "127.0.0.1:{port}"', text, flags=re.MULTILINE)
                 assert found == 1, name
             profile.write_text(text)
-        return self
 
     async def start_vault(self):
         """Start the vault half alone."""

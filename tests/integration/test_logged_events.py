@@ -30,7 +30,7 @@ WORDS = {
     "backup": "event backup 8 left_out",
     "seal": "event seal spiffe://heldout.example/operator",
     "stop": "event stop",
-    "restore": "event restore bank disk-lost",
+    "restore": r"event restore bank \w+ disk-lost",
     "policy_refused": "event policy_refused",
 }
 """What ``heldout audit tail`` says of each."""

@@ -3,7 +3,8 @@
 1. What every database holds is pinned within milliseconds of each other, the logs last: so a log knows at least what
    the databases hold, and a copy that is put back is told apart from the newest (``restoring``).
 2. Each is copied under its own key; nothing is ever decrypted onto the disk. No key is copied unless asked for.
-3. ``backup.json`` names each file by its digest, and an event in both logs names ``backup.json`` by its own.
+3. ``backup.json`` names each file by its digest, and an event in the logs that the process serves names ``backup.json``
+   by its own: of two processes the vault makes the copy, and its log has the event.
 
 A running appliance is asked by a file in its run folder, where nobody but its user can write, and answers in another.
 """
@@ -11,6 +12,7 @@ A running appliance is asked by a file in its run folder, where nobody but its u
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import hashlib
 import json
 import os
@@ -50,23 +52,25 @@ class Backup:
         files: how many databases and logs.
         size_bytes: of all of them.
         manifest_sha256: hex digest of ``backup.json``, as in the logs.
+        logs: halves in whose logs it stands: those that the process serves which made it.
     """
 
     folder: str
     files: int
     size_bytes: int
     manifest_sha256: str
+    logs: tuple[str, ...]
 
 
 async def back_up(
     config: Config, ring: KeyRing, logs: Mapping[str, AuditLog], to: Path, *, with_keys: bool, now_s: float
 ) -> Backup:
-    """Copy everything into a new folder, and record that in both logs.
+    """Copy everything into a new folder, and record that in the logs.
 
     Args:
         config: of the appliance.
         ring: its keys.
-        logs: of both halves, open.
+        logs: of the halves that this process serves. A window by itself goes on meanwhile, and its log is copied too.
         to: the folder; it must not exist, and its parent must.
         with_keys: copy the ring, and what opens it, too: then whoever has the copy has the bank.
         now_s: Unix seconds, for the manifest.
@@ -76,7 +80,7 @@ async def back_up(
         StorageError: a disk fails; then no folder is left behind.
         WrongKey: a key does not open a database.
     """
-    backup = await asyncio.to_thread(_copy, config, ring, to, with_keys=with_keys, now_s=now_s)
+    backup = await asyncio.to_thread(_copy, config, ring, to, logs=tuple(logs), with_keys=with_keys, now_s=now_s)
     details: dict[str, str | int] = {
         "files": backup.files,
         "size_bytes": backup.size_bytes,
@@ -106,8 +110,7 @@ async def answer_requests(config: Config, ring: KeyRing, logs: Mapping[str, Audi
             made = await back_up(
                 config, ring, logs, Path(str(wanted.get("to", ""))), with_keys=with_keys, now_s=clock.now_s()
             )
-            told: dict[str, Any] = {"folder": made.folder, "files": made.files, "size_bytes": made.size_bytes}
-            told["manifest_sha256"] = made.manifest_sha256
+            told: dict[str, Any] = dataclasses.asdict(made)
         except (HeldoutError, OSError) as error:
             _log.error("backup_failed", error=type(error).__name__)
             told = {"error": str(error) if isinstance(error, HeldoutError) else f"{type(error).__name__}: failed"}
@@ -141,10 +144,10 @@ async def ask_for_backup(config: Config, to: Path, *, with_keys: bool, deadline_
         raise StorageError(f"the running appliance did not answer within {deadline_s:.0f} s; is it sealed?")
     if "error" in told:
         raise ConfigError(str(told["error"]))
-    return Backup(**told)
+    return Backup(**{**told, "logs": tuple(told["logs"])})
 
 
-def _copy(config: Config, ring: KeyRing, to: Path, *, with_keys: bool, now_s: float) -> Backup:
+def _copy(config: Config, ring: KeyRing, to: Path, *, logs: tuple[str, ...], with_keys: bool, now_s: float) -> Backup:
     if not to.is_absolute() or not to.parent.is_dir():
         raise ConfigError(f"{to.parent}: no such folder\n  create it first")
     building = to.with_name(f".{to.name}.part")
@@ -153,7 +156,7 @@ def _copy(config: Config, ring: KeyRing, to: Path, *, with_keys: bool, now_s: fl
             raise ConfigError(f"{to}: is there already\n  a backup is never overwritten: name another folder")
         building.mkdir(mode=0o700)
         try:
-            backup = _fill(config, ring, building, to, with_keys=with_keys, now_s=now_s)
+            backup = _fill(config, ring, building, to, logs=logs, with_keys=with_keys, now_s=now_s)
             building.rename(to)
         except BaseException:
             shutil.rmtree(building)
@@ -163,7 +166,16 @@ def _copy(config: Config, ring: KeyRing, to: Path, *, with_keys: bool, now_s: fl
     return backup
 
 
-def _fill(config: Config, ring: KeyRing, building: Path, to: Path, *, with_keys: bool, now_s: float) -> Backup:
+def _fill(
+    config: Config,
+    ring: KeyRing,
+    building: Path,
+    to: Path,
+    *,
+    logs: tuple[str, ...],
+    with_keys: bool,
+    now_s: float,
+) -> Backup:
     folders = {"vault": config.data.vault, "window": config.data.window}
     # Logs stand first where databases are made, and are pinned last.
     names = sorted(DATABASES, key=lambda database: database[1] == LOG_FILE)
@@ -193,6 +205,7 @@ def _fill(config: Config, ring: KeyRing, building: Path, to: Path, *, with_keys:
         files=len(files),
         size_bytes=sum(int(file["size_bytes"]) for file in files.values()),
         manifest_sha256=hashlib.sha256(content).hexdigest(),
+        logs=logs,
     )
 
 

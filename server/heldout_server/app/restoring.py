@@ -29,7 +29,7 @@ from heldout_server.checkpoints import registry as checkpoints
 from heldout_server.config import Config
 from heldout_server.database import Connection
 from heldout_server.domain import IDENTIFIER
-from heldout_server.errors import ConfigError, IntegrityError
+from heldout_server.errors import ConfigError, IntegrityError, StorageError
 from heldout_server.keys import open_ring
 from heldout_server.outcomes import schema as outcomes
 from heldout_server.ports.anchors import Cause, Discrepancy
@@ -208,13 +208,22 @@ async def back_up_stopped(config: Config, to: Path, *, shares: Sequence[Path], w
     """Copy an appliance that does not run; see :func:`heldout_server.app.backing_up.back_up`.
 
     Raises:
-        ConfigError: the folder cannot be made, or something that the operator wrote is missing or wrong.
+        ConfigError: the folder cannot be made, or something that the operator wrote is missing or wrong; or the window
+            runs by itself, which can copy nothing.
         IntegrityError: a log does not hold together, or a database is gone.
         WrongKey: a key does not open a database.
-        StorageError: the appliance runs (``AUDIT_LOCKED``), or a disk fails.
+        StorageError: the appliance or its vault half runs (``AUDIT_LOCKED``), or a disk fails.
     """
     for half in HALVES:  # before any key: of an appliance that runs, shares are not asked for
-        os.close(lock_file(log_files(config, half)["first"]))
+        try:
+            os.close(lock_file(log_files(config, half)["first"]))
+        except StorageError as error:
+            if half == "vault" or error.reason != "AUDIT_LOCKED":
+                raise
+            raise ConfigError(
+                "the window half runs, and the vault half is stopped or sealed\n  start or unseal the vault half, which"
+                " makes the copy while the window goes on; or stop the window half"
+            ) from None
     async with _open(config, shares) as stopped:
         now_s = stopped.tools.clock.now_s()
         return await back_up(config, stopped.tools.ring, stopped.logs, to, with_keys=with_keys, now_s=now_s)

@@ -31,10 +31,11 @@ def backup(
     share: Shares = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Copy every database and log as it is, encrypted and at one moment, and record that in both logs.
+    """Copy every database and log as it is, encrypted and at one moment, and record that in the logs.
 
-    A running appliance makes the copy itself, and goes on meanwhile; a sealed one makes none. Of one that does not run,
-    pass --share for each key share if its root key is shared.
+    A running appliance makes the copy itself, and goes on meanwhile; a sealed one makes none. Of two halves the vault
+    makes it, and records it in its own log. Of an appliance that does not run, pass --share for each key share if its
+    root key is shared.
     """
     from heldout_server.config import load_config
 
@@ -44,7 +45,8 @@ def backup(
         return
     keys = "with its keys: guard it as the bank" if with_keys else "without keys"
     typer.echo(f"{made.folder}: {made.files} databases and logs, {made.size_bytes:,} bytes, {keys}")
-    typer.echo(f"  recorded in both logs: backup.json {made.manifest_sha256}")
+    where = "both logs" if len(made.logs) > 1 else f"the log of the {made.logs[0]} half"
+    typer.echo(f"  recorded in {where}: backup.json {made.manifest_sha256}")
 
 
 async def _back_up(config: Config, to: Path, shares: list[Path], *, with_keys: bool) -> Backup:
