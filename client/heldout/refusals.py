@@ -87,7 +87,7 @@ BY_EXACT: Final[Mapping[str, str]] = {
     "EPOCH_UNCHANGED": "nothing changed in the bank since the newest epoch, so there is none to open",
     "EXPOSED_RUNTIME": "somebody else's server would see the prompts: --allow-exposed, if you mean that",
     "NOT_APPROVED": "an approval is missing: heldout run show says who approved",
-    "NOT_COMPLETE": "its trials are not done yet: heldout run watch shows how far it is",
+    "NOT_COMPLETE": "not all of its trials are done: heldout run show says where it stands",
     "NOT_PROPOSED": "the run is not proposed any more: heldout run show says where it stands",
     "NO_EPOCH": "no epoch is open: heldout bank epoch open",
     "NO_RUNTIME": "nothing here serves the engine that the checkpoint asks for: the operator sets it up",

@@ -54,7 +54,7 @@ def table_shares(policy: ReleasePolicy) -> dict[TableKind, Decimal]:
 
 
 def _what_leaves(policy: ReleasePolicy) -> tuple[str, ...]:
-    how = f"without noise, in steps of {policy.grid_units} units" if policy.exact else "each with noise, on a grid"
+    how = f"without noise, in steps of {_units(policy.grid_units)}" if policy.exact else "each with noise, on a grid"
     lines = [f"Tables of sums over prompts, {how}. Never a prompt, an answer or a verdict."]
     for kind, share in table_shares(policy).items():
         if policy.exact:
@@ -120,7 +120,7 @@ def _exact_warning(policy: ReleasePolicy) -> tuple[str, ...]:
         (
             "Figures carry no noise. What protects a prompt is that no group of fewer than"
             f" {policy.minimum_units_per_cell} units can be reached by subtracting rows, steps of"
-            f" {policy.grid_units} units, and that an epoch has"
+            f" {_units(policy.grid_units)}, and that an epoch has"
             f" {policy.releases_granted + policy.anchors_per_epoch} releases. Nothing bounds what they tell together."
         ),
         (
@@ -186,3 +186,7 @@ def _often(policy: ReleasePolicy) -> str:
 
 def _percent(share: Decimal) -> str:
     return f"{share * 100:f}".rstrip("0").rstrip(".") + " %"
+
+
+def _units(number: int) -> str:
+    return "one unit" if number == 1 else f"{number:,} units"

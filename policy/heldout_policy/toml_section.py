@@ -6,6 +6,7 @@ without effect, and there is no default behind a missing key.
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -56,7 +57,8 @@ class Section:
             return
         for key in values:
             if key not in keys.required and key not in keys.optional:
-                raise self.error(key, "no such key")
+                close = difflib.get_close_matches(key, [*keys.required, *keys.optional], n=1)
+                raise self.error(key, f"no such key; did you mean {close[0]}?" if close else "no such key")
         for key in keys.required:
             if key not in values:
                 raise self.error(key, "missing")

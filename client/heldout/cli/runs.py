@@ -154,7 +154,7 @@ def start_run(context: typer.Context, run_id: RunId, as_json: Json = False) -> N
         try:
             client.runs.start(run_id)
         except WrongState as error:
-            _say_silent(client, run_id, error)
+            _explain_refusal(client, run_id, error)
             raise
         started = client.runs.get(run_id)  # which holds what its preflight found
     _show(context, started, as_json=as_json)
@@ -268,8 +268,12 @@ def _wait(client: Client, run_id: str, pause: Callable[[float], None]) -> Run:
     return run
 
 
-def _say_silent(client: Client, run_id: str, error: WrongState) -> None:
-    """Say that the checkpoint says nothing, if that is why a run does not start. Not everybody is told the reason."""
+def _explain_refusal(client: Client, run_id: str, error: WrongState) -> None:
+    """Say what can be seen of why a run does not start: not everybody is told the reason.
+
+    Raises:
+        WrongState: the checkpoint says nothing, or nobody approved the run.
+    """
     from heldout.services.runs import RunState  # noqa: PLC0415 - help must be fast
 
     run = client.runs.get(run_id)
@@ -277,6 +281,11 @@ def _say_silent(client: Client, run_id: str, error: WrongState) -> None:
     if silent and run.state is RunState.PROPOSED and error.reason in {"NOTHING_ANSWERED", "WRONG_STATE"}:
         raise WrongState(
             f"the checkpoint said nothing when it was asked, and nothing was spent: heldout run show {run_id}",
+            reason=error.reason,
+        ) from None
+    if run.state is RunState.PROPOSED and error.reason == "WRONG_STATE" and not run.approvals:
+        raise WrongState(
+            f"not started, and nothing was spent: nobody has approved it: heldout run approve {run_id}",
             reason=error.reason,
         ) from None
 

@@ -58,7 +58,10 @@ def seal_now(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Close the appliance: nothing is answered, and no run goes on, until key holders have given their shares."""
+    """Close the appliance: nothing is answered, and no run goes on, until key holders have given their shares.
+
+    A window that is a process of its own has nothing to close, and still answers from what is published.
+    """
     from heldout.cli.screens.seal import sealing_page  # noqa: PLC0415 - help must be fast
 
     session = session_of(context)

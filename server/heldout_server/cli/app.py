@@ -93,7 +93,7 @@ def init(
     ] = 0,
     threshold: Annotated[int, typer.Option(help="How many of the shares open the bank, 2 or more.")] = 0,
 ) -> None:
-    """Make an appliance: keys, certificates, signed policy, config, one client profile a role.
+    """Make an appliance, with keys, policy, config, client profiles.
 
     Without --shares its root key lies in a file, for development alone. With it the key is written nowhere: the
     appliance starts sealed, and opens once as many key holders as --threshold says have each given a share.
@@ -114,6 +114,9 @@ def init(
     )
     console.print(f"made {folder}: keys, certificates, signed policy, config, client profiles")
     console.print(f"  start it    heldout-server serve --config {folder / 'config.toml'}", soft_wrap=True)
+    if sharing is not None:
+        holder = f"heldout --profile {folder / 'profiles' / 'key-holder-1.toml'} seal give-share"
+        console.print(f"  unseal it   {holder} {folder / 'shares' / 'key-holder-1.toml'}", soft_wrap=True)
     console.print(f"  ask it      heldout --profile {folder / 'profiles' / 'trainer.toml'} findings", soft_wrap=True)
     if sharing is None:
         console.print("Its keys lie in files beside it: right for development alone.")
@@ -123,13 +126,9 @@ def init(
         )
     if sharing is None:
         return
-    profile = folder / "profiles" / "key-holder-1.toml"
-    command = f"heldout --profile {profile} seal give-share {folder / 'shares' / 'key-holder-1.toml'}"
-    console.print(f"  unseal it   {command}", soft_wrap=True)
     console.print(
         f"It starts sealed. {threshold} of the {shares} shares in {folder / 'shares'} open its bank: give each to its"
-        " key holder, with profile and certificate, and delete it here. The root key was written nowhere.",
-        soft_wrap=True,
+        " key holder, with profile and certificate, and delete it here. The root key was written nowhere."
     )
 
 

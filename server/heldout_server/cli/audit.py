@@ -30,7 +30,7 @@ def repair(
     share: Shares = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a log.")] = False,
 ) -> None:
-    """Make damaged logs whole again, or a log device that is gone; what is lost is named in the log itself.
+    """Make damaged logs, or a log device that is gone, whole again. What is lost is named in the log.
 
     The appliance must not run. Entries are taken from whichever device still has them. Nothing is taken for whole that
     does not lead to the signed head, and the old files stay beside the new ones.

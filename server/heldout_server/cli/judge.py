@@ -31,7 +31,7 @@ def judge_measure(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Say how far the judge agrees with people on a file of labelled responses. No appliance is needed.
+    """Say how far the judge agrees with people, on labelled responses. No appliance is needed.
 
     Labels: complied, refused, partial; or achieved, not_achieved. Optional fields: intent, ending, source, technique.
     """

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+from heldout_policy.errors import PolicyError
 from heldout_policy.mechanism import Side
 from heldout_policy.release_policy import NANO, ReleasePolicy, parse_release_policy, policy_digest
 from heldout_server.cli.files import decode_text, read_file, write_file
@@ -229,4 +230,7 @@ def _claims_object(outlook: Outlook) -> dict[str, Any]:
 
 def _read_policy(path: Path) -> tuple[bytes, ReleasePolicy]:
     content = read_file(path)
-    return content, parse_release_policy(decode_text(content, path))
+    try:
+        return content, parse_release_policy(decode_text(content, path))
+    except PolicyError as error:  # which calls the document what it is called in an appliance
+        raise PolicyError(error.message, document=path.name, line=error.line, key=error.key) from None

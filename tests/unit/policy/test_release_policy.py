@@ -159,6 +159,8 @@ def test_the_exact_profile_has_a_grid_in_units_and_neither_budget_nor_shares():
     for line in ("bits_per_prompt = 8", "grid_fraction = 0.5"):
         with pytest.raises(PolicyError, match="no such key"):
             parse_release_policy(f"{line}\n{EXACT}")
+    with pytest.raises(PolicyError, match=r"gird_units: no such key; did you mean grid_units\?"):
+        parse_release_policy(EXACT.replace("grid_units", "gird_units"))
     with pytest.raises(PolicyError, match="line 1: grid_units: missing"):
         parse_release_policy(EXACT.replace("grid_units = 5\n", ""))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from heldout.cli.screens.exactness import exact_data, exact_lines
 from heldout.cli.screens.page import Page, clean, join_parts, lay_out
 from heldout.findings.model import AtomCertificate, Release
 
@@ -20,12 +21,13 @@ def atoms_page(releases: Sequence[Release], newest: AtomCertificate, *, minimum:
     lines = [
         *join_parts(
             [
-                f"{len(releases):,} releases checked",
+                f"{len(releases):,} {'release' if len(releases) == 1 else 'releases'} checked",
                 f"smallest group {smallest:,} units" if newest.atoms else "nothing was released",
                 f"the policy wants {minimum:,}",
                 "receipts verified",
             ]
-        )
+        ),
+        *exact_lines(*releases),
     ]
     if newest.atoms:
         names = [_name(one.epoch_id, one.category, benign=one.benign) for one in newest.sets]
@@ -35,6 +37,7 @@ def atoms_page(releases: Sequence[Release], newest: AtomCertificate, *, minimum:
     return Page(
         lines=tuple(lines),
         data={
+            **exact_data(*releases),
             "releases": len(releases),
             "minimum": minimum,
             "smallest": smallest,

@@ -31,7 +31,7 @@ def publish(heldout, *, smallest=100):
 def test_groups_that_are_large_enough_are_listed(heldout):
     publish(heldout)
     page = heldout("audit", "check-atoms")
-    assert "1 releases checked · smallest group 100 units · the policy wants 30" in page
+    assert "1 release checked · smallest group 100 units · the policy wants 30" in page
     assert "epoch-3/benign" in page
     assert heldout.json("audit", "check-atoms")["smallest"] == 100
 

@@ -6,6 +6,7 @@ import json
 import pytest
 from client_fakes import make_exact, make_release, to_message
 
+from heldout.cli.screens.atoms import atoms_page
 from heldout.cli.screens.budget import budget_page
 from heldout.cli.screens.compare import comparison_page
 from heldout.cli.screens.findings import release_page
@@ -15,6 +16,7 @@ from heldout.cli.screens.weights import weights_page
 from heldout.errors import UnknownAnswer
 from heldout.findings import Budget, LineQuota, Profile, build_trend, compare_releases
 from heldout.findings.documents import release_from
+from heldout.findings.model import AtomCertificate
 
 BUDGET = Budget(
     epoch_id="epoch-3",
@@ -40,6 +42,7 @@ def pages():
     yield trend_page(trend, benchmark="swe-bench", budget=BUDGET)
     yield weights_page("folder", digest="1" * 64, about=[first], adapters=[], of=2)
     yield budget_page(BUDGET)
+    yield atoms_page([first, second], AtomCertificate(minimum=30, sets=(), atoms=()), minimum=30)
 
 
 @pytest.mark.parametrize("page", list(pages()))

@@ -188,12 +188,21 @@ def test_a_run_shows_what_its_preflight_found(runs):
 @pytest.mark.parametrize("reason", ["NOTHING_ANSWERED", "WRONG_STATE"])
 def test_a_run_that_does_not_start_because_nothing_answers_says_where_to_look(runs, reason):
     runs.appliance.answers["StartRun"] = errors.WrongState("not in this state", reason=reason)
+    approved = evaluation_pb2.Run()
+    approved.CopyFrom(RUN)
+    approved.approvals.append("spiffe://heldout.example/ana")
+    runs.appliance.answers["GetRun"] = evaluation_pb2.GetRunResponse(run=approved)
     assert "not in this state" in runs("run", "start", "run-1", code=1)
     runs.appliance.answers["GetRun"] = evaluation_pb2.GetRunResponse(run=RUN, preflight=SILENT)
     assert "said nothing when it was asked" in runs("run", "start", "run-1", code=1)
     out = runs("run", "show", "run-1")
     assert "it says nothing, so no run of it starts" in out
     assert "no_start: nothing came up" in out
+
+
+def test_who_may_not_know_why_a_run_does_not_start_is_told_that_nobody_approved_it(runs):
+    runs.appliance.answers["StartRun"] = errors.WrongState("not in this state", reason="WRONG_STATE")
+    assert "nobody has approved it: heldout run approve run-1" in runs("run", "start", "run-1", code=1)
 
 
 def test_an_approval_is_of_the_digest_that_stands_or_was_named(runs):
