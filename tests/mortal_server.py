@@ -100,7 +100,7 @@ def set_places(reaper):
     reaper.watch(ledger, "store_document", before="drawn", after="bytes_uncommitted")
     reaper.watch(SqlReleaseDesk, "_sample", after="bytes_stored")
     reaper.watch(ledger, "store_receipt", before="leaf_logged", after="receipt_uncommitted")
-    reaper.watch(SqlReleaseDesk, "_log", after="receipt_stored")
+    reaper.watch(SqlReleaseDesk, "_keep_receipt", after="receipt_stored")
     reaper.watch(SqlPublisher, "insert", before="window", after="window_inserted")
     published = {"before": "budget_refreshed", "after": "run_moved"}
     reaper.watch(SqlOutcomes, "move", **published, when=lambda move: move["state"] is RunState.PUBLISHED)
