@@ -84,8 +84,9 @@ class Watched(Evaluation):
 
     made: ClassVar = []
 
-    def __init__(self, *, clock, **keywords):
-        super().__init__(clock=clock, pause=clock.moved, **keywords)
+    def __init__(self, *, clock, checkpoints, **keywords):
+        super().__init__(clock=clock, checkpoints=checkpoints, pause=clock.moved, **keywords)
+        self._checkpoints = checkpoints
         self.made.append(self)
         self._clock = clock
         self._trying = 0
