@@ -154,6 +154,8 @@ def _copy(config: Config, ring: KeyRing, to: Path, *, logs: tuple[str, ...], wit
     try:
         if to.exists():
             raise ConfigError(f"{to}: is there already\n  a backup is never overwritten: name another folder")
+        if building.exists():
+            raise ConfigError(f"{building}: was left by a backup that was cut off\n  delete it")
         building.mkdir(mode=0o700)
         try:
             backup = _fill(config, ring, building, to, logs=logs, with_keys=with_keys, now_s=now_s)

@@ -1,13 +1,15 @@
 """Shares of the root key: their files, what tells them apart, and who may give them."""
 
+import dataclasses
 import os
 
 import pytest
 
 from heldout.errors import ProfileError
 from heldout.key_share import read_key_share
+from heldout_server.config.appliance import Keys
 from heldout_server.errors import ConfigError, IntegrityError, InvalidRequest, WrongKey, WrongState
-from heldout_server.keys import FileKeyRing, Unsealing
+from heldout_server.keys import FileKeyRing, Unsealing, open_ring
 from heldout_server.keys.private_files import write_private
 from heldout_server.keys.shares import ShareBook, overwrite, read_share, share_out, share_text
 
@@ -42,6 +44,66 @@ def test_a_person_and_a_share_count_once(made, tmp_path):
     assert unsealing.given_by == ("anna",)
     with pytest.raises(ConfigError, match="1 of 2"):
         unsealing.open_ring()
+
+
+def test_once_enough_were_given_no_more_are_taken(made, tmp_path):
+    _, _, shares = made
+    unsealing = Unsealing.begin(tmp_path / "shares.json", tmp_path / "ring.json")
+    give(unsealing, "anna", shares[0])
+    give(unsealing, "ben", shares[1])
+    with pytest.raises(WrongState) as caught:
+        give(unsealing, "cleo", shares[2])
+    assert caught.value.reason == "SHARES_COMPLETE"
+    assert unsealing.given_by == ("anna", "ben")
+
+
+def keys(tmp_path, root=None):
+    return Keys(
+        provider="shamir" if root is None else "file",
+        ring=tmp_path / "ring.json",
+        root=root,
+        shares=tmp_path / "shares.json" if root is None else None,
+    )
+
+
+def write_shares(made, folder):
+    _, book, shares = made
+    paths = [folder / f"holder-{share.number}.toml" for share in shares]
+    for path, share in zip(paths, shares, strict=True):
+        write_private(path, share_text(share, book, appliance="acme"))
+    return paths
+
+
+def test_an_appliance_that_does_not_run_takes_shares_from_files(made, tmp_path):
+    first, second, third = write_shares(made, tmp_path)
+    for given in ((first, third), (second, first), (third, second, first)):  # more than enough are not even read
+        ring = open_ring(keys(tmp_path), given)
+        assert ring.database_key("bank") == made[0].database_key("bank")
+    for few in ((), (first,)):
+        with pytest.raises(ConfigError, match=f"{len(few)} of 2"):
+            open_ring(keys(tmp_path), few)
+    with pytest.raises(ConfigError, match=r"holder-1\.toml: the same key share as another one"):
+        open_ring(keys(tmp_path), (first, first))
+
+
+def test_a_share_file_of_another_appliance_is_named(made, tmp_path):
+    first, *_ = write_shares(made, tmp_path)
+    (tmp_path / "other").mkdir()
+    other = FileKeyRing.create_shared(
+        tmp_path / "other" / "ring.json", tmp_path / "other" / "shares.json", shares=2, threshold=2
+    )
+    foreign, *_ = write_shares(other, tmp_path / "other")
+    with pytest.raises(ConfigError, match=r"other/holder-1\.toml: a key share of another appliance"):
+        open_ring(keys(tmp_path), (first, foreign))
+
+
+def test_an_appliance_whose_root_key_lies_in_a_file_takes_no_shares(made, tmp_path):
+    paths = write_shares(made, tmp_path)
+    ring = FileKeyRing.create(tmp_path / "root.key", tmp_path / "file-ring.json")
+    settings = dataclasses.replace(keys(tmp_path, tmp_path / "root.key"), ring=tmp_path / "file-ring.json")
+    assert open_ring(settings).database_key("bank") == ring.database_key("bank")
+    with pytest.raises(ConfigError, match="takes no key shares"):
+        open_ring(settings, paths)
 
 
 def test_whatever_is_wrong_in_a_share_is_told_alike(made, tmp_path):

@@ -12,6 +12,7 @@ import pytest
 from heldout_proto.v1 import findings_pb2
 from heldout_server.domain import PLAIN, Intent, Member, RunState, Sampling, TrustClass, Verdict
 from heldout_server.errors import HeldoutError, NotFound, WrongState
+from heldout_server.ports.audit import Record
 from heldout_server.release import ledger
 
 EVERY_FULL = {"releases_per_epoch": 6, "full_every": 1}
@@ -397,6 +398,54 @@ async def test_the_same_run_with_the_same_noise_gives_the_same_bytes(house, tmp_
 
 def test_the_plain_cell_is_part_of_the_plans_here(house):
     assert PLAIN in house.propose("run-1").manifest.techniques
+
+
+async def test_a_release_whose_run_is_gone_stays_and_holds_up_no_other(house):
+    """An older copy of the outcomes that was accepted may lack a run whose release is pending."""
+    desk = house.open()
+    for run_id in ("run-1", "run-2"):
+        await run_to_its_end(house, desk, run_id)
+        house.steps.crash_at = "before append"
+        with pytest.raises(house.crash):
+            await desk.publish(run_id)
+    del house.outcomes.runs["run-1"]
+    await house.reopen().carry_on()
+
+    assert house.stored("SELECT state FROM releases ORDER BY number") == [("pending",), ("published",)]
+    assert [record.details["run_id"] for record in house.audit.records] == ["run-2"]
+
+
+async def test_a_release_before_its_moment_is_not_published(house):
+    assert house.policy.schedule.is_planned
+    desk = house.open()
+    await run_to_its_end(house, desk)
+    house.outcomes.runs["run-1"] = dataclasses.replace(
+        house.outcomes.runs["run-1"], publishes_s=int(house.clock.now) + 60
+    )
+    with pytest.raises(WrongState) as caught:
+        await desk.publish("run-1")
+    assert caught.value.reason == "NOT_DUE"
+    assert house.publisher.releases == {}
+    assert house.noise.draws == []
+
+
+@pytest.mark.parametrize("other", ["another event", "another document"])
+async def test_an_entry_that_only_names_a_release_is_not_taken_for_its_own(house, other):
+    desk = house.open()
+    await run_to_its_end(house, desk)
+    house.steps.crash_at = "before append"
+    with pytest.raises(house.crash):
+        await desk.publish("run-1")
+    details = {"release_id": "release-1", "document_sha256": "0" * 64}
+    house.audit.records.append(
+        Record(kind="event", name="release" if other == "another document" else "noted", details=details)
+    )
+    await house.reopen().carry_on()
+
+    assert [record.name for record in house.audit.records][1:] == ["release"]
+    ((document, receipt),) = house.publisher.releases.values()
+    assert house.audit.records[1].details["document_sha256"] == hashlib.sha256(document).hexdigest()
+    assert b"index 1" in receipt
 
 
 @pytest.mark.parametrize("crash_at", ["", "after append"])

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from heldout_policy.mechanism import TableKind, plan_tables
 from heldout_proto.v1 import findings_pb2
+from heldout_server.release import document
 from heldout_server.release.document import draft_release, finish_release
 
 
@@ -44,6 +46,14 @@ def test_no_figure_shows_in_the_length_of_its_release(house, data):
     figures = data.draw(st.lists(figure, min_size=techniques + 2, max_size=techniques + 2))
     zeros = finish(document, rows, [0] * (techniques + 2))
     assert len(finish(document, rows, list(figures))) == len(zeros)
+
+
+def test_a_length_that_padding_cannot_reach_is_no_release():
+    """The length of the padding takes a byte more from 128 on: PADDING_BYTES stays clear of that."""
+    release = findings_pb2.Release(release_id="release-1")
+    with pytest.raises(AssertionError, match="not brought to its length"):
+        document._pad(release, release.ByteSize() + 129)
+    document._pad(release, release.ByteSize() + document.PADDING_BYTES)
 
 
 def test_padding_is_zeros_and_the_figures_stand_beside_it(house):

@@ -10,6 +10,8 @@ import pytest
 from heldout_policy.mechanism import Side, plan_tables, side_debit
 from heldout_server.domain import Intent, Member, RunState
 from heldout_server.errors import BudgetExhausted, InvalidRequest, NotFound, WrongState
+from heldout_server.release import ledger
+from heldout_server.release.slots import take_slot
 
 
 def debit(house, number: int, side: Side) -> int:
@@ -160,6 +162,39 @@ async def test_a_manifest_that_does_not_hold_takes_no_slot(house, changes, error
 
     assert caught.value.reason == reason
     assert house.ledger() == {}
+
+
+async def test_an_epoch_that_a_restore_closed_grants_no_slot_and_a_slot_taken_before_stays(house):
+    desk = house.open()
+    assert await desk.reserve(house.propose("run-1")) == 1
+    before = house.ledger()
+    await desk._database.write(lambda connection: ledger.close_epoch(connection, "epoch-1"))
+
+    with pytest.raises(BudgetExhausted) as caught:
+        await desk.reserve(house.propose("run-2"))
+    assert caught.value.reason == "EPOCH_CLOSED"
+    assert await desk.reserve(house.outcomes.runs["run-1"]) == 1
+    assert house.ledger() == before
+
+
+async def test_an_epoch_that_is_released_while_members_are_fetched_has_the_run_start_again(house):
+    """Another epoch's release decides which rows are withheld; one whose members are not at hand must not be passed."""
+    house.memberships.by_epoch["epoch-2"] = house.make_members()
+    desk = house.open()
+    await desk.reserve(house.propose("run-1"))
+    run = house.propose("run-2", epoch_id="epoch-2")
+    members = {"epoch-2": house.memberships.by_epoch["epoch-2"]}
+
+    def take(connection):
+        return take_slot(
+            connection, run=run, release_id="release-9", epoch_number=2, policy=house.policy, members=members
+        )
+
+    before = house.ledger()
+    with pytest.raises(WrongState) as caught:
+        await desk._database.write(take)
+    assert caught.value.reason == "EPOCH_RELEASED_MEANWHILE"
+    assert house.ledger() == before
 
 
 async def test_members_of_an_epoch_that_is_not_listed_take_no_slot(house, monkeypatch):
