@@ -7,8 +7,11 @@ import functools
 import os
 import threading
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
+from concurrent.futures import CancelledError, Future
+from concurrent.futures import wait as wait_for_futures
+from functools import partial
 from types import TracebackType
-from typing import Any, Concatenate, Generic, ParamSpec, Self, TypeVar
+from typing import Any, Concatenate, Final, Generic, ParamSpec, Self, TypeVar
 
 from heldout.calls import Caller
 from heldout.memory import ClientMemory, memory_file
@@ -25,6 +28,9 @@ from heldout.transport import GrpcTransport, Transport
 P = ParamSpec("P")
 R = TypeVar("R")
 G = TypeVar("G")
+
+LET_GO_S: Final = 5.0
+"""Seconds that an interrupted call gets to let go of what it used."""
 
 
 class AsyncClient:
@@ -100,12 +106,28 @@ class _Loop:
         self._thread.start()
 
     def run(self, coroutine: Coroutine[Any, Any, R]) -> R:
-        """Return what a coroutine returns. An interrupt while waiting cancels it."""
-        future = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+        """Return what a coroutine returns. An interrupt while waiting cancels it, and goes on once it has let go.
+
+        Who closes what the coroutine used, a generator or the connection, must not find it at work.
+        """
+        result: Future[R] = Future()
+        tasks: list[asyncio.Task[R]] = []
+
+        def begin() -> None:
+            task = self._loop.create_task(coroutine)
+            task.add_done_callback(partial(_hand_over, result))
+            tasks.append(task)
+
+        def cancel() -> None:
+            tasks[0].cancel()  # it has begun: the loop calls in order
+
+        self._loop.call_soon_threadsafe(begin)
         try:
-            return future.result()
+            return result.result()
         except BaseException:
-            future.cancel()
+            if not result.done():
+                self._loop.call_soon_threadsafe(cancel)
+                wait_for_futures([result], timeout=LET_GO_S)
             raise
 
     @property
@@ -121,6 +143,16 @@ class _Loop:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
+
+
+def _hand_over(result: Future[R], task: asyncio.Task[R]) -> None:
+    """Give what came of a task to the thread that waits for it."""
+    if task.cancelled():
+        result.set_exception(CancelledError())
+    elif (error := task.exception()) is not None:
+        result.set_exception(error)
+    else:
+        result.set_result(task.result())
 
 
 class _Blocking(Generic[G]):

@@ -10,7 +10,7 @@ from heldout_server.audit.anchors import AnchorBook, decide_log_discrepancy
 from heldout_server.audit.deadline import DISK_HANGS, run_on_disk
 from heldout_server.audit.device import lock_file
 from heldout_server.audit.kept import UNSEAL, KeptFile, Recorded
-from heldout_server.audit.log import DAMAGED, DEVICE_LOST, LOG_FAILED, SqlAuditLog
+from heldout_server.audit.log import DAMAGED, DEVICE_LOST, SqlAuditLog
 from heldout_server.audit.note import CheckpointSigner
 from heldout_server.audit.repair import RepairReport, repair_log
 from heldout_server.audit.sweep import Pace
@@ -19,7 +19,6 @@ __all__ = [
     "DAMAGED",
     "DEVICE_LOST",
     "DISK_HANGS",
-    "LOG_FAILED",
     "UNSEAL",
     "AnchorBook",
     "CheckpointSigner",

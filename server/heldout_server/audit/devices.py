@@ -10,6 +10,7 @@ from heldout_server.audit.deadline import DISK_HANGS
 from heldout_server.audit.device import LogDevice, reason_of
 from heldout_server.database import Connection
 from heldout_server.errors import IntegrityError, StorageError
+from heldout_server.ports.audit import LOG_FAILED
 
 DEFAULT_DEADLINE_S: Final = 5.0
 NONE_LEFT: Final = "no device of the audit log is left"
@@ -46,7 +47,7 @@ class Devices:
             StorageError: no device is left.
         """
         if not self._whole:
-            raise StorageError(NONE_LEFT, reason="AUDIT_LOG_FAILED")
+            raise StorageError(NONE_LEFT, reason=LOG_FAILED)
         running = {asyncio.ensure_future(work(device)): device for device in self._whole}
         await asyncio.wait(running, timeout=self._deadline_s)
         done: list[T] = []
@@ -73,7 +74,7 @@ class Devices:
             StorageError: the disk or the database of each fails, or no device is left.
             IntegrityError: none of them has what was stored.
         """
-        failure: StorageError | IntegrityError = StorageError(NONE_LEFT, reason="AUDIT_LOG_FAILED")
+        failure: StorageError | IntegrityError = StorageError(NONE_LEFT, reason=LOG_FAILED)
         for device in tuple(self._whole):
             try:
                 return await device.read(work)

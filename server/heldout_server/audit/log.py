@@ -35,7 +35,7 @@ from heldout_server.audit.sweep import Pace, SelfAudit
 from heldout_server.audit.tree import consistency_proof, inclusion_proof, root
 from heldout_server.audit.witnessed import WitnessedHeads
 from heldout_server.errors import IntegrityError, InvalidRequest, StorageError
-from heldout_server.ports.audit import DamagedLeaf, Logged, Record
+from heldout_server.ports.audit import LOG_FAILED, DamagedLeaf, Logged, Record
 from heldout_server.ports.environment import Clock
 
 SALT_BYTES: Final = 16
@@ -43,8 +43,6 @@ PACE_S: Final = 0.002
 """Least seconds from the beginning of a commit to that of the next: its cost is then shared by more leaves."""
 DEVICE_LOST: Final = "log_device_lost"
 DAMAGED: Final = "log_damaged"
-LOG_FAILED: Final = "AUDIT_LOG_FAILED"
-"""The reason of whatever is refused since the log takes no record any more."""
 
 _log: Final = structlog.get_logger("audit")
 

@@ -78,9 +78,10 @@ async def _serve_once(
     from heldout_server.app.halves import pick
     from heldout_server.app.sealed import wait_sealed
     from heldout_server.app.serving import serve as serve_appliance
-    from heldout_server.audit import DISK_HANGS, LOG_FAILED
+    from heldout_server.audit import DISK_HANGS
     from heldout_server.config import Config
     from heldout_server.errors import StorageError
+    from heldout_server.ports.audit import LOG_FAILED
     from heldout_server.telemetry import say_hardening
 
     async with contextlib.AsyncExitStack() as stack:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Final, Protocol
+
+LOG_FAILED: Final = "AUDIT_LOG_FAILED"
+"""The reason of whatever is refused once the log takes no record any more: nothing may go on then."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

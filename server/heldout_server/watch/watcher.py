@@ -9,7 +9,7 @@ import structlog
 
 from heldout_server.domain import Checkpoint, CheckpointState
 from heldout_server.errors import HeldoutError, StorageError
-from heldout_server.ports.audit import AuditLog, Record
+from heldout_server.ports.audit import LOG_FAILED, AuditLog, Record
 from heldout_server.ports.checkpoints import Checkpoints
 
 _log = structlog.get_logger()
@@ -64,6 +64,8 @@ class Watcher:
             try:
                 await self._checkpoints.scan()
             except HeldoutError as error:
+                if error.reason == LOG_FAILED:  # what anchors the registry: that end is told by itself, and once
+                    raise
                 _log.warning("scan_failed", reason=error.reason)
             await self._settle_pending()
             await self._sleep(self._poll_s)
@@ -84,6 +86,8 @@ class Watcher:
         try:
             await self._submit(checkpoint)
         except StorageError as error:
+            if error.reason == LOG_FAILED:
+                raise
             _log.warning("submit_postponed", checkpoint=checkpoint.name, reason=error.reason)
             return False
         except HeldoutError as error:

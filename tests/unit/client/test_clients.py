@@ -1,5 +1,6 @@
 """The two clients, and what the package offers."""
 
+import asyncio
 import inspect
 import threading
 
@@ -46,6 +47,33 @@ def test_a_stream_may_be_left_early():
         assert next(watched).finished_trials == 1
         watched.close()
         assert list(watched) == []
+
+
+def test_an_interrupted_stream_has_let_go_before_anybody_closes_it(monkeypatch):
+    """Else a Ctrl-C in the middle of a page would end in an error of ours, once in ten times."""
+    asked, let_go, interrupts = threading.Event(), [], [KeyboardInterrupt]
+
+    class Interrupted(clients.Future):
+        def result(self, timeout=None):
+            if interrupts:
+                assert asked.wait(10)
+                raise interrupts.pop()
+            return super().result(timeout)
+
+    async def slow():
+        try:
+            asked.set()
+            await asyncio.sleep(60)
+        finally:
+            await asyncio.sleep(0)
+            let_go.append(True)
+
+    monkeypatch.setattr(clients, "Future", Interrupted)
+    loop = clients._Loop()
+    with pytest.raises(KeyboardInterrupt):
+        loop.run(slow())
+    assert let_go == [True]
+    loop.stop()
 
 
 def test_closing_ends_the_thread_and_may_be_done_twice(appliance):

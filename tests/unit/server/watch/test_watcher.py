@@ -7,6 +7,7 @@ from structlog.testing import capture_logs
 
 from heldout_server.domain import Checkpoint, CheckpointState
 from heldout_server.errors import BudgetExhausted, StorageError
+from heldout_server.ports.audit import LOG_FAILED
 from heldout_server.watch import Watcher
 
 
@@ -172,6 +173,23 @@ async def test_without_a_log_nothing_is_submitted_and_the_watch_ends(lab):
     with pytest.raises(StorageError):
         await Watcher(lab.checkpoints, lab.log, lab.submit, 1).run()
     assert lab.submitted == []
+    assert list(lab.checkpoints.waiting) == ["nova-1"]
+
+
+async def test_a_log_that_fails_during_a_scan_ends_the_watch_without_a_word(lab):
+    """The end of a log is told by itself, and nothing comes after it."""
+    lab.checkpoints.line = [StorageError("no log", reason=LOG_FAILED)]
+    with capture_logs() as lines, pytest.raises(StorageError):
+        await Watcher(lab.checkpoints, lab.log, lab.submit, 1).run()
+    assert warnings(lines) == []
+
+
+async def test_a_log_that_fails_during_a_submission_ends_the_watch_and_leaves_it_pending(lab):
+    lab.checkpoints.waiting = {"nova-1": checkpoint(1)}
+    lab.errors = {"nova-1": [StorageError("no log", reason=LOG_FAILED)]}
+    with capture_logs() as lines, pytest.raises(StorageError):
+        await Watcher(lab.checkpoints, lab.log, lab.submit, 1).run()
+    assert warnings(lines) == []
     assert list(lab.checkpoints.waiting) == ["nova-1"]
 
 
