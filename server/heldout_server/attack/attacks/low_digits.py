@@ -25,8 +25,10 @@ async def run(stage: Stage) -> Finding:
     await try_in_turn(stage, models)
     releases = await stage.releases()
     hidden = [reason for one in releases for reason in hides(one.release)]
-    # Of one plan and epoch: what was proposed otherwise, or about another set of prompts, has other rows by right.
-    widths = {width(one.release) for one in releases if one.release.tested.checkpoint in models}
+    widths: dict[object, set[object]] = {}
+    for one in releases:
+        if one.release.full:  # those of another plan, or about another set of prompts, are others by right
+            widths.setdefault(plan(one.release), set()).add(width(one.release))
     async with _counting_relay(stage.address) as (address, counted):
         async with Caller(address, stage.certificate("trainer")) as trainer:
             request = findings_pb2.ListReleasesRequest(page_size=PAGE).SerializeToString()
@@ -38,8 +40,9 @@ async def run(stage: Stage) -> Finding:
         hidden.append("a page of releases holds more than its fields, or holds them in another order")
     if wire < len(told.body):
         hidden.append(f"an answer of {len(told.body):,} bytes is compressed to {wire:,}: what compresses tells")
-    if len(widths) != 1:
-        hidden.append(f"{len(widths)} different grids, widths or orders of rows of two models that differ in all else")
+    own = {plan(one.release) for one in releases if one.release.tested.checkpoint in models}
+    if len(own) != 1 or any(len(found) != 1 for found in widths.values()):
+        hidden.append("full releases of one plan differ in their grids, their widths or the order of their rows")
     return Finding(
         tried=f"encoded {len(releases)} releases again, and counted an answer's bytes on the wire: {wire:,} for "
         f"{len(told.body):,}",
@@ -69,6 +72,11 @@ def canonical(message: Message) -> bytes:
     copy.CopyFrom(message)
     copy.DiscardUnknownFields()
     return copy.SerializeToString(deterministic=True)
+
+
+def plan(release: findings_pb2.Release) -> object:
+    """Return what was fixed before a run: its epoch, and which rows it has, in whatever order they come."""
+    return release.epoch_id, frozenset((kind.kind, row.key) for kind in release.tables for row in kind.rows)
 
 
 def width(release: findings_pb2.Release) -> tuple[tuple[object, ...], ...]:
