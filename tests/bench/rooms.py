@@ -16,6 +16,7 @@ from heldout_policy.release_policy import parse_release_policy, policy_digest
 from heldout_server.audit import SqlAuditLog
 from heldout_server.bank import SqlBank
 from heldout_server.checkpoints import FolderSource, SqlCheckpoints
+from heldout_server.cli.serving import collect_seldom
 from heldout_server.config.appliance import DEFAULT_STACKS, DEFAULT_TECHNIQUES
 from heldout_server.domain import Intent, PromptDraft, Run, RunState, SecretText, Verdict
 from heldout_server.environment import RandomIds, SystemClock
@@ -128,6 +129,7 @@ class Rooms:
 @contextlib.asynccontextmanager
 async def open_rooms(folder: Path, runtime: Runtime, *, in_flight: int) -> AsyncIterator[Rooms]:
     """Open everything that a run passes through, with one checkpoint staged."""
+    collect_seldom()  # as an appliance does
     _make_folders(folder, runtime.engine)
     clock, ids = SystemClock(), RandomIds()
     keys = FileKeyRing.create(folder / "root.key", folder / "ring.json")

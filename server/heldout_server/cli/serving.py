@@ -49,7 +49,7 @@ async def serve_until_stopped(config_path: Path, served: Served) -> int:
     return code
 
 
-def _collect_seldom() -> None:
+def collect_seldom() -> None:
     """Let the garbage collector pass over what is there for good, and look less often: calls make hardly any cycles."""
     gc.freeze()
     gc.set_threshold(COLLECT_AFTER)
@@ -108,7 +108,7 @@ async def _serve_once(
             console.print(f"heldout-server: {error}", soft_wrap=True, markup=False)
             return EXIT_LOG_FAILED
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, appliance.reload.set)
-        _collect_seldom()
+        collect_seldom()
         host = config.listen.address.rpartition(":")[0]
         console.print(
             f"heldout-server: serving {_named(served)}on {host}:{appliance.port} (health on {appliance.health_port}),"

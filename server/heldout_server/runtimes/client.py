@@ -209,7 +209,7 @@ class OpenAIClient:
 
     async def _ask(self, body: bytes) -> ModelResponse:
         try:
-            async with self._session.post(self._url, data=body, headers=HEADERS, allow_redirects=False) as response:
+            async with self._session.post(self._url, data=body, allow_redirects=False) as response:
                 status = response.status
                 if status == TOO_MANY or status >= SERVER_ERROR:
                     overloaded = status in OVERLOADED
@@ -239,9 +239,11 @@ class OpenAIClient:
 
 
 def _session(connector: aiohttp.BaseConnector, headers: Mapping[str, str] | None) -> aiohttp.ClientSession:
+    # Ours stand: what is sent and read is JSON, whatever a config says.
+    others = {name: value for name, value in (headers or {}).items() if name.title() not in HEADERS}
     return aiohttp.ClientSession(
         connector=connector,
-        headers=headers,
+        headers={**others, **HEADERS},
         cookie_jar=aiohttp.DummyCookieJar(),
         timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),  # a trial's deadline bounds all of it
         auto_decompress=False,

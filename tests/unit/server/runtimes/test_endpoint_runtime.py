@@ -69,6 +69,16 @@ async def test_it_is_asked_for_the_model_with_the_headers_and_the_key_of_the_con
     assert known == ("gateway", TrustClass.EXPOSED, "0.11.0", "vllm", ("guard",))
 
 
+async def test_a_header_of_the_config_does_not_change_what_is_sent_and_read(endpoint):
+    endpoint.replies = [reply(completion("la la"))]
+    runtime = EndpointRuntime(config(url=endpoint.origin, headers={"content-type": "text/plain"}), most=2)
+    async with runtime.serve(CHECKPOINT) as client:
+        await ask(client)
+    assert [line for line in endpoint.heads[0].lower().split("\r\n") if line.startswith("content-type")] == [
+        "content-type: application/json"
+    ]
+
+
 async def test_without_a_key_none_is_sent(endpoint):
     endpoint.replies = [reply(completion())]
     async with EndpointRuntime(config(url=endpoint.origin), most=2).serve(CHECKPOINT) as client:
