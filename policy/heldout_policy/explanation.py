@@ -84,6 +84,7 @@ def _when(policy: ReleasePolicy) -> tuple[str, ...]:
         *([anchors] if policy.anchors_per_epoch else []),
         "A started run always publishes, failed trials counted by a fixed rule.",
         *_slots(policy),
+        *_witnesses(policy),
     )
 
 
@@ -104,6 +105,16 @@ def _slots(policy: ReleasePolicy) -> tuple[str, ...]:
         ),
         "A run that is done early waits for its slot; what is not tried by then counts as failed.",
     )
+
+
+def _witnesses(policy: ReleasePolicy) -> tuple[str, ...]:
+    if policy.witness is None:
+        return ()
+    names, needed = policy.witness.names, policy.witness.needed
+    who = names[0] if len(names) == 1 else f"{needed} of {len(names)} witnesses ({', '.join(names)})"
+    have = "have each" if needed > 1 else "has"
+    lately = f"in the last {_duration(policy.witness.maximum_age_s)}"
+    return (f"It appears once {who} {have} cosigned a head of the log that holds it, {lately}; until then it waits.",)
 
 
 def _duration(seconds: int) -> str:

@@ -15,8 +15,10 @@ The rules, all of them here:
     ``releases_per_epoch``. A line that is not in it is granted none. Without it all lines share them as they come.
     Every ``full_every``. release is full: counted in its line where lines have quotas, else in the epoch.
 8.  ``approvals.roles`` names testers, each once.
-9.  ``witness.keys`` holds 1 to 16 verifier keys of witnesses, each once; ``witness.maximum_age_s`` is 1 to 2,592,000.
-    With this section a release waits for a cosignature of one of them; without it no release does.
+9.  ``witness.keys`` holds 1 to 16 verifier keys of witnesses, each once, and no key under two names;
+    ``witness.maximum_age_s`` is 1 to 2,592,000; ``witness.needed``, which may be left out and is then 1, is 1 to the
+    number of different names. With this section a release waits until as many of these witnesses have cosigned a head
+    that holds it; without it no release does.
 10. In ``private``: ``bits_per_prompt`` is above 0 and at most 64; rho = bits · ln 2, kept in whole billionths, rounded
     down. ``grid_fraction`` is above 0 and at most 0.5. Every share is 0 to 1, and the shares of one intent sum to at
     most 1, the reserve included. A table without a share is never published.
@@ -94,7 +96,7 @@ _BENIGN: Final = Keys(required=("over_refusal", "reserve"))
 _APPROVALS: Final = Keys(required=("roles",))
 _SCHEDULE: Final = Keys(required=("publish",), optional=("slot_s",))
 _CARDS: Final = Keys(required=("shipped", "approved_by"))
-_WITNESS: Final = Keys(required=("keys", "maximum_age_s"))
+_WITNESS: Final = Keys(required=("keys", "maximum_age_s"), optional=("needed",))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,7 +144,7 @@ class ReleasePolicy:
         approval_roles: roles that must approve a manifest before a start.
         schedule: when runs publish.
         lines: releases of an epoch by model line; empty where all lines share them as they come.
-        witness: whose cosignature a release waits for; None for nobody's.
+        witness: whose cosignatures a release waits for; None for nobody's.
         cards: who approves technique cards.
         bits_per_prompt: the budget of one unit for life, in bits by the general bound; 0 in ``exact``.
         grid_fraction: step of the published grid, as a fraction of sigma; 0 in ``exact``.
@@ -273,9 +275,14 @@ def _cards(section: Section) -> CardsPolicy:
 
 
 def _witnessing(section: Section) -> Witnessing:
-    """Return whose cosignature a release waits for, by rule 9."""
+    """Return whose cosignatures a release waits for, by rule 9."""
     try:
         keys = tuple(WitnessKey.parse(vkey) for vkey in section.list_texts("keys", most=MAXIMUM_WITNESSES))
     except ValueError as error:
         raise section.error("keys", str(error)) from None
-    return Witnessing(keys=keys, maximum_age_s=section.whole("maximum_age_s", lowest=1, highest=MAXIMUM_AGE_S))
+    if len({key.public_key for key in keys}) < len(keys):
+        raise section.error("keys", "two names with one key would be one witness that counts twice")
+    found = Witnessing(keys=keys, maximum_age_s=section.whole("maximum_age_s", lowest=1, highest=MAXIMUM_AGE_S))
+    if "needed" not in section.names:
+        return found
+    return replace(found, needed=section.whole("needed", lowest=1, highest=len(found.names)))

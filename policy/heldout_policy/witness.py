@@ -57,12 +57,19 @@ class WitnessKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Witnessing:
-    """Say whose cosignature a release waits for: any one of the keys, and how old it may be.
+    """Say whose cosignatures a release waits for, of how many witnesses, and how old they may be.
 
     Attributes:
-        keys: trusted witnesses, at least one.
+        keys: of trusted witnesses, at least one. Keys of one name are of one witness, as while it changes its key.
         maximum_age_s: seconds between a cosignature and the publication that it lets through.
+        needed: how many different witnesses must each have cosigned a head that holds the release, 1 or more.
     """
 
     keys: tuple[WitnessKey, ...]
     maximum_age_s: int
+    needed: int = 1
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Return the names of the witnesses, each once, in the document's order."""
+        return tuple(dict.fromkeys(key.name for key in self.keys))

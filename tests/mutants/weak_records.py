@@ -111,8 +111,8 @@ WEAKNESSES = (
         name="old-cosignature",
         says="a release leaves on a cosignature of any age",
         file="server/heldout_server/audit/witnessed.py",
-        old="if now_s - one.time_s <= self._maximum_age_s]",
-        new="if now_s >= one.time_s]",
+        old=" and now_s - one.time_s <= self._maximum_age_s]",
+        new=" and now_s >= one.time_s]",
         tests=(f"{AUDIT}/test_cosignatures.py",),
     ),
     Weakness(

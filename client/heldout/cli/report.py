@@ -16,7 +16,7 @@ from heldout.findings.documents import release_from
 from heldout.findings.model import Release, TableKind
 from heldout.verification import Entry
 from heldout.verification.archive import read_documents, read_releases
-from heldout.verification.history import ALLOW, DECIDED_BY, CallGroup
+from heldout.verification.history import ALLOW, DECIDED_BY, OK, CallGroup
 from heldout.verification.replay import ReplayReport, replay
 
 VAULT: Final = "vault"
@@ -46,16 +46,20 @@ NANO_RHO_PER_BIT: Final = 1e9 * math.log(2)
 
 ANCHOR: Final = "anchor"
 DENIALS: Final = "denials"
+REFUSED: Final = "REFUSED"
+"""The status with which a call ends that the rules refused."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Use:
-    """Sum up what one identity asked for with one method, and how that was decided.
+    """Sum up what one identity asked for with one method, how that was decided, and how it ended.
 
     Attributes:
+        allowed: whether the rules let it through.
         calls: how many.
         first_s, last_s: when, in Unix seconds.
         first: place of the first in its log.
+        failed: of those that were allowed, how many ended otherwise than well, by their status in the log.
     """
 
     half: str
@@ -67,6 +71,7 @@ class Use:
     first_s: int
     last_s: int
     first: int
+    failed: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +109,7 @@ class Report:
         anchors: anchors of each database: how many, and the last.
         replays: what came of making the decisions again, by origin; None where that could not be done.
         budget_nano_rho: what a unit may spend over its life; 0 where the policy is not at hand.
-        hours: calls that were allowed and that were not, by Unix hour, over all logs.
+        hours: calls that ended well and that did not, by the Unix hour in which they ended, over all logs.
     """
 
     logs: tuple[Log, ...]
@@ -149,9 +154,9 @@ def read_report(folder: Path, logs: Sequence[Log], policy: Sequence[Path]) -> Re
             unread += [entry for entry in entries if entry.details.get("release_id") not in there]
     hours: dict[int, tuple[int, int]] = {}
     for log in logs:
-        for hour, (allowed, denied) in log.report.history.hours.items():
+        for hour, (well, otherwise) in log.report.history.hours.items():
             before = hours.get(hour, (0, 0))
-            hours[hour] = (before[0] + allowed, before[1] + denied)
+            hours[hour] = (before[0] + well, before[1] + otherwise)
     return Report(
         logs=tuple(logs),
         uses=_uses(logs),
@@ -172,6 +177,8 @@ def _uses(logs: Sequence[Log]) -> tuple[Use, ...]:
         for group in log.report.history.calls:
             key = (log.half, group.identity, group.role, group.name, group.decision == ALLOW)
             groups.setdefault(key, []).append(group)
+    endings = {log.half: log.report.history.endings for log in logs}
+    denied = {key[:4]: sum(group.calls for group in alike) for key, alike in groups.items() if not key[4]}
     return tuple(
         Use(
             half=half,
@@ -183,11 +190,31 @@ def _uses(logs: Sequence[Log]) -> tuple[Use, ...]:
             first_s=min(group.first_s for group in alike),
             last_s=max(group.last_s for group in alike),
             first=min(group.first for group in alike),
+            failed=_failed(
+                endings[half], (identity, role, method), denied=denied.get((half, identity, role, method), 0)
+            )
+            if allowed
+            else {},
         )
         for (half, identity, role, method, allowed), alike in sorted(
             groups.items(), key=lambda item: (*item[0][1:], item[0][0])
         )
     )
+
+
+def _failed(
+    endings: Mapping[tuple[str, str, str, str], int], call: tuple[str, str, str], *, denied: int
+) -> dict[str, int]:
+    """Return how calls that the rules allowed ended otherwise than well.
+
+    Args:
+        endings: outcomes of a log, see :class:`heldout.verification.history.History`.
+        call: identity, role and method.
+        denied: how many of these calls the rules refused: they end as such, and are counted apart.
+    """
+    found = {key[3]: number for key, number in endings.items() if key[:3] == call and key[3] != OK}
+    found[REFUSED] = max(0, found.get(REFUSED, 0) - denied)
+    return {status: number for status, number in sorted(found.items()) if number}
 
 
 def _debits(releases: Sequence[Release], entries: Sequence[Entry]) -> tuple[Debit, ...]:

@@ -15,6 +15,9 @@ DECIDED_BY: Final = frozenset({START, RELOAD})
 
 ALLOW: Final = "allow"
 
+OK: Final = "OK"
+"""The status of a call that did what it was asked for."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallGroup:
@@ -56,13 +59,13 @@ class History:
     Attributes:
         events: every event, in order.
         calls: every intent, in groups; those that began earlier first.
-        endings: outcomes by identity, method and status.
-        hours: calls that were allowed and that were not, by Unix hour.
+        endings: outcomes by identity, role, method and status.
+        hours: calls that ended well and that did not, by the Unix hour in which they ended.
     """
 
     events: tuple[Entry, ...] = ()
     calls: tuple[CallGroup, ...] = ()
-    endings: Mapping[tuple[str, str, str], int] = field(default_factory=dict)
+    endings: Mapping[tuple[str, str, str, str], int] = field(default_factory=dict)
     hours: Mapping[int, tuple[int, int]] = field(default_factory=dict)
 
     def named(self, *names: str) -> tuple[Entry, ...]:
@@ -77,7 +80,7 @@ def join_histories(parts: Iterable[History]) -> History:
     """
     events: list[Entry] = []
     calls: dict[tuple[object, ...], CallGroup] = {}
-    endings: dict[tuple[str, str, str], int] = {}
+    endings: dict[tuple[str, str, str, str], int] = {}
     hours: dict[int, tuple[int, int]] = {}
     period = -1
     for part in parts:
@@ -89,9 +92,9 @@ def join_histories(parts: Iterable[History]) -> History:
         period = max([period, *(event.index for event in part.events if event.name in DECIDED_BY)])
         for key, number in part.endings.items():
             endings[key] = endings.get(key, 0) + number
-        for hour, (allowed, denied) in part.hours.items():
+        for hour, (well, otherwise) in part.hours.items():
             before = hours.get(hour, (0, 0))
-            hours[hour] = (before[0] + allowed, before[1] + denied)
+            hours[hour] = (before[0] + well, before[1] + otherwise)
     ordered = sorted(calls.values(), key=lambda group: group.first)
     return History(events=tuple(events), calls=tuple(ordered), endings=endings, hours=hours)
 

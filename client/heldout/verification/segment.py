@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from heldout.errors import VerificationError
 from heldout.verification.entry import Entry, parse_entry
-from heldout.verification.history import ALLOW, DECIDED_BY, CallGroup, History
+from heldout.verification.history import DECIDED_BY, OK, CallGroup, History
 from heldout.verification.leaf_fields import Call, Fields, read_fields
 from heldout.verification.log_folder import read_bundle, read_tile
 from heldout.verification.merkle import HASH_BYTES, peaks_of, root_of
@@ -18,7 +18,7 @@ from heldout.verification.tiles import TILE_WIDTH, tile_path
 
 SEGMENT_LEAVES: Final = 64 * TILE_WIDTH
 HOUR_S: Final = 3600
-_ALLOW: Final = json.dumps(ALLOW).encode()
+_OK: Final = json.dumps(OK).encode()
 
 
 @dataclass(slots=True)
@@ -115,7 +115,7 @@ class _Reader:
         self._period = -1
         self._counters: dict[bytes, list[int]] = {}
         self._groups: dict[tuple[object, ...], list[int]] = {}
-        self._endings: dict[tuple[bytes, bytes, bytes | None], int] = {}
+        self._endings: dict[tuple[bytes, bytes, bytes, bytes | None], int] = {}
         self._hours: dict[tuple[int, bool], int] = {}
         self._events: list[Entry] = []
 
@@ -146,13 +146,13 @@ class _Reader:
         segment = self._segment
         segment.counters = {_word(raw): (seen[0], seen[1], seen[2], seen[3]) for raw, seen in self._counters.items()}
         hours: dict[int, tuple[int, int]] = {}
-        for (hour, allowed), number in self._hours.items():
+        for (hour, well), number in self._hours.items():
             before = hours.get(hour, (0, 0))
-            hours[hour] = (before[0] + number, before[1]) if allowed else (before[0], before[1] + number)
+            hours[hour] = (before[0] + number, before[1]) if well else (before[0], before[1] + number)
         segment.history = History(
             events=tuple(self._events),
             calls=tuple(_group(key, seen) for key, seen in self._groups.items()),
-            endings={(_word(one), _word(name), _word(end)): n for (one, name, end), n in self._endings.items()},
+            endings={(_word(a), _word(b), _word(c), _word(d)): n for (a, b, c, d), n in self._endings.items()},
             hours=hours,
         )
 
@@ -175,8 +175,6 @@ class _Reader:
             group[0] += 1
             group[2] = index
             group[4] = fields.time_s
-        hour = (fields.time_s // HOUR_S, fields.decided[0] == _ALLOW)
-        self._hours[hour] = self._hours.get(hour, 0) + 1
 
     def _end(self, fields: Fields, index: int) -> None:
         named = fields.intent
@@ -186,8 +184,10 @@ class _Reader:
         elif not intent.is_ended_by(fields.call):
             raise VerificationError(other_call_message(index))
         self._segment.outcomes += 1
-        ending = (fields.call.identity, fields.call.name, fields.status)
+        ending = (fields.call.identity, fields.call.role, fields.call.name, fields.status)
         self._endings[ending] = self._endings.get(ending, 0) + 1
+        hour = (fields.time_s // HOUR_S, fields.status == _OK)
+        self._hours[hour] = self._hours.get(hour, 0) + 1
 
 
 def _word(raw: bytes | None) -> str:

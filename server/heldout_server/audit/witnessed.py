@@ -13,12 +13,13 @@ class WitnessedHeads:
     """Know which head may be shown as cosigned, and which was cosigned lately.
 
     Args:
-        witnessing: whose cosignatures count, and how long; None for nobody's.
+        witnessing: whose cosignatures count, how many of them, and how long; None for nobody's.
     """
 
     def __init__(self, witnessing: Witnessing | None) -> None:
         self._keys = () if witnessing is None else witnessing.keys
         self._maximum_age_s = 0 if witnessing is None else witnessing.maximum_age_s
+        self._needed = 1 if witnessing is None else witnessing.needed
         self._newest: dict[str, Cosignature] = {}
         self._checkpoints: dict[int, str] = {}
 
@@ -59,10 +60,16 @@ class WitnessedHeads:
         return self._note(max((one.size for one in self._newest.values()), default=None))
 
     def covering(self, index: int, *, now_s: float) -> tuple[int, str] | None:
-        """Return size and note of the newest head, cosigned lately, whose tree holds a leaf; None if there is none."""
-        fresh = [one.size for one in self._newest.values() if now_s - one.time_s <= self._maximum_age_s]
-        size = max(fresh, default=0)
-        return (size, self._note(size)) if index < size else None
+        """Return size and note of the newest head, cosigned lately, whose tree holds a leaf.
+
+        None if fewer witnesses than are needed have lately cosigned a head that holds it. These need not be one head:
+        each witness has seen that its own continues all that it cosigned before, and all are heads of this log.
+        """
+        fresh = [one for one in self._newest.values() if index < one.size and now_s - one.time_s <= self._maximum_age_s]
+        if len({one.witness.rpartition("+")[0] for one in fresh}) < self._needed:
+            return None
+        size = max(one.size for one in fresh)
+        return size, self._note(size)
 
     def _note(self, size: int | None) -> str:
         return "" if size is None else self.with_lines(size, self._checkpoints[size])

@@ -18,7 +18,19 @@ from heldout.verification import Entry
 NANO: Final = 1e9
 PAIRS: Final = "bits are those of a unit of one side; a look-alike pair pays both"
 MOST_EVENTS: Final = 40
-HEADER: Final = ("log", "what", "first_utc", "last_utc", "identity", "role", "subject", "decision", "count", "entry")
+HEADER: Final = (
+    "log",
+    "what",
+    "first_utc",
+    "last_utc",
+    "identity",
+    "role",
+    "subject",
+    "decision",
+    "count",
+    "entry",
+    "failed",
+)
 
 
 def bits(nano_rho: int) -> float:
@@ -74,23 +86,24 @@ def about(entry: Entry) -> str:
 
 
 def _who(report: Report) -> list[str]:
-    rows = [["who asked", "for what", "calls", "refused", "first", "last"]]
+    rows = [["who asked", "for what", "calls", "refused", "failed", "when"]]
     merged: dict[tuple[str, str], list[Use]] = {}
     for use in report.uses:
         merged.setdefault((use.identity, use.method), []).append(use)
     for (identity, method), uses in sorted(merged.items()):
         refused = sum(use.calls for use in uses if not use.allowed)
+        failed = sum(sum(use.failed.values()) for use in uses)
         rows.append(
             [
                 figures.short_name(identity),
                 method,
                 f"{sum(use.calls for use in uses):,}",
                 f"{refused:,}" if refused else "—",
-                _day(min(use.first_s for use in uses)),
-                _day(max(use.last_s for use in uses)),
+                f"{failed:,}" if failed else "—",
+                _span(min(use.first_s for use in uses), max(use.last_s for use in uses)),
             ]
         )
-    return lay_out(rows, "<<>><<", flexible=0)
+    return lay_out(rows, "<<>>><", flexible=0)
 
 
 def _released(report: Report) -> list[str]:
@@ -149,6 +162,15 @@ def _day(unix_s: int) -> str:
     return dt.datetime.fromtimestamp(unix_s, tz=dt.UTC).strftime("%m-%d %H:%M")
 
 
+def _span(first_s: int, last_s: int) -> str:
+    """Say from when to when, in as few words as tell it."""
+    first, last = _day(first_s), _day(last_s)
+    if first == last:
+        return first
+    day, _, minute = last.partition(" ")
+    return f"{first} to {minute}" if first.startswith(day) else f"{first.partition(' ')[0]} to {day}"
+
+
 def _iso(unix_s: int) -> str:
     return dt.datetime.fromtimestamp(unix_s, tz=dt.UTC).strftime("%Y-%m-%dT%H:%MZ")
 
@@ -166,20 +188,21 @@ def _records(report: Report) -> list[tuple[Any, ...]]:
             "allow" if use.allowed else "deny",
             use.calls,
             use.first,
+            sum(use.failed.values()),
         )
         for use in report.uses
     ]
     for debit in report.debits:
         when, subject = _iso(debit.release.published_s), f"{debit.release.tested.checkpoint} {debit.release.release_id}"
         what = "release" if debit.release.profile is Profile.PRIVATE else "release without noise"
-        records.append(("vault", what, when, when, "", "", subject, "", 1, debit.entry.index))
+        records.append(("vault", what, when, when, "", "", subject, "", 1, debit.entry.index, ""))
     for half, event in (*report.denials, *report.events):
         caller, number = str(event.details.get("caller", "")), event.details.get("count", 1)
         when = _iso(event.time_s)
-        records.append((half, event.name, when, when, caller, "", about(event), "", number, event.index))
+        records.append((half, event.name, when, when, caller, "", about(event), "", number, event.index, ""))
     for (half, database), (number, last) in report.anchors.items():
         when = _iso(last.time_s)
-        records.append((half, "anchor", when, when, "", "", database, "", number, last.index))
+        records.append((half, "anchor", when, when, "", "", database, "", number, last.index, ""))
     return records
 
 
@@ -208,6 +231,7 @@ def _data(report: Report) -> dict[str, Any]:
                 "first_s": use.first_s,
                 "last_s": use.last_s,
                 "first_entry": use.first,
+                "failed": dict(use.failed),
             }
             for use in report.uses
         ],

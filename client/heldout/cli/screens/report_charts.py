@@ -23,26 +23,26 @@ def calls_chart(hours: Mapping[int, tuple[int, int]]) -> str:
     """Draw calls over time: by hour, or by as many hours as make at most :data:`MOST_BARS` bars.
 
     Args:
-        hours: calls that were allowed and that were not, by Unix hour.
+        hours: calls that ended well and that did not, by Unix hour.
     """
     if not hours:
         return ""
     first, last = min(hours), max(hours)
     step = next(step for step in _steps() if (last - first) // step < MOST_BARS)
     bars: dict[int, list[int]] = {}
-    for hour, (allowed, denied) in hours.items():
+    for hour, (well, otherwise) in hours.items():
         bar = bars.setdefault((hour - first) // step, [0, 0])
-        bar[0] += allowed
-        bar[1] += denied
+        bar[0] += well
+        bar[1] += otherwise
     count = (last - first) // step + 1
     highest = max(sum(bar) for bar in bars.values())
     slot = (WIDTH - LEFT) / count
     wide = min(slot * 0.8, 40)
     marks = []
-    for place, (allowed, denied) in sorted(bars.items()):
+    for place, (well, otherwise) in sorted(bars.items()):
         left = LEFT + place * slot + (slot - wide) / 2
         down = _y(0, highest)
-        for number, kind in ((allowed, "one"), (denied, "bad")):
+        for number, kind in ((well, "one"), (otherwise, "bad")):
             high = _y(0, highest) - _y(number, highest)
             if number:
                 down -= high
@@ -56,7 +56,7 @@ def calls_chart(hours: Mapping[int, tuple[int, int]]) -> str:
         _label(WIDTH, HEIGHT - 6, _day(last), end=True) if count > 1 else ""
     )
     return _svg(
-        f"Calls by {unit}, at most {highest:,}; refused ones in red, on top",
+        f"Calls by {unit}, at most {highest:,}; in red, on top, those that were refused or failed",
         [*_axis(highest, f"{highest:,}"), *marks, labels],
     )
 

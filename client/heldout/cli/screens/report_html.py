@@ -10,7 +10,7 @@ from html import escape
 from itertools import groupby
 from typing import Final
 
-from heldout.cli.report import Debit, Report
+from heldout.cli.report import Debit, Report, Use
 from heldout.cli.screens import figures
 from heldout.cli.screens.audit import replay_line
 from heldout.cli.screens.exactness import exact_data
@@ -161,7 +161,7 @@ def _uses(report: Report) -> str:
                 _text(use.method),
                 _text(use.half),
                 f"{use.calls:,}",
-                "allowed" if use.allowed else '<span class="bad">refused</span>',
+                _ended(use),
                 _time(use.first_s),
                 _time(use.last_s),
             ]
@@ -172,6 +172,16 @@ def _uses(report: Report) -> str:
         parts.append(f"<h3>{_text(figures.short_name(identity))}{said} {_code(identity)}</h3>")
         parts.append(_table(header, rows, numbers=frozenset({2})))
     return "<h2>Who asked for what</h2>" + calls_chart(report.hours) + "".join(parts)
+
+
+def _ended(use: Use) -> str:
+    """Say how calls were decided, and of those that were allowed how many did not end well, and how."""
+    if not use.allowed:
+        return '<span class="bad">refused</span>'
+    failed = [
+        f'<span class="bad">{number:,} ended with {_text(status)}</span>' for status, number in use.failed.items()
+    ]
+    return "<br>".join(["allowed", *failed])
 
 
 def _releases(report: Report) -> str:

@@ -48,6 +48,34 @@ def test_a_page_tells_who_what_and_how_much(audited):
     assert re.search(r"anchor +vault +\d+ +\S+ \S+ +releases, the last of 2", out)
 
 
+def test_calls_are_counted_by_how_they_ended(audited, tmp_path):
+    vault = audited.appliance.logs["vault"]
+    who = {"identity": IDENTITY, "role": "trainer"}
+    for status in ("OK", "WRONG_STATE", "REFUSED"):
+        decision = "deny" if status == "REFUSED" else "allow"
+        said = audited.appliance.decided | {"decision": decision, "rules": []}
+        begun = vault.add("intent", "/heldout.v1.BankService/OpenEpoch", **who, **said)
+        vault.add("outcome", "/heldout.v1.BankService/OpenEpoch", **who, intent=begun, status=status)
+    file = tmp_path / "report.html"
+    assert re.search(r"trainer +OpenEpoch +3 +1 +1 ", audited("audit", "report", "--html", str(file)))
+    calls = [call for call in audited.json("audit", "report")["calls"] if call["method"] == "OpenEpoch"]
+    assert {call["allowed"]: call["failed"] for call in calls} == {True: {"WRONG_STATE": 1}, False: {}}
+    rows = [row for row in audited.csv("audit", "report") if row["subject"] == "OpenEpoch"]
+    assert {row["decision"]: row["failed"] for row in rows} == {"allow": "1", "deny": "0"}
+    assert "1 ended with WRONG_STATE" in file.read_text(encoding="utf-8")
+    assert sum(number for _, number in audited.json("audit", "report")["hours"].values()) == 2
+
+
+@pytest.mark.parametrize(
+    ("first_s", "last_s", "told"),
+    [(60, 61, "01-01 00:01"), (60, 3600, "01-01 00:01 to 01:00"), (60, 86_400, "01-01 to 01-02")],
+)
+def test_when_somebody_called_is_told_briefly(hostile, first_s, last_s, told):
+    use = dataclasses.replace(hostile.uses[0], first_s=first_s, last_s=last_s)
+    lines = report_page(dataclasses.replace(hostile, uses=(use,))).lines
+    assert any(line.rstrip().endswith(f"  {told}") for line in lines)
+
+
 def test_the_ledger_begins_anew_with_each_epoch(audited):
     releases = audited.json("audit", "report")["releases"]
     assert [release["epoch_number"] for release in releases] == [3, 3, 4]

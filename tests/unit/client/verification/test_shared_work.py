@@ -56,7 +56,7 @@ def test_calls_are_followed_across_segments(long_log, tmp_path, processes):
     periods = {(group.period, group.identity): group.calls for group in report.history.calls}
     tester = "spiffe://heldout.example/bank-tester"
     assert periods == {(0, tester): 300, (301, tester): 300, (301, TRAINER): 1}
-    assert report.history.endings == {(tester, "/heldout.v1.BankService/GetStats", "OK"): 600}
+    assert report.history.endings == {(tester, "bank_tester", "/heldout.v1.BankService/GetStats", "OK"): 600}
 
 
 @pytest.mark.parametrize("processes", [1, 2])

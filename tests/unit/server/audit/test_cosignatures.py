@@ -88,6 +88,26 @@ async def test_a_proof_under_a_cosigned_head_verifies_and_carries_the_lines(watc
         assert await log.cosigned_proof(2) is not None
 
 
+async def test_as_many_different_witnesses_as_the_policy_needs_must_have_cosigned(watched, clock):
+    again = TestWitness(b"ao" * 16, ALICE.name)  # another key of the same witness
+    needing = Witnessing(keys=(ALICE.key, again.key, BOB.key), maximum_age_s=100, needed=2)
+    async with watched(witnessing=needing) as log:
+        logged = await log.append(event())
+        first = log.checkpoint()
+        await log.add_cosignatures(BOB.cosign(first, NOW_S - 101))  # too old to count
+        later = await log.append(event())
+        head = log.checkpoint()
+        await log.add_cosignatures(ALICE.cosign(head, NOW_S))
+        await log.add_cosignatures(again.cosign(head, NOW_S))
+        assert await log.cosigned_proof(logged.index) is None  # one witness, with two keys
+        await log.add_cosignatures(BOB.cosign(first, NOW_S))  # of the older head, which holds the first leaf alone
+        proof = await log.cosigned_proof(logged.index)
+        assert verify_logged(logged.entry, proof, log.verifier_key)[1].size == 2
+        assert await log.cosigned_proof(later.index) is None
+        clock.seconds = NOW_S + 101.0
+        assert await log.cosigned_proof(logged.index) is None
+
+
 async def test_lines_of_unknown_keys_are_passed_over_and_sixteen_signatures_are_read(watched):
     async with watched() as log:
         await log.append(event())
