@@ -27,6 +27,7 @@ AREAS = {
     "trials": ("bench_trials", "measure"),
     "memory": ("bench_trials", "measure_memory"),
     "bank": ("bench_bank", "measure"),
+    "cards": ("bench_bank", "measure_gate"),
     "findings": ("bench_findings", "measure"),
     "release": ("bench_release", "measure"),
     "audit": ("bench_audit", "measure"),

@@ -200,11 +200,14 @@ class AsyncBank:
 
         Raises:
             WrongState: there is nothing to freeze, nothing changed, or it would differ from what was released by so
-                few units that they could be told apart; then the message says how many to import or to retire.
+                few units that they could be told apart; then the message says how many to import or to retire. Or a
+                category is named after a prompt: then the message says which.
         """
         answer = await self._caller.unary(SERVICE, "OpenEpoch", pb.OpenEpochRequest(), pb.OpenEpochResponse)
         if answer.gaps:
             raise WrongState(describe_gaps(answer.gaps), reason="EPOCH_TOO_CLOSE")
+        if answer.categories:
+            raise WrongState(describe_categories(answer.categories), reason="CATEGORY_TELLS")
         return _epoch(answer.epoch)
 
 
@@ -222,6 +225,19 @@ def describe_gaps(gaps: Iterable[pb.EpochGap]) -> str:
         else:
             said.append(f"{what} would go alone: retire {gap.short} more with them")
     return f"not opened, too few units would tell it from earlier epochs: {'; '.join(said)}"
+
+
+def describe_categories(found: Iterable[pb.CategoryHit]) -> str:
+    """Say which categories keep an epoch from being opened, and which prompts could be read from their names."""
+    said = "; ".join(
+        f"{one.category} ({', '.join(hit.handle or known(CARD_RULES, hit.rule, 'rule').value for hit in one.hits[:3])}"
+        f"{f' and {len(one.hits) - 3} more' if len(one.hits) > 3 else ''})"  # noqa: PLR2004 - as many as are named
+        for one in found
+    )
+    return (
+        "not opened, the names of categories are published and these give prompts away: "
+        f"{said}; retire the prompts of such a category and import them under another name"
+    )
 
 
 def _epoch(epoch: pb.Epoch) -> Epoch:

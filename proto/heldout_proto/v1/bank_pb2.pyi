@@ -247,12 +247,22 @@ class OpenEpochRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class OpenEpochResponse(_message.Message):
-    __slots__ = ("epoch", "gaps")
+    __slots__ = ("epoch", "gaps", "categories")
     EPOCH_FIELD_NUMBER: _ClassVar[int]
     GAPS_FIELD_NUMBER: _ClassVar[int]
+    CATEGORIES_FIELD_NUMBER: _ClassVar[int]
     epoch: Epoch
     gaps: _containers.RepeatedCompositeFieldContainer[EpochGap]
-    def __init__(self, epoch: _Optional[_Union[Epoch, _Mapping]] = ..., gaps: _Optional[_Iterable[_Union[EpochGap, _Mapping]]] = ...) -> None: ...
+    categories: _containers.RepeatedCompositeFieldContainer[CategoryHit]
+    def __init__(self, epoch: _Optional[_Union[Epoch, _Mapping]] = ..., gaps: _Optional[_Iterable[_Union[EpochGap, _Mapping]]] = ..., categories: _Optional[_Iterable[_Union[CategoryHit, _Mapping]]] = ...) -> None: ...
+
+class CategoryHit(_message.Message):
+    __slots__ = ("category", "hits")
+    CATEGORY_FIELD_NUMBER: _ClassVar[int]
+    HITS_FIELD_NUMBER: _ClassVar[int]
+    category: str
+    hits: _containers.RepeatedCompositeFieldContainer[CardHit]
+    def __init__(self, category: _Optional[str] = ..., hits: _Optional[_Iterable[_Union[CardHit, _Mapping]]] = ...) -> None: ...
 
 class EpochGap(_message.Message):
     __slots__ = ("intent", "category", "change", "units", "short")

@@ -143,7 +143,7 @@ class BankServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def OpenEpoch(self, request, context):
-        """Freezes all live prompts into a new epoch, and compares all cards with them.
+        """Freezes all live prompts into a new epoch, and compares all cards and the names of categories with them.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -14,7 +14,7 @@ from heldout_server.api.edge import Call
 from heldout_server.api.paging import next_token, page_size
 from heldout_server.domain import Epoch, Intent, PromptDraft, SecretText
 from heldout_server.errors import InvalidRequest, WrongState
-from heldout_server.ports.bank import Bank, DraftRow, PackReader, Packs
+from heldout_server.ports.bank import Bank, CategoriesTell, DraftRow, PackReader, Packs
 from heldout_server.ports.cards import CardHit, CardRule, CardsGate, CardText
 from heldout_server.ports.release import EpochGate
 
@@ -156,6 +156,9 @@ class BankServicer(bank_pb2_grpc.BankServiceServicer):
 
         try:
             epoch = await self._bank.open_epoch(admit=admit)
+        except CategoriesTell as error:
+            told = [pb.CategoryHit(category=name, hits=card_hits(hits)) for name, hits in error.hits.items()]
+            return pb.OpenEpochResponse(categories=told)
         except WrongState:
             if not gaps:
                 raise

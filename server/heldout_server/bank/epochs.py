@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable
-from typing import Final
+from typing import Final, NamedTuple
 
 from heldout_server.bank.schema import INTENTS, VERSION
 from heldout_server.bank.shards import Shards
@@ -16,6 +16,23 @@ from heldout_server.sealing import context
 
 SALT_BYTES: Final = 32
 _RANK_BYTES: Final = 16  # two of a million random ranks collide once in 10^26 openings
+
+
+class Named(NamedTuple):
+    """Say what the bank holds: the categories of its live prompts in order, and the number of its newest prompt."""
+
+    categories: tuple[str, ...]
+    newest: int
+
+
+def read_names(connection: Connection) -> Named:
+    """Return which categories an epoch would have now: they are the rows of a table that is published."""
+    categories = connection.execute(
+        "SELECT DISTINCT prompt.category FROM entry JOIN prompt USING (number) WHERE NOT entry.retired"
+        " ORDER BY prompt.category"
+    ).fetchall()
+    newest = connection.execute("SELECT coalesce(max(number), 0) FROM entry").fetchone()[0]
+    return Named(tuple(category for (category,) in categories), newest)
 
 
 def commit(salt: bytes, handles: Iterable[str]) -> str:
@@ -31,6 +48,7 @@ def open_epoch(
     *,
     epoch_id: str,
     random_bytes: Callable[[int], bytes],
+    named: Named,
     admit: Admission | None = None,
 ) -> Epoch:
     """Freeze all live prompts, in an order that says nothing of them.
@@ -39,11 +57,15 @@ def open_epoch(
         connection: inside a transaction.
         epoch_id: its name.
         random_bytes: for the order and the salt.
+        named: what the bank held when its categories were compared with its prompts.
         admit: is told the units of each intent first, and may refuse by what it raises.
 
     Raises:
-        WrongState: there is no live prompt, or the live prompts are just those of the newest epoch.
+        WrongState: there is no live prompt, the live prompts are just those of the newest epoch, or there are others
+            than were compared.
     """
+    if read_names(connection).newest != named.newest:
+        raise WrongState("prompts came in while the categories were compared: open it again", reason="BANK_CHANGED")
     live = connection.execute(
         "SELECT entry.number, entry.handle, prompt.unit, prompt.intent FROM entry JOIN prompt USING (number)"
         " WHERE NOT entry.retired"

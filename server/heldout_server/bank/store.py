@@ -26,6 +26,7 @@ from heldout_server.errors import NotFound
 from heldout_server.ports.bank import (
     Admission,
     BankStats,
+    CategoriesTell,
     Count,
     DraftRow,
     ImportReport,
@@ -239,12 +240,17 @@ class SqlBank:
             admit: is told the units of each intent before anything is frozen, and may refuse by what it raises.
 
         Raises:
-            WrongState: there is no live prompt, or nothing changed since the epoch that is open.
+            CategoriesTell: the name of a category, which is published, gives a prompt away.
+            WrongState: there is no live prompt, nothing changed since the epoch that is open, or something does while
+                the names are compared.
         """
+        named = await self._database.read(epochs.read_names)
+        if found := await self.gate.admit_names(named.categories):
+            raise CategoriesTell(found)
         epoch_id = self._ids.new("epoch")
         return await self._database.write(
             lambda connection: epochs.open_epoch(
-                connection, epoch_id=epoch_id, random_bytes=self._random_bytes, admit=admit
+                connection, epoch_id=epoch_id, random_bytes=self._random_bytes, named=named, admit=admit
             )
         )
 

@@ -19,10 +19,11 @@ import itertools
 import re
 import zlib
 from array import array
-from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Sequence
 from enum import IntEnum
-from itertools import accumulate
+from itertools import accumulate, compress, count, repeat
+from operator import sub
 from typing import Final, NamedTuple
 
 from heldout_server.bank.folding import fold_letters, split_words
@@ -107,23 +108,25 @@ class TraceBlock:
     def __len__(self) -> int:
         return len(self._sizes) // KINDS
 
-    def find(self, wanted: frozenset[int]) -> Iterator[Found]:
-        """Yield what is wanted among the traces, by prompt and kind."""
-        ends, numbers = self._ends, self._numbers
-        cell, end, found = -1, 0, list[int]()
-        for place in [place for place, number in enumerate(numbers) if number in wanted]:
-            if place >= end:  # the first of another prompt or kind
-                if found:
-                    yield self._found(cell, found)
-                cell, found = bisect_right(ends, place), []
-                end = ends[cell]
-            found.append(numbers[place])
-        if found:
-            yield self._found(cell, found)
+    def find(self, wanted: frozenset[int], *, enough: Callable[[int, int, int], bool]) -> tuple[list[int], list[Found]]:
+        """Return all traces that are wanted, each as often as prompts have it, and where there are enough of a kind.
 
-    def _found(self, cell: int, numbers: list[int]) -> Found:
-        prompt, kind = divmod(cell, KINDS)
-        return Found(self.first_prompt + prompt, kind, self._sizes[cell], numbers)
+        Every loop over all traces is one of the interpreter's own: a bank of 10,000 prompts has 1,400,000.
+
+        Args:
+            wanted: traces to look for.
+            enough: is asked of a prompt's traces of one kind: the kind, how many there are, how many are wanted.
+        """
+        places = list(compress(range(len(self._numbers)), map(wanted.__contains__, self._numbers)))
+        numbers = [self._numbers[place] for place in places]
+        bounds = [0, *map(bisect_left, repeat(places), self._ends)]
+        found = []
+        for cell in compress(count(), map(sub, bounds[1:], bounds)):
+            prompt, kind = divmod(cell, KINDS)
+            start, stop = bounds[cell], bounds[cell + 1]
+            if enough(kind, self._sizes[cell], stop - start):
+                found.append(Found(self.first_prompt + prompt, kind, self._sizes[cell], numbers[start:stop]))
+        return numbers, found
 
 
 def pack(traces: Iterable[Traces]) -> tuple[bytes, bytes]:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Final, Protocol, TypeAlias
 
 from heldout_server.domain import Epoch, Intent, Member, PromptDraft, SecretText
+from heldout_server.errors import WrongState
+from heldout_server.ports.cards import CardHit
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +130,16 @@ Admission: TypeAlias = Callable[[Mapping[Intent, frozenset[str]]], None]
 """Looks at the units that an epoch would have, by intent, and raises where it may not be opened."""
 
 
+class CategoriesTell(WrongState):
+    """Say from which categories' names which prompts could be read. For bank testers alone."""
+
+    reason = "CATEGORY_TELLS"
+
+    def __init__(self, hits: Mapping[str, Sequence[CardHit]]) -> None:
+        super().__init__("the name of a category gives a prompt away")
+        self.hits = hits
+
+
 class Bank(Protocol):
     """Hold prompts, sealed, and freeze sets of them into epochs."""
 
@@ -177,7 +189,9 @@ class Bank(Protocol):
             admit: is told the units of each intent before anything is frozen, and may refuse by what it raises.
 
         Raises:
-            WrongState: there is no live prompt, or nothing changed since the epoch that is open.
+            CategoriesTell: the name of a category, which is published, gives a prompt away.
+            WrongState: there is no live prompt, nothing changed since the epoch that is open, or something does while
+                the names are compared.
         """
         ...
 

@@ -6,7 +6,7 @@ import pytest
 from client_fakes import FakeAppliance, make_card, make_release, to_message
 
 from heldout.bank_model import Intent, Prompt, PromptRow
-from heldout.errors import UnknownAnswer, VerificationError
+from heldout.errors import UnknownAnswer, VerificationError, WrongState
 from heldout.findings import ScoreKind, TableKind, TrustClass
 from heldout.services.batches import BATCH_ROWS
 from heldout.services.checkpoints import CheckpointState
@@ -202,6 +202,20 @@ async def test_the_bank_in_every_field():
     assert (await bank.open_epoch()).commitment == "c" * 64
     appliance.answers["GetStats"] = bank_pb2.GetStatsResponse()
     assert (await bank.stats()).epoch is None
+
+
+async def test_an_epoch_that_is_not_opened_says_which_categories_and_which_prompts(appliance):
+    hits = [bank_pb2.CardHit(rule=bank_pb2.CARD_RULE_WORD_RUNS, handle=f"p-{n}") for n in range(5)]
+    encoded = bank_pb2.CardHit(rule=bank_pb2.CARD_RULE_TOO_MANY_READINGS)
+    told = [
+        bank_pb2.CategoryHit(category="how-tea-is-made", hits=hits),
+        bank_pb2.CategoryHit(category="abc", hits=[encoded]),
+    ]
+    appliance.answers.update({"OpenEpoch": bank_pb2.OpenEpochResponse(categories=told)})
+    named = r"how-tea-is-made \(p-0, p-1, p-2 and 2 more\); abc \(too-many-readings\)"
+    with pytest.raises(WrongState, match=named) as said:
+        await appliance.client().bank.open_epoch()
+    assert said.value.reason == "CATEGORY_TELLS"
 
 
 async def test_entries_are_read_in_pages_up_to_where_one_asked(appliance):
