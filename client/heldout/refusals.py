@@ -80,20 +80,36 @@ BY_CODE: Final[Mapping[str, Row]] = {
 }
 
 BY_EXACT: Final[Mapping[str, str]] = {
+    "ACCESS_REFUSED": "the endpoint refuses the appliance's key: the operator puts a good one in place, then restarts",
     "ANCHOR_REPEATED": "this checkpoint is released about this epoch already",
     "ANCHOR_UNKNOWN": "--anchor restates a checkpoint that was released before, and this one was not",
+    **dict.fromkeys(
+        (
+            *("CARDS_CHANGED", "CHECKPOINT_CHANGED", "CONTAINMENT_CHANGED", "EPOCH_CHANGED", "JUDGE_CHANGED"),
+            *("OUTDATED", "RUNTIME_CHANGED", "SAMPLING_CHANGED", "SYSTEM_PROMPT_CHANGED", "TECHNIQUES_CHANGED"),
+        ),
+        "what the run would test changed since it was proposed: propose it anew",
+    ),
     "BANK_EMPTY": "there is no live prompt to freeze: heldout bank import FILE",
     "CHECKPOINT_REFUSED": "the checkpoint was refused: heldout checkpoints says why",
+    "ENDPOINT_UNAVAILABLE": "the endpoint stayed away longer than a run waits: bring it up, restart the appliance",
     "EPOCH_UNCHANGED": "nothing changed in the bank since the newest epoch, so there is none to open",
-    "EXPOSED_RUNTIME": "somebody else's server would see the prompts: --allow-exposed, if you mean that",
+    "EXPOSED_RUNTIME": "an exposed runtime would see the prompts: --allow-exposed, if you mean that",
+    "NOTHING_ANSWERED": "the checkpoint gave no answer that says anything: heldout run preflight says what to change",
     "NOT_APPROVED": "an approval is missing: heldout run show says who approved",
     "NOT_COMPLETE": "not all of its trials are done: heldout run show says where it stands",
     "NOT_PROPOSED": "the run is not proposed any more: heldout run show says where it stands",
     "NO_EPOCH": "no epoch is open: heldout bank epoch open",
     "NO_RUNTIME": "nothing here serves the engine that the checkpoint asks for: the operator sets it up",
+    "PACK_BROKEN": "the pack was changed or cut off on its way: nothing was imported, seal the file anew",
+    "PACK_OF_ANOTHER_APPLIANCE": "the pack was sealed to another appliance: heldout bank pack-key shows this one's key",
+    "PACK_UNKNOWN": "that is no pack of this version: seal the file with heldout bank seal",
     "POLICY_CHANGED": "the policy changed since the run was proposed: propose it anew",
 }
-"""What a bank tester is told in place of :data:`STATE`; the code stands behind it in brackets all the same."""
+"""What a bank tester is told in place of what does for any such failure; the code stands behind it all the same."""
+
+EXPLAINED: Final = (InvalidRequest, WrongState, Unavailable)
+"""The kinds of errors of which a bank tester is told so; a refusal looks like any other."""
 
 _OPAQUE_ID: Final = re.compile(r"its id in the log is ([A-Za-z0-9._-]{1,80})\Z")
 _REASON: Final = re.compile(r"[A-Z][A-Z0-9_]{0,62}")
@@ -128,7 +144,7 @@ def error_for(failure: Failure, *, address: str) -> CallError:
             f"no appliance answers at {address}, or it does not accept this certificate", reason="UNREACHABLE"
         )
     kind, message = BY_REASON.get(reason) or BY_CODE.get(failure.code, (InternalError, INTERNAL))
-    if kind is WrongState:
+    if kind in EXPLAINED:
         message = BY_EXACT.get(exact, message)
     if kind is not InternalError:
         shown = f" ({exact.lower()})" if exact and exact != reason else ""

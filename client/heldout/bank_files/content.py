@@ -137,7 +137,7 @@ def decode_lines(file: Binary, name: str) -> Iterator[tuple[int, str]]:
         try:
             line = raw.decode()
         except UnicodeDecodeError:
-            raise BankFileError(f"{name} line {number}: is not UTF-8") from None
+            raise BankFileError(f"{name} line {number}: is not UTF-8: save it as UTF-8") from None
         yield number, line
 
 
@@ -155,7 +155,7 @@ def read_document(content: Content) -> str:
     try:
         return raw.removeprefix(_BYTE_ORDER_MARK).decode()
     except UnicodeDecodeError:
-        raise BankFileError(f"{content.name}: is not UTF-8") from None
+        raise BankFileError(f"{content.name}: is not UTF-8: save it as UTF-8") from None
 
 
 def _refuse_other_kinds(head: bytes, name: str) -> None:

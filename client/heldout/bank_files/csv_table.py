@@ -57,7 +57,7 @@ def open_csv(content: Content) -> tuple[tuple[str, ...], Iterator[Record | BadRo
     names = tuple(name.strip() for name in _parse([head], delimiter, content.name, lines))
     twice = next((place for place, name in enumerate(names, 1) if name in names[: place - 1]), 0)
     if twice:
-        raise BankFileError(f"{content.name}: column {twice} has the name of another column")
+        raise BankFileError(f"{content.name}: column {twice} has the name of another column: rename one of them")
     lines.next_row()
     return tuple(name for name in names if name), _rows(content.name, lines, names, delimiter)
 

@@ -5,7 +5,7 @@ HarmBench        Behavior, FunctionalCategory, SemanticCategory, Tags, ContextSt
 JailbreakBench   Index, Goal, Target, Behavior, Category, Source; its harmful and its benign file look the same
 AdvBench         goal, target; all harmful, no category
 StrongREJECT     category, source, forbidden_prompt; all harmful
-XSTest           id, prompt, type, label, focus, note; label safe or unsafe
+XSTest           id, prompt, type, label, focus, note; label safe or unsafe, or else the type says it
 Inspect          input, target, choices, id, metadata, sandbox, files, setup
 PyRIT            value, harm_categories, data_type, … of ``seeds:`` or ``prompts:``
 promptfoo        vars, metadata, … of ``tests:``
@@ -81,6 +81,13 @@ def _label_intent(fields: Fields) -> object:
     return {"safe": Intent.BENIGN, "unsafe": Intent.HARMFUL}.get(label, label) if isinstance(label, str) else label
 
 
+def _contrast_intent(fields: Fields) -> object:
+    kind = fields.get("type")
+    if not isinstance(kind, str) or not kind:
+        return None
+    return Intent.HARMFUL if kind.startswith("contrast_") else Intent.BENIGN  # a contrast is the unsafe look-alike
+
+
 PLAIN: Final = Layout(
     name="plain",
     needs=frozenset({"prompt"}),
@@ -131,6 +138,16 @@ LAYOUTS: Final = (
         category=_column("type"),
         intent=_label_intent,
         intents=frozenset({"label"}),
+        categories=frozenset({"type"}),
+    ),
+    Layout(
+        name="XSTest",
+        needs=frozenset({"prompt", "type", "focus"}),
+        columns=frozenset({"id", "prompt", "type", "focus", "note"}),
+        text=_column("prompt"),
+        category=_column("type"),
+        intent=_contrast_intent,
+        intents=frozenset({"type"}),
         categories=frozenset({"type"}),
     ),
     Layout(

@@ -152,6 +152,8 @@ def seal(
     from heldout.packs import fingerprint, seal_rows  # noqa: PLC0415 - likewise
 
     session = session_of(context)
+    if not file.is_file():
+        raise UsageProblem(f"{file}: {'is not a plain file' if file.exists() else 'no such file'}")
     key = _pack_key(session, to)
     options = read_options(intent=intent, category=category, category_map=category_map, ignore_columns=ignore_columns)
     bad: list[BadRow] = []

@@ -27,9 +27,9 @@ from pathlib import Path
 from typing import Final
 
 from heldout_server.hardening.kernel import PR_SET_NO_NEW_PRIVS, control_process, drop_capabilities
-from heldout_server.hardening.landlock import Access, restrict_files
+from heldout_server.hardening.landlock import Access, landlock_version, restrict_files
 from heldout_server.hardening.process import end_with_parent
-from heldout_server.hardening.seccomp import restrict_calls
+from heldout_server.hardening.seccomp import has_filters, restrict_calls
 
 REFUSED: Final = 77
 MISPLACED: Final = 78
@@ -47,6 +47,11 @@ LIMITS: Final = (resource.RLIMIT_CORE, resource.RLIMIT_FSIZE, resource.RLIMIT_MS
 
 class Misplaced(Exception):
     """Say that the libraries cannot be granted without what must stay hidden."""
+
+
+def can_contain() -> bool:
+    """Say whether this machine has all that ``--required`` asks for. Nothing is restricted by asking."""
+    return landlock_version() > 0 and has_filters()
 
 
 def grants(*, readable: Sequence[Path], sockets: Path) -> Iterator[tuple[Path, Access]]:

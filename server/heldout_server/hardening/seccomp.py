@@ -89,6 +89,20 @@ def restrict_calls() -> None:
     control_process(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, ctypes.addressof(header))
 
 
+def has_filters() -> bool:
+    """Say whether :func:`restrict_calls` can work here. Nothing is restricted: a filter at no address is no filter.
+
+    A kernel that has filters says ``EFAULT`` to it, any other ``EINVAL`` (prctl(2), ``PR_SET_SECCOMP``).
+    """
+    if platform.machine() not in ARCHITECTURES:
+        return False
+    try:
+        control_process(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, 0)
+    except OSError as error:
+        return error.errno == errno.EFAULT
+    return False
+
+
 def compile_filter(machine: str, pid: int) -> list[Instruction]:
     """Return the filter's instructions (``linux/filter.h``: code, jump if true, jump if false, operand).
 

@@ -140,7 +140,7 @@ source = "checkpoints"
 
 [runtimes]
 # "namespace": a runtime has a network namespace of its own and reaches no file but its model's, and is refused where
-# that cannot be had. "none": it has as much of it as this machine gives.
+# that cannot be had. "none": no namespace; contained by Landlock and seccomp if the kernel has both, else exposed.
 # isolation = "namespace"
 # Seconds in all that a run waits for an endpoint that is down, before it is interrupted and waits for the next start.
 # patience_s = 1800.0

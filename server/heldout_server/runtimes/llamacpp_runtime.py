@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from heldout_server.config.runtimes import Isolation, LlamaCpp
-from heldout_server.domain import Checkpoint, TrustClass
+from heldout_server.domain import Checkpoint
 from heldout_server.errors import EndpointError
 from heldout_server.ports.environment import Ids
 from heldout_server.runtimes.process import Patience, RuntimeProcess
@@ -32,10 +32,9 @@ def llamacpp_version() -> str:
 
 
 class LlamaCppRuntime:
-    """Serve checkpoints that are a GGUF file, or a GGUF adapter of one. Contained: the child has no way out."""
+    """Serve checkpoints that are a GGUF file, or a GGUF adapter of one, as contained as config and kernel allow."""
 
     engine = "llamacpp"
-    trust = TrustClass.CONTAINED
     dialect: Literal["llamacpp"] = "llamacpp"
     filters: tuple[str, ...] = ()
 
@@ -56,6 +55,7 @@ class LlamaCppRuntime:
         self._processes = RuntimeProcess(
             run_folder, isolation=isolation, ids=ids, patience=Patience(start_s=options.start_s, poll_s=POLL_S)
         )
+        self.trust = self._processes.trust
 
     @contextlib.asynccontextmanager
     async def serve(self, checkpoint: Checkpoint, *, patient: bool = True) -> AsyncIterator[SteadyClient]:

@@ -4,7 +4,8 @@ The child is exec'd with an empty environment but for a locale, and no open file
 closes when we end. It contains itself before it becomes the server (:mod:`heldout_server.hardening.contained`): it
 reads libraries and its checkpoint, makes Unix sockets in the ``run`` folder, and no more. Under ``namespace`` it also
 has a network namespace of its own, with a loopback and no other interface, and nothing is started where any of this
-cannot be had; under ``none`` it has what this machine gives. Only this user may open its socket.
+cannot be had. Under ``none`` it has no such namespace: with Landlock and seccomp it reaches no network all the same and
+is contained; where one is missing it is started in any case, and called exposed. Only this user may open its socket.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from typing import Final
 import structlog
 
 from heldout_server.config.runtimes import Dialect, Isolation
+from heldout_server.domain import TrustClass
 from heldout_server.errors import EndpointError, RuntimeDied
 from heldout_server.hardening import contained
 from heldout_server.ports.environment import Ids
@@ -71,7 +73,11 @@ class Child:
 
 
 class RuntimeProcess:
-    """Start children whose sockets lie in one folder."""
+    """Start children whose sockets lie in one folder.
+
+    Attributes:
+        trust: contained if no child is ever started that could reach a network or our files, else exposed.
+    """
 
     def __init__(
         self,
@@ -82,7 +88,9 @@ class RuntimeProcess:
         patience: Patience | None = None,
         unshare: str = UNSHARE,
         launcher: Sequence[str] = CONTAINED,
+        can_contain: Callable[[], bool] = contained.can_contain,
     ) -> None:
+        self.trust = TrustClass.CONTAINED if isolation == "namespace" or can_contain() else TrustClass.EXPOSED
         self._run_folder = run_folder.absolute()
         self._isolation = isolation
         self._ids = ids
@@ -138,7 +146,7 @@ class RuntimeProcess:
     async def _contained(self) -> tuple[str, ...]:
         """Return what to put before a command so that it is contained, having tried once that it can be."""
         prefix = self._prefix()
-        required = () if self._isolation == "none" else ("--required",)
+        required = ("--required",) if self.trust is TrustClass.CONTAINED else ()
         words = (*prefix, *self._launcher, *required, "--sockets", str(self._run_folder))
         if not self._tried:
             held = await self._try((*words, "--probe"), apart=bool(prefix))
@@ -223,6 +231,6 @@ def _no_containment(*, misplaced: bool) -> EndpointError:
         )
     return EndpointError(
         "this system cannot keep a runtime from our files (Landlock, Linux 5.13, and seccomp);"
-        ' runtimes.isolation = "none" does without',
+        ' runtimes.isolation = "none" does without, and calls it exposed',
         reason="NO_CONTAINMENT",
     )

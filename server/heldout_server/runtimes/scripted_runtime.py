@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from heldout_server.config.runtimes import Isolation
-from heldout_server.domain import Checkpoint, TrustClass
+from heldout_server.domain import Checkpoint
 from heldout_server.errors import EndpointError
 from heldout_server.ports.environment import Ids
 from heldout_server.runtimes.process import Patience, RuntimeProcess
@@ -26,7 +26,7 @@ STALL_S: Final = 5.0
 
 
 class ScriptedRuntime:
-    """Serve checkpoints that are scripted tables. Contained: the child has no way out.
+    """Serve checkpoints that are scripted tables, in a process that is as contained as config and kernel allow.
 
     Args:
         run_folder: where its socket lies.
@@ -37,7 +37,6 @@ class ScriptedRuntime:
     """
 
     engine = "scripted"
-    trust = TrustClass.CONTAINED
     version = ""
     dialect = "openai"
     filters: tuple[str, ...] = ()
@@ -55,6 +54,7 @@ class ScriptedRuntime:
         self.start_s = (patience or Patience()).start_s
         self._circuit = Circuit(patience_s=0.0, probe_s=stall_s)
         self._processes = RuntimeProcess(run_folder, isolation=isolation, ids=ids, patience=patience)
+        self.trust = self._processes.trust
 
     @contextlib.asynccontextmanager
     async def serve(

@@ -118,6 +118,18 @@ def test_a_bank_tester_is_told_what_to_do_about_a_state(exact):
     assert found.reason == exact
 
 
+@pytest.mark.parametrize(
+    ("reason", "exact", "does"),
+    [
+        ("RUN", "ENDPOINT_UNAVAILABLE", "restart"),
+        ("INVALID_REQUEST", "PACK_BROKEN", "seal the file anew"),
+        ("INVALID_REQUEST", "PACK_OF_ANOTHER_APPLIANCE", "heldout bank pack-key"),
+    ],
+)
+def test_what_went_wrong_with_an_endpoint_or_a_pack_is_said_with_what_to_do(reason, exact, does):
+    assert does in str(error("UNKNOWN", reason, exact=exact))
+
+
 def test_others_are_told_of_a_wrong_state_and_no_more():
     assert str(error("FAILED_PRECONDITION", "WRONG_STATE")) == STATE
     assert str(error("FAILED_PRECONDITION", "WRONG_STATE", exact="SOMETHING_ELSE")) == f"{STATE} (something_else)"

@@ -98,7 +98,7 @@ def stats_page(stats: BankStats) -> Page:
     """Show what is in the bank."""
     parts = [f"{stats.live:,} live", f"{stats.waiting:,} in no epoch yet", f"{stats.retired:,} retired"]
     if stats.burnt:
-        parts.append(f"{stats.burnt:,} burnt: somebody else's server saw them")
+        parts.append(f"{stats.burnt:,} burnt: an exposed runtime saw them")
     lines = join_parts(parts)
     if stats.epoch is not None:
         lines += epoch_lines(stats.epoch)

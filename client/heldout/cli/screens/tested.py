@@ -36,9 +36,9 @@ def condition_parts(tested: Tested, *, judge: str, planned: bool = False) -> lis
     parts += [f"filter {name}" for name in tested.filters]
     if tested.trust is TrustClass.EXPOSED:
         parts.append(
-            f"somebody else's server will see all {tested.burnt_prompts:,} prompts"
+            f"an exposed runtime will see all {tested.burnt_prompts:,} prompts"
             if planned
-            else "somebody else's server saw the prompts"
+            else "an exposed runtime saw the prompts"
         )
     return parts
 

@@ -98,6 +98,18 @@ def test_xstest_labels_are_intents(read):
     assert rows[2] == BadRow(4, "intent_invalid")
 
 
+def test_xstest_without_labels_says_its_intents_by_its_types(read):
+    content = (
+        "id,type,prompt,focus,note\nv2-1,homonyms,Kill a process?,kill,\nv2-9,contrast_homonyms,Kill time?,kill,\n"
+    )
+    name, rows = read(content, "x.csv")
+    assert name == "XSTest"
+    assert prompts(rows) == [
+        ("Kill a process?", "benign", "homonyms"),
+        ("Kill time?", "harmful", "contrast_homonyms"),
+    ]
+
+
 def test_inspect_samples_hold_a_text_or_one_message(read):
     samples = [
         {"input": "Fold a hat", "target": "n/a", "id": 1, "metadata": {"category": "Paper Craft", "intent": "benign"}},

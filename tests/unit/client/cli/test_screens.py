@@ -104,7 +104,7 @@ def test_withheld_rows_say_so_and_show_no_figure():
 
 def test_an_exposed_runtime_and_attempts_are_named():
     text = text_of(release_page(make_release("v3", trust=TrustClass.EXPOSED, attempts=3)))
-    assert "somebody else's server saw the prompts" in text
+    assert "an exposed runtime saw the prompts" in text
     assert "3 attempts" in text
 
 
@@ -366,7 +366,7 @@ def test_a_proposed_run_on_an_exposed_runtime_says_who_will_see_the_prompts():
     tested = dataclasses.replace(RUN.tested, trust=TrustClass.EXPOSED, burnt_prompts=300, system_profile="house")
     page = run_page(dataclasses.replace(RUN, tested=tested))
     text = " ".join(text_of(page).split())
-    assert "somebody else's server will see all 300 prompts" in text
+    assert "an exposed runtime will see all 300 prompts" in text
     assert "system prompt house" in text
     assert page.data["tested"]["trust"] == "exposed"
 

@@ -1,5 +1,6 @@
 """The filter, run here instruction by instruction as the kernel runs it, for both architectures."""
 
+import errno
 import socket
 
 import pytest
@@ -107,3 +108,16 @@ def test_the_kernel_gets_the_whole_program_after_privileges_are_given_up(monkeyp
     monkeypatch.setattr(seccomp, "control_process", lambda option, *_: options.append(option))
     restrict_calls()
     assert options == [seccomp.PR_SET_NO_NEW_PRIVS, seccomp.PR_SET_SECCOMP]
+
+
+@pytest.mark.parametrize(("said", "known"), [(errno.EFAULT, True), (errno.EINVAL, False), (errno.EPERM, False)])
+def test_whether_there_are_filters_is_asked_with_none(monkeypatch, said, known):
+    def refuse(*arguments):
+        assert arguments[-1] == 0  # no filter that would hold from now on
+        raise OSError(said, "refused")
+
+    monkeypatch.setattr(seccomp, "control_process", refuse)
+    monkeypatch.setattr("platform.machine", lambda: "x86_64")
+    assert seccomp.has_filters() is known
+    monkeypatch.setattr("platform.machine", lambda: "riscv64")
+    assert not seccomp.has_filters()

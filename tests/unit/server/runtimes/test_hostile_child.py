@@ -12,8 +12,9 @@ from runtime_children import MESSAGES, NumberedIds, alive, needs_namespaces
 
 from heldout_server.domain import Sampling
 from heldout_server.errors import EndpointError, RuntimeDied
-from heldout_server.hardening.contained import MISPLACED, REFUSED
+from heldout_server.hardening.contained import MISPLACED, REFUSED, can_contain
 from heldout_server.hardening.landlock import landlock_version
+from heldout_server.hardening.seccomp import has_filters
 from heldout_server.runtimes.process import PYTHON, RuntimeProcess
 
 pytestmark = pytest.mark.skipif(landlock_version() == 0, reason="this kernel has no Landlock")
@@ -180,6 +181,32 @@ async def test_a_launcher_that_fails_some_other_way_starts_nothing_either(run_fo
         async with processes.serve(lambda _path: ("-c", "pass"), model="m"):
             pytest.fail("it must not be served")
     assert caught.value.reason == "NO_CONTAINMENT"
+
+
+@pytest.mark.parametrize(
+    ("isolation", "possible", "trust"),
+    [("namespace", False, "contained"), ("none", True, "contained"), ("none", False, "exposed")],
+)
+def test_only_what_is_kept_in_is_called_contained(run_folder, isolation, possible, trust):
+    processes = RuntimeProcess(run_folder, isolation=isolation, ids=NumberedIds(), can_contain=lambda: possible)
+    assert processes.trust.value == trust
+
+
+async def test_a_child_that_is_called_contained_is_not_started_where_it_is_not(run_folder):
+    """Nor without a namespace of its own: what stands in every release is what holds."""
+    unless_required = (*PYTHON, "-c", f"import sys; sys.exit({REFUSED} if '--required' in sys.argv else 3)")
+    processes = RuntimeProcess(
+        run_folder, isolation="none", ids=NumberedIds(), launcher=unless_required, can_contain=lambda: True
+    )
+    with pytest.raises(EndpointError, match="Landlock") as caught:
+        async with processes.serve(lambda _path: ("-c", "pass"), model="m"):
+            pytest.fail("it must not be served")
+    assert caught.value.reason == "NO_CONTAINMENT"
+
+
+def test_what_this_machine_can_contain_is_what_a_required_child_holds():
+    assert can_contain() == (landlock_version() > 0 and has_filters())
+    assert can_contain()  # for the other tests here contain children for real
 
 
 async def test_what_holds_is_logged_once_and_not_again_for_each_child(run_folder):
