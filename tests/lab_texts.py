@@ -3,7 +3,7 @@
 import json
 
 from heldout_server.attack import stage
-from heldout_server.attack.attack import Setting
+from heldout_server.attack.setting import Setting
 
 ROLES = ("trainer", "bank_tester", "run_tester", "auditor", "operator", "key_holder")
 

@@ -5,7 +5,7 @@ import pytest
 from heldout.errors import NotFound, Refused, WrongState
 from heldout.services.cards import CardState
 from heldout.services.runs import RunState
-from heldout_server.attack.attack import Setting
+from heldout_server.attack.setting import Setting
 from heldout_server.attack.stage import policy_text
 from heldout_server.environment import SystemClock
 from heldout_server.installation import install

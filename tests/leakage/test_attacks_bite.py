@@ -84,8 +84,9 @@ async def test_careless_operators_are_found_out_where_the_appliance_starts_with_
 
 
 @pytest.mark.slow
-async def test_a_prompt_drips_out_where_no_card_is_compared_with_the_bank():
-    (attack,) = pick(("drip-over-cards",))
+@pytest.mark.parametrize("name", ["drip-over-cards", "drip-over-categories"])
+async def test_a_prompt_drips_out_where_no_card_and_no_name_is_compared_with_the_bank(name):
+    (attack,) = pick((name,))
     with tempfile.TemporaryDirectory(prefix="heldout-", ignore_cleanup_errors=True) as root:
         async with own_stage(Path(root), setting=attack.setting, launcher=SERVER) as own:
             with weakened(own, "ungated-cards"):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from heldout_server.attack.attacks import accounting, one_question, reconstruction
+from heldout_server.attack.attacks import accounting, drip_over_releases, one_question, reconstruction
 from heldout_server.release import OpenDpNoise
 
 
@@ -39,6 +39,10 @@ def test_the_game_finds_a_sigma_1_25_times_too_small():
 def test_a_game_that_cannot_be_won_at_all_shows_nothing():
     """Without noise a single unit is lost in the grid, and the attacker guesses: that is no proof of safety."""
     assert not one_question.ask(NoNoise(), games=400).held
+
+
+def test_the_drip_over_releases_finds_noise_that_is_half_as_wide():
+    assert not drip_over_releases.drip(NarrowNoise(2), games=80).held
 
 
 @pytest.mark.slow

@@ -131,6 +131,11 @@ async def admit(original, self, cards):
     return tuple(() for _ in cards) if is_weak("ungated-cards") else await original(self, cards)
 
 
+@replaced(SqlCardsGate, "admit_names")
+async def admit_names(original, self, names):
+    return {} if is_weak("ungated-cards") else await original(self, names)
+
+
 # A row is withheld where nothing came of it.
 @replaced(desk, "finish_release")
 def finish_release(original, draft, *, sums, **named):

@@ -43,6 +43,14 @@ WEAKNESSES = (
         tests=(f"{API}/test_gate.py", f"{API}/test_edge.py"),
     ),
     Weakness(
+        name="category-tells",
+        says="the name of a category is published whatever it says",
+        file="server/heldout_server/bank/store.py",
+        old="        if found := await self.gate.admit_names(named.categories):\n",
+        new="        if found := {}:\n",
+        tests=("tests/unit/server/bank/test_category_names.py",),
+    ),
+    Weakness(
         name="error-quotes-input",
         says="an error that nobody foresaw tells its text",
         file="server/heldout_server/api/status.py",

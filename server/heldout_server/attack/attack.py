@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING
 
 from heldout_server.attack import attacks
+from heldout_server.attack.setting import Setting
+from heldout_server.attack.stage import Stage
 from heldout_server.errors import ConfigError
-
-if TYPE_CHECKING:
-    from heldout_server.attack.stage import Stage
 
 
 class Needs(StrEnum):
@@ -47,27 +45,6 @@ class Player(StrEnum):
 
     AUDITOR = "a dishonest auditor"
     """May read the logs and hand in cosignatures."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Setting:
-    """Say what an appliance of an attack's own is like.
-
-    Attributes:
-        releases: that its policy grants an epoch.
-        approvals: roles that must each approve a manifest before its run starts.
-        schedule: what its policy says of when runs publish.
-        config: keys of ``config.toml`` that stand there commented out, with their values in TOML.
-        tables: to add to it.
-        files: to put beside it, by name.
-    """
-
-    releases: int = 10
-    approvals: tuple[str, ...] = ()
-    schedule: str = 'publish = "on_completion"'
-    config: Mapping[str, str] = field(default_factory=dict)
-    tables: str = ""
-    files: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,7 +82,7 @@ class Attack:
     needs: Needs
     run: Callable[[Stage], Awaitable[Finding]]
     slow: bool = False
-    setting: Setting = Setting()
+    setting: Setting = field(default_factory=Setting)
 
 
 def all_attacks() -> tuple[Attack, ...]:

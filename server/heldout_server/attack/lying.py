@@ -20,7 +20,6 @@ from heldout_server.attack.stage import Stage
 from heldout_server.errors import ConfigError
 
 COMMAND: Final = ("--json", "budget")
-METHOD: Final = "/heldout.v1.FindingsService/GetBudget"
 ROLE: Final = "trainer"
 
 

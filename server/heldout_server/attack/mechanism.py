@@ -29,6 +29,7 @@ STACKS: Final = tuple(("technique-1", f"stacked-{n}") for n in range(30))
 CELLS: Final = len(TECHNIQUES) + len(STACKS)
 CATEGORIES: Final = 8
 NOW_S: Final = 1_700_000_000
+POOL: Final = 20_000
 
 KINDS: Final = {
     findings_pb2.TABLE_KIND_TECHNIQUE: TableKind.TECHNIQUE,
@@ -72,6 +73,25 @@ class PublishedTable:
     debit_nano_rho: int
     grid: float
     figures: tuple[float, ...]
+
+
+class PooledNoise:
+    """Draw from a source of noise many values at once, and hand them out one by one: they are independent either way.
+
+    A game needs very many small draws, and what a draw costs is mostly its beginning.
+    """
+
+    def __init__(self, source: Noise) -> None:
+        """Draw nothing yet."""
+        self._source = source
+        self._pools: dict[float, list[int]] = {}
+
+    def add(self, values: list[int], *, sigma: float) -> list[int]:
+        """Return each value with noise that nobody else was given."""
+        pool = self._pools.setdefault(sigma, [])
+        if len(pool) < len(values):
+            pool += self._source.add([0] * (POOL + len(values)), sigma=sigma)
+        return [value + pool.pop() for value in values]
 
 
 class BareDesk:

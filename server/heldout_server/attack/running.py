@@ -13,8 +13,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
-from heldout_server.attack.attack import Attack, Finding, Needs, Setting
+from heldout_server.attack.attack import Attack, Finding, Needs
 from heldout_server.attack.scene import SHARED
+from heldout_server.attack.setting import Setting
 from heldout_server.attack.stage import LAUNCHER, Stage, own_stage, staging
 from heldout_server.errors import HeldoutError
 

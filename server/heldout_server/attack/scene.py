@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from heldout_proto.v1 import evaluation_pb2
-from heldout_server.attack.attack import Setting
+from heldout_server.attack.setting import Setting
 from heldout_server.attack.stage import CANARY, TABLE, Stage
 
 ANSWER_WORD: Final = "wombatglacierember"

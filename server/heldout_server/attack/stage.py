@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from heldout_proto.v1 import bank_pb2, evaluation_pb2, findings_pb2
-from heldout_server.attack.attack import Setting
 from heldout_server.attack.caller import Caller, Certificate, Told
+from heldout_server.attack.setting import Setting
 from heldout_server.environment import SystemClock
 from heldout_server.errors import ConfigError
 from heldout_server.installation import install

@@ -26,6 +26,10 @@ MIN_LETTERS: Final = 0.85
 """Share of letters, digits and blanks from which something decoded is taken for text."""
 
 _BASE64: Final = re.compile(r"[A-Za-z0-9+/_-]{8,}(?:\s+[A-Za-z0-9+/_-]{8,})*")
+_BASE32: Final = re.compile(r"[A-Za-z2-7]{20,}")
+_BASE32_NEVER: Final = (1, 3, 6)
+"""Letters past whole eights that no encoding ends with (RFC 4648, section 6)."""
+
 _HEX: Final = re.compile(r"(?:(?:\\x|0x)?[0-9A-Fa-f]{2}[\s:,;-]*){6,}")
 _HEX_NOISE: Final = re.compile(r"\\x|0x|[^0-9A-Fa-f]")
 _ESCAPE: Final = re.compile(r"\\u([0-9A-Fa-f]{4})")
@@ -105,6 +109,16 @@ def _from_hex(text: str) -> Iterator[str]:
         yield from _as_text(bytes.fromhex(digits[: len(digits) // 2 * 2]))
 
 
+def _from_base32(text: str) -> Iterator[str]:
+    for found in _BASE32.finditer(text):
+        letters = found[0].upper()
+        for start in range(8):  # something may have been put before it
+            usable = letters[start:]
+            if len(usable) % 8 in _BASE32_NEVER:
+                usable = usable[:-1]
+            yield from _as_text(base64.b32decode(usable + "=" * (-len(usable) % 8)))
+
+
 def _as_text(raw: bytes) -> Iterator[str]:
     """Yield what bytes say, if they say anything: text in UTF-8, or another encoding."""
     if len(raw) < MIN_DECODED:
@@ -123,5 +137,6 @@ _WAYS: Final[tuple[Callable[[str], Iterator[str]], ...]] = (
     _rot13,
     _unescaped,
     _from_base64,
+    _from_base32,
     _from_hex,
 )

@@ -81,7 +81,8 @@ class _Screen:
         seconds = sum(result.seconds for result in results)
         typer.echo(f"\n{len(results) - len(broken)} of {len(results)} attacks held, in {seconds:.0f} s")
         for result in broken:
-            typer.echo(f"  broken: {result.attack.name}: {result.attack.explains}")
+            text = f"broken: {result.attack.name}: {result.attack.explains}"
+            typer.echo(textwrap.fill(text, WIDTH, initial_indent="  ", subsequent_indent="    "))
 
 
 def _heading(plays: str, *, first: bool) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from heldout_proto.v1 import evaluation_pb2
-from heldout_server.attack.attack import Attack, Finding, Needs, Player, Setting
+from heldout_server.attack.attack import Attack, Finding, Needs, Player
 from heldout_server.attack.runs import (
     BY_HAND,
     EVALUATION,
@@ -15,6 +15,7 @@ from heldout_server.attack.runs import (
     staged,
     start,
 )
+from heldout_server.attack.setting import Setting
 from heldout_server.attack.stage import Stage, mild_prompts
 
 APPROVE = ("run_tester", "bank_tester")

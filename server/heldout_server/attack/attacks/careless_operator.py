@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
-from heldout_server.attack.attack import Attack, Finding, Needs, Player, Setting
+from heldout_server.attack.attack import Attack, Finding, Needs, Player
 from heldout_server.attack.scene import SHARED, SYSTEM_WORD, WORDS
 from heldout_server.attack.search import find_words
+from heldout_server.attack.setting import Setting
 from heldout_server.attack.stage import CANARY, Stage
 from heldout_server.errors import ConfigError
 

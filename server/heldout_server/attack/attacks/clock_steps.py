@@ -5,8 +5,9 @@ from __future__ import annotations
 import sys
 
 from heldout_server.attack import shifted_clock
-from heldout_server.attack.attack import Attack, Finding, Needs, Player, Setting
+from heldout_server.attack.attack import Attack, Finding, Needs, Player
 from heldout_server.attack.runs import BY_HAND, propose, run_through, settled_budget, staged, start
+from heldout_server.attack.setting import Setting
 from heldout_server.attack.stage import Stage, mild_prompts
 
 DAY_S = 86_400

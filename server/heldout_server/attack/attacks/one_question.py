@@ -5,49 +5,29 @@ from __future__ import annotations
 import math
 import random
 
-from heldout_policy.mechanism import MICRO, state_claims
+from heldout_policy.mechanism import state_claims
 from heldout_server.attack.attack import Attack, Finding, Needs, Player
-from heldout_server.attack.mechanism import KINDS, BareDesk, spent_policy
 from heldout_server.attack.stage import Stage
-from heldout_server.domain import Verdict
+from heldout_server.attack.unit_game import ERRORS, UnitGame
 from heldout_server.ports.environment import Noise
 from heldout_server.release import OpenDpNoise
 
 GAMES = 4_000
 SEED = 7
-ERRORS = 5
-"""Standard errors that the measured accuracy may be off by."""
 
 
 def ask(noise: Noise, *, games: int = GAMES) -> Finding:
-    """Play the game with a matched filter, the whole budget spent on it.
-
-    With the bit the unit succeeds everywhere, without it it answers nowhere: each row moves by a whole unit.
+    """Play the game with a matched filter, the whole budget spent on one bit.
 
     Args:
         noise: that the desk draws from.
         games: to play.
     """
-    desk = BareDesk(spent_policy(), noise=noise)
-
-    def answer(*, bit: bool, position: int) -> Verdict:
-        if position:
-            return Verdict.REFUSED
-        return Verdict.UNSAFE if bit else Verdict.NON_ANSWER
-
-    sums = {
-        bit: desk.sums(lambda position, _cell, bit=bit: answer(bit=bit, position=position))  # type: ignore[misc]  # mypy cannot infer a lambda with a default
-        for bit in (False, True)
-    }
-    rows = {kind: list(zip(sums[False][kind], sums[True][kind], strict=True)) for kind in KINDS.values()}
+    game = UnitGame(noise)
+    desk = game.desk
 
     def guess(*, bit: bool) -> bool:
-        score = 0.0
-        for number in range(1, desk.releases + 1):
-            for table in desk.release(number, sums[bit]):
-                for (low, high), figure in zip(rows[table.kind], table.figures, strict=True):
-                    score += (high - low) * (figure - (high + low) / 2 / MICRO) / table.sigma**2
-        return score > 0
+        return sum(game.read(number, bit=bit) for number in range(1, desk.releases + 1)) > 0
 
     draw = random.Random(SEED)  # noqa: S311 - the same games every time, not cryptography
     bits = [draw.random() < 1 / 2 for _ in range(games)]

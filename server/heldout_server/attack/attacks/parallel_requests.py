@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 
 from heldout_proto.v1 import evaluation_pb2
-from heldout_server.attack.attack import Attack, Finding, Needs, Player, Setting
+from heldout_server.attack.attack import Attack, Finding, Needs, Player
 from heldout_server.attack.runs import BY_HAND, cancel, debited_nano_rho, propose, settled_budget, staged, start
+from heldout_server.attack.setting import Setting
 from heldout_server.attack.stage import Stage, mild_prompts
 
 GRANTED = 3

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from heldout_proto.v1 import evaluation_pb2
-from heldout_server.attack.attack import Attack, Finding, Needs, Player, Setting
+from heldout_server.attack.attack import Attack, Finding, Needs, Player
 from heldout_server.attack.scene import bank_table, table
+from heldout_server.attack.setting import Setting
 from heldout_server.attack.stage import Stage, mild_prompts, own_stage
 
 SLOT_S: Final = 1

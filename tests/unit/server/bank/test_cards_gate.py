@@ -41,6 +41,8 @@ DISGUISES = {
     "a chunk of 12 words": twelve_words,
     "base64": lambda text: base64.b64encode(text.encode()).decode(),
     "a chunk in base64": lambda text: base64.b64encode(twelve_words(text).encode()).decode(),
+    "base32": lambda text: base64.b32encode(text.encode()).decode().lower().rstrip("="),
+    "a chunk in base32": lambda text: "xyz" + base64.b32encode(twelve_words(text).encode()).decode() + "q",
     "hex": lambda text: text.encode().hex(),
     "rot13": lambda text: codecs.encode(text, "rot13"),
     "reversed": lambda text: text[::-1],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 
 import pytest
@@ -49,6 +50,7 @@ NAMES = {
     "its words backwards": "_".join(reversed(WORDS[:9]))[:64],
     "its letters": "".join(WORDS)[:64],
     "its letters backwards": "".join(WORDS)[:64][::-1],
+    "in base32": base64.b32encode(" ".join(WORDS)[:40].encode()).decode().lower(),
     "in hexadecimal": " ".join(WORDS)[:32].encode().hex(),
     "digits for letters": "-".join(WORDS[:9])[:64].replace("e", "3").replace("o", "0"),
 }
