@@ -135,8 +135,8 @@ WEAKNESSES = (
         name="card-in-base64",
         says="the cards gate does not look into base64",
         file="server/heldout_server/bank/readings.py",
-        old="    _from_base64,\n    _from_hex,\n",
-        new="    _from_hex,\n",
+        old="    _from_base64,\n    _from_base32,\n",
+        new="    _from_base32,\n",
         tests=("tests/unit/server/bank/test_cards_gate.py",),
     ),
     Weakness(
