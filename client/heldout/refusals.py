@@ -30,7 +30,7 @@ DETAILS_KEY: Final = "grpc-status-details-bin"
 DOMAIN: Final = "heldout"
 
 REFUSED: Final = "not for this certificate, or no such thing. The refusal is in the log."
-NOT_FOUND: Final = "there is no such thing"
+NOT_FOUND: Final = "there is no such thing: see heldout bank list, run list, checkpoints or cards list"
 INVALID: Final = "a field is missing, malformed or out of range"
 STATE: Final = "right in itself, but not in this state"
 BUDGET: Final = "the ledger has no release left for these prompts: rotate the bank"

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from heldout.cli import audit, bank, cards, findings, runs, seal, weights, witness
+from heldout.cli.help import Group, examples
 from heldout.cli.session import Session, UsageProblem, connect
 from heldout.errors import (
     BankFileError,
@@ -31,15 +32,23 @@ NO: Final = 1
 USAGE: Final = 2
 INTERRUPTED: Final = 130
 TRACEBACK: Final = "HELDOUT_TRACEBACK"
+HELP: Final = "NoArgsIsHelpError"
+"""What Typer raises for a group without a command."""
 
 app = typer.Typer(
     name="heldout",
+    cls=Group,
     no_args_is_help=True,
     add_completion=False,
-    rich_markup_mode="rich",
+    rich_markup_mode=None,
     pretty_exceptions_enable=False,
     help="Read and run a Heldout appliance: findings for trainers, bank and runs for testers, the log for auditors.",
-    epilog="Example: heldout --profile trainer.toml trend nova-lite",
+    epilog=examples(
+        "--profile trainer.toml trend nova-lite",
+        "--profile bank_tester.toml bank import prompts.jsonl",
+        "--profile auditor.toml audit verify",
+        note="The appliance's operator hands out profiles, one a person.",
+    ),
 )
 findings.register(app)
 weights.register(app)
@@ -106,7 +115,7 @@ def run(
         code = app(args=list(arguments), prog_name="heldout", standalone_mode=False, obj=session)
         sys.stdout.flush()
         session.write_notes()
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, typer.Abort):
         return _fail("heldout: interrupted", INTERRUPTED)
     except BrokenPipeError:
         # Whoever read us has enough. What is still buffered must not raise again at exit.
@@ -118,6 +127,9 @@ def run(
         # The command line's own errors: their class has moved between versions of Typer, their methods have not.
         message = getattr(error, "format_message", None)
         if callable(message):
+            if type(error).__name__ == HELP:
+                sys.stderr.write(f"{message()}\n")
+                return USAGE
             return _fail(f"heldout: {message()}", int(getattr(error, "exit_code", USAGE)))
         return _fail(*explain(error))
     return code if isinstance(code, int) else DONE

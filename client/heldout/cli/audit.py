@@ -9,6 +9,7 @@ import typer
 
 from heldout.cli import audit_checks
 from heldout.cli.evidence import HALVES, Vkeys, find_logs, half_of, pinned_vkeys, take_away
+from heldout.cli.help import AUDITORS, Group, examples
 from heldout.cli.session import Json, Session, UsageProblem, session_of
 from heldout.errors import HeldoutClientError
 
@@ -18,7 +19,9 @@ if TYPE_CHECKING:
 MOST_TAIL: Final = 10_000
 PAUSE_S: Final = 5.0
 
-audit = typer.Typer(no_args_is_help=True, help="The logs: read and verify them without trusting the appliance.")
+audit = typer.Typer(
+    cls=Group, no_args_is_help=True, help="The logs: read and verify them without trusting the appliance."
+)
 LogOption = Annotated[str, typer.Option("--log", help="vault or window.")]
 Index = Annotated[int, typer.Argument(min=0, help="0-based place of the entry.")]
 Folder = Annotated[Path | None, typer.Argument(help="An exported folder of logs; else the live ones.")]
@@ -26,14 +29,17 @@ Folder = Annotated[Path | None, typer.Argument(help="An exported folder of logs;
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the root."""
-    app.add_typer(audit, name="audit")
+    app.add_typer(audit, name="audit", rich_help_panel=AUDITORS)
     audit_checks.register(audit)
 
 
 @audit.command(
     "tail",
-    epilog="Examples: heldout audit tail · offline, on an export: heldout audit tail export/ · for a SIEM: "
-    "heldout audit tail --follow --syslog tls://siem.example:6514 --cursor siem.cursor",
+    epilog=examples(
+        "audit tail",
+        "audit tail export/  # offline, on what audit export wrote",
+        "audit tail --follow --syslog tls://siem.example:6514 --cursor sent",
+    ),
 )
 def show_tail(
     context: typer.Context,
@@ -84,7 +90,7 @@ def show_tail(
 
 @audit.command(
     "show",
-    epilog="Examples: heldout audit show 12803 --log vault · offline: heldout audit show 12803 export/ --log vault",
+    epilog=examples("audit show 12803 --log vault", "audit show 12803 export/ --log vault  # offline"),
 )
 def show_entry(
     context: typer.Context,
@@ -107,8 +113,9 @@ def show_entry(
 
 @audit.command(
     "prove",
-    epilog="Examples: heldout audit prove 12803 --log vault > entry.proof · "
-    "on any other machine: heldout audit prove --check entry.proof",
+    epilog=examples(
+        "audit prove 12803 --log vault > entry.proof", "audit prove --check entry.proof  # on any other machine"
+    ),
 )
 def prove_entry(
     context: typer.Context,
@@ -140,7 +147,7 @@ def prove_entry(
     session.show(proof_page(proof), as_json=as_json)
 
 
-@audit.command("policy", epilog="Example: heldout audit policy")
+@audit.command("policy", epilog=examples("audit policy"))
 def show_policy(context: typer.Context, as_json: Json = False) -> None:
     """Show the policy documents in force, byte for byte."""
     from heldout.cli.screens.audit import policy_page  # noqa: PLC0415 - help must be fast
@@ -151,7 +158,7 @@ def show_policy(context: typer.Context, as_json: Json = False) -> None:
     session.show(policy_page(policy), as_json=as_json)
 
 
-@audit.command("export", epilog="Example: heldout audit export export/")
+@audit.command("export", epilog=examples("audit export export/"))
 def export_logs(
     context: typer.Context,
     folder: Annotated[Path, typer.Argument(help="A new folder.")],

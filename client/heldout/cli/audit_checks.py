@@ -8,11 +8,13 @@ from typing import Annotated
 import typer
 
 from heldout.cli.evidence import Vkeys, evidence, pinned_vkeys, policy_folders, read_logs
+from heldout.cli.help import examples
 from heldout.cli.session import Csv, Json, UsageProblem, session_of
 
 ExportFolder = Annotated[Path | None, typer.Argument(help="What audit export wrote; else the live appliance.")]
 Policies = Annotated[
-    list[Path] | None, typer.Option("--policy", help="A folder of further policy documents, such as an older export's.")
+    list[Path] | None,
+    typer.Option("--policy", metavar="FOLDER", help="A folder of further policy documents, such as an older export's."),
 ]
 
 
@@ -20,12 +22,15 @@ def register(audit: typer.Typer) -> None:
     """Add the commands to the others of ``audit``."""
     audit.command(
         "verify",
-        epilog="Examples: heldout audit verify · offline: heldout audit verify export/ · "
-        "two exports: heldout audit verify export/ --against older/",
+        epilog=examples(
+            "audit verify",
+            "audit verify export/  # offline, on what audit export wrote",
+            "audit verify export/ --against older/",
+        ),
     )(verify_logs)
-    audit.command("check-atoms", epilog="Example: heldout audit check-atoms")(check_atoms)
-    audit.command("replay", epilog="Example: heldout audit replay export/")(replay_decisions)
-    audit.command("report", epilog="Example: heldout audit report export/ --html report.html")(report)
+    audit.command("check-atoms", epilog=examples("audit check-atoms"))(check_atoms)
+    audit.command("replay", epilog=examples("audit replay export/"))(replay_decisions)
+    audit.command("report", epilog=examples("audit report export/ --html report.html"))(report)
 
 
 def check_atoms(context: typer.Context, as_json: Json = False) -> None:
@@ -56,7 +61,7 @@ def verify_logs(
     ] = None,
     against: Annotated[Path | None, typer.Option(help="Another export: one history, or where they fork?")] = None,
     counters: Annotated[
-        list[Path] | None, typer.Option(help="A client's memory file: does the log hold its calls?")
+        list[Path] | None, typer.Option(metavar="FILE", help="A client's memory file: does the log hold its calls?")
     ] = None,
     vkey: Vkeys = None,
     as_json: Json = False,

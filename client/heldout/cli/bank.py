@@ -8,20 +8,21 @@ from typing import Annotated
 import typer
 
 from heldout.cli import imports
+from heldout.cli.help import TESTERS, Group, examples
 from heldout.cli.session import Json, UsageProblem, session_of
 
-bank = typer.Typer(no_args_is_help=True, help="The bank of prompts, for bank testers.")
-epoch = typer.Typer(no_args_is_help=True, help="Frozen sets of prompts, which releases are about.")
+bank = typer.Typer(cls=Group, no_args_is_help=True, help="The bank of prompts, for bank testers.")
+epoch = typer.Typer(cls=Group, no_args_is_help=True, help="Frozen sets of prompts, which releases are about.")
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the root."""
     imports.register(bank)
     bank.add_typer(epoch, name="epoch")
-    app.add_typer(bank, name="bank")
+    app.add_typer(bank, name="bank", rich_help_panel=TESTERS)
 
 
-@bank.command("stats", epilog="Example: heldout bank stats")
+@bank.command("stats", epilog=examples("bank stats"))
 def show_stats(context: typer.Context, as_json: Json = False) -> None:
     """Count what is in the bank."""
     from heldout.cli.screens.bank import stats_page  # noqa: PLC0415 - help must be fast
@@ -32,7 +33,7 @@ def show_stats(context: typer.Context, as_json: Json = False) -> None:
     session.show(stats_page(stats), as_json=as_json)
 
 
-@bank.command("show", epilog="Example: heldout bank show prompt-4f0c9a1be2d37c55")
+@bank.command("show", epilog=examples("bank show prompt-4f0c9a1be2d37c55"))
 def show_prompt(
     context: typer.Context,
     handle: Annotated[str, typer.Argument(help="The prompt's handle.")],
@@ -47,7 +48,7 @@ def show_prompt(
     session.show(prompt_page(stored), as_json=as_json)
 
 
-@bank.command("list", epilog="Example: heldout bank list > handles.txt")
+@bank.command("list", epilog=examples("bank list > handles.txt"))
 def list_handles(context: typer.Context, as_json: Json = False) -> None:
     """List the handles of all prompts, one a line."""
     from heldout.cli.screens.bank import handles_page  # noqa: PLC0415 - help must be fast
@@ -58,7 +59,7 @@ def list_handles(context: typer.Context, as_json: Json = False) -> None:
     session.show(handles_page(handles), as_json=as_json)
 
 
-@bank.command("duplicates", epilog="Example: heldout bank duplicates")
+@bank.command("duplicates", epilog=examples("bank duplicates"))
 def list_duplicates(context: typer.Context, as_json: Json = False) -> None:
     """List pairs of live prompts that say nearly the same, most alike first."""
     from heldout.cli.screens.imports import duplicates_page  # noqa: PLC0415 - help must be fast
@@ -69,7 +70,7 @@ def list_duplicates(context: typer.Context, as_json: Json = False) -> None:
     session.show(duplicates_page(found), as_json=as_json)
 
 
-@bank.command("retire", epilog="Example: heldout bank retire --from-file handles.txt")
+@bank.command("retire", epilog=examples("bank retire --from-file handles.txt"))
 def retire_prompts(
     context: typer.Context,
     handles: Annotated[list[str] | None, typer.Argument(help="Handles of the prompts.")] = None,
@@ -92,7 +93,7 @@ def retire_prompts(
     session.show(retired_page(retired, len(named)), as_json=as_json)
 
 
-@epoch.command("open", epilog="Example: heldout bank epoch open")
+@epoch.command("open", epilog=examples("bank epoch open"))
 def open_epoch(context: typer.Context, as_json: Json = False) -> None:
     """Freeze all live prompts into a new epoch. Releases are counted anew; what a prompt has spent stays spent."""
     from heldout.cli.screens.bank import epoch_page  # noqa: PLC0415 - help must be fast

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
 
 import typer
 
+from heldout.cli.help import TESTERS, Group, examples
 from heldout.cli.session import Json, UsageProblem, session_of
 from heldout.cli.suggestions import suggest
 from heldout.errors import HeldoutClientError, NotFound, Refused, WrongState
@@ -34,17 +35,19 @@ REASONS: Final = {
 }
 """What the appliance's exact reasons mean, for bank testers; others are told less."""
 
-cards = typer.Typer(no_args_is_help=True, help="Technique cards: propose, approve and withdraw them, for testers.")
+cards = typer.Typer(
+    cls=Group, no_args_is_help=True, help="Technique cards: propose, approve and withdraw them, for testers."
+)
 TechniqueId = Annotated[str, typer.Argument(help="The technique's id.")]
 Digest = Annotated[str, typer.Option(help="Only if the card has this SHA-256: that of the text that you read.")]
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the root."""
-    app.add_typer(cards, name="cards")
+    app.add_typer(cards, name="cards", rich_help_panel=TESTERS)
 
 
-@cards.command("list", epilog="Example: heldout cards list")
+@cards.command("list", epilog=examples("cards list"))
 def list_cards(context: typer.Context, as_json: Json = False) -> None:
     """List the newest card of every technique, and where it stands."""
     from heldout.cli.screens.cards import records_page  # noqa: PLC0415 - help must be fast
@@ -55,7 +58,7 @@ def list_cards(context: typer.Context, as_json: Json = False) -> None:
     session.show(records_page(records), as_json=as_json)
 
 
-@cards.command("show", epilog="Example: heldout cards show persona")
+@cards.command("show", epilog=examples("cards show persona"))
 def show_card(context: typer.Context, technique: TechniqueId, as_json: Json = False) -> None:
     """Show a card, where it stands and, to a bank tester, what of the bank is found in it now."""
     session = session_of(context)
@@ -66,7 +69,7 @@ def show_card(context: typer.Context, technique: TechniqueId, as_json: Json = Fa
 
 
 @cards.command(
-    "check", epilog=f"Examples: heldout cards check card.toml · all that are published: heldout cards check. {FORM}"
+    "check", epilog=examples("cards check card.toml", "cards check  # every card that is published", note=FORM)
 )
 def check_cards(
     context: typer.Context,
@@ -92,7 +95,7 @@ def check_cards(
         raise typer.Exit(1)
 
 
-@cards.command("propose", epilog=f"Example: heldout cards propose persona card.toml. {FORM}")
+@cards.command("propose", epilog=examples("cards propose persona card.toml", note=FORM))
 def propose_card(
     context: typer.Context,
     technique: TechniqueId,
@@ -121,7 +124,7 @@ def propose_card(
 
 
 @cards.command(
-    "approve", epilog="Examples: heldout cards approve persona · all that ship: heldout cards approve --shipped"
+    "approve", epilog=examples("cards approve persona", "cards approve --shipped  # all that ship with the appliance")
 )
 def approve_cards(
     context: typer.Context,
@@ -149,17 +152,20 @@ def approve_cards(
     session.show(records_page(records), as_json=as_json)
 
 
-@cards.command("refuse", epilog="Example: heldout cards refuse persona")
-def refuse_card(context: typer.Context, technique: TechniqueId, digest: Digest = "") -> None:
+@cards.command("refuse", epilog=examples("cards refuse persona"))
+def refuse_card(context: typer.Context, technique: TechniqueId, digest: Digest = "", as_json: Json = False) -> None:
     """Refuse a proposed card. Its author may propose another."""
+    from heldout.cli.screens.page import Page  # noqa: PLC0415 - help must be fast
+
     session = session_of(context)
     with session.client() as client:
         wanted = digest or _get(client, technique).card.digest
         _decide(lambda: client.cards.refuse(technique, digest=wanted))
-    typer.echo(f"{technique}: refused · receipt verified")
+    said = f"{technique}: refused · receipt verified"
+    session.show(Page(lines=(said,), data={"technique": technique, "refused": wanted}), as_json=as_json)
 
 
-@cards.command("withdraw", epilog="Example: heldout cards withdraw persona")
+@cards.command("withdraw", epilog=examples("cards withdraw persona"))
 def withdraw_card(context: typer.Context, technique: TechniqueId, as_json: Json = False) -> None:
     """Take a card back, published or not. Whoever read it has read it."""
     session = session_of(context)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from heldout.cli.help import TRAINERS, Group, examples
 from heldout.cli.session import Csv, Json, RatesCsv, RatesJson, UsageProblem, session_of, write_note
 from heldout.cli.suggestions import list_names, suggest
 from heldout.errors import HeldoutClientError, NotFound, Refused
@@ -20,18 +21,22 @@ MILLI: Final = 1000
 MOST_POINTS: Final = 1_000_000
 NO_BUDGET: Final = "nothing to show yet (no epoch is open), or not for this certificate. The refusal is in the log."
 
-techniques = typer.Typer(no_args_is_help=True, help="What the attack techniques are, and what helps against them.")
-scores = typer.Typer(no_args_is_help=True, help="Your own scores, to see safety and capability side by side.")
+techniques = typer.Typer(
+    cls=Group, no_args_is_help=True, help="What the attack techniques are, and what helps against them."
+)
+scores = typer.Typer(
+    cls=Group, no_args_is_help=True, help="Your own scores, to see safety and capability side by side."
+)
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the root."""
-    app.command("findings", epilog="Example: heldout findings v3")(show_findings)
-    app.command("compare", epilog="Example: heldout compare v3 v4")(show_comparison)
-    app.command("trend", epilog="Example: heldout trend nova-lite")(show_trend)
-    app.command("budget", epilog="Example: heldout budget --json")(show_budget)
-    app.add_typer(techniques, name="techniques")
-    app.add_typer(scores, name="scores")
+    app.command("findings", rich_help_panel=TRAINERS, epilog=examples("findings v3"))(show_findings)
+    app.command("compare", rich_help_panel=TRAINERS, epilog=examples("compare v3 v4"))(show_comparison)
+    app.command("trend", rich_help_panel=TRAINERS, epilog=examples("trend nova-lite"))(show_trend)
+    app.command("budget", rich_help_panel=TRAINERS, epilog=examples("budget --json"))(show_budget)
+    app.add_typer(techniques, name="techniques", rich_help_panel=TRAINERS)
+    app.add_typer(scores, name="scores", rich_help_panel=TRAINERS)
 
 
 def show_findings(
@@ -107,7 +112,7 @@ def show_budget(context: typer.Context, as_json: Json = False, as_csv: Csv = Fal
     session.show(budget_page(budget, head=head), as_json=as_json, as_csv=as_csv)
 
 
-@techniques.command("list", epilog="Example: heldout techniques list")
+@techniques.command("list", epilog=examples("techniques list"))
 def list_techniques(context: typer.Context, as_json: Json = False) -> None:
     """List the technique cards."""
     from heldout.cli.screens.findings import cards_page  # noqa: PLC0415 - help must be fast
@@ -118,7 +123,7 @@ def list_techniques(context: typer.Context, as_json: Json = False) -> None:
     session.show(cards_page(cards), as_json=as_json)
 
 
-@techniques.command("show", epilog="Example: heldout techniques show persona")
+@techniques.command("show", epilog=examples("techniques show persona"))
 def show_technique(
     context: typer.Context,
     technique: Annotated[str, typer.Argument(help="Its id; a stack shows the card of each of its techniques.")],
@@ -138,7 +143,7 @@ def show_technique(
         session.show(card_page(cards[one]), as_json=as_json)
 
 
-@scores.command("record", epilog="Example: heldout scores record v3 --benchmark swe-bench --value 41.0")
+@scores.command("record", epilog=examples("scores record v3 --benchmark swe-bench --value 41.0"))
 def record_score(
     context: typer.Context,
     *,
@@ -177,7 +182,7 @@ def record_score(
         write_note(f"nothing is published about {checkpoint} yet{suggest(checkpoint, known)}")
 
 
-@scores.command("list", epilog="Example: heldout scores list --csv")
+@scores.command("list", epilog=examples("scores list --csv"))
 def list_scores(context: typer.Context, as_json: Json = False, as_csv: Csv = False) -> None:
     """List recorded scores, oldest first."""
     from heldout.cli.screens.findings import scores_page  # noqa: PLC0415 - help must be fast

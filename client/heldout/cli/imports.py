@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO
 
 import typer
 
+from heldout.cli.help import examples
 from heldout.cli.session import Json, Session, UsageProblem, session_of
 
 if TYPE_CHECKING:
@@ -39,11 +40,15 @@ def register(bank: typer.Typer) -> None:
     """Add the commands to those of the bank."""
     bank.command(
         "import",
-        epilog="Example: heldout bank import behaviors.csv. Columns of HarmBench, JailbreakBench, AdvBench, "
-        "StrongREJECT, XSTest, Inspect, PyRIT and promptfoo are recognised; ours are prompt, intent and category.",
+        epilog=examples(
+            "bank import behaviors.csv",
+            "bank import behaviors.csv --category-map harmbench --skip-bad",
+            note="Columns of HarmBench, JailbreakBench, AdvBench, StrongREJECT, XSTest, Inspect, PyRIT and promptfoo"
+            " are recognised; ours are prompt, intent and category.",
+        ),
     )(import_prompts)
-    bank.command("seal", epilog="Example: heldout bank seal --to heldout-pack-key-… prompts.csv")(seal)
-    bank.command("pack-key", epilog="Example: heldout bank pack-key")(show_pack_key)
+    bank.command("seal", epilog=examples("bank seal --to heldout-pack-key-… prompts.csv"))(seal)
+    bank.command("pack-key", epilog=examples("bank pack-key"))(show_pack_key)
 
 
 def import_prompts(

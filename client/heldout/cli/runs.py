@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from heldout.cli.help import TESTERS, Group, examples
 from heldout.cli.session import Json, RatesCsv, RatesJson, UsageProblem, session_of, write_note
 from heldout.cli.suggestions import suggest
 from heldout.errors import CallError, HeldoutClientError, InvalidRequest, Refused, WrongState
@@ -24,34 +25,42 @@ FIRST_PAUSE_S: Final = 2.0
 LAST_PAUSE_S: Final = 30.0
 """Each question is two entries in the log, so a long wait asks more and more seldom."""
 
-run = typer.Typer(no_args_is_help=True, help="Runs: propose, approve, start and watch them, for testers.")
+run = typer.Typer(cls=Group, no_args_is_help=True, help="Runs: propose, approve, start and watch them, for testers.")
 RunId = Annotated[str, typer.Argument(help="The run's id.")]
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the root."""
-    app.add_typer(run, name="run")
-    app.command("results", epilog="Examples: heldout results v3; heldout results run-4f0c9a1be2d37c55")(show_results)
-    app.command("checkpoints", epilog="Example: heldout checkpoints")(list_checkpoints)
+    app.add_typer(run, name="run", rich_help_panel=TESTERS)
+    app.command("results", rich_help_panel=TESTERS, epilog=examples("results v3", "results run-4f0c9a1be2d37c55"))(
+        show_results
+    )
+    app.command("checkpoints", rich_help_panel=TESTERS, epilog=examples("checkpoints"))(list_checkpoints)
 
 
-@run.command("propose", epilog="Example: heldout run propose v3 --technique plain --technique base64")
+@run.command("propose", epilog=examples("run propose v3 --technique plain --technique base64"))
 def propose_run(
     context: typer.Context,
     *,
     checkpoint: Annotated[str, typer.Argument(help="The checkpoint's name.")],
     technique: Annotated[
-        list[str] | None, typer.Option(help="In table order, plain first; the standing plan if none is named.")
+        list[str] | None,
+        typer.Option(metavar="ID", help="In table order, plain first; the standing plan if none is named."),
     ] = None,
-    stack: Annotated[list[str] | None, typer.Option(help="Like base64+fiction, the first innermost.")] = None,
+    stack: Annotated[
+        list[str] | None, typer.Option(metavar="ID+ID", help="Like base64+fiction, the first innermost.")
+    ] = None,
     attempts: Annotated[
         int, typer.Option(min=0, max=100, help="Trials of each prompt in each cell; 0: as in the standing plan.")
     ] = 0,
     allow_exposed: Annotated[
-        bool, typer.Option(help="Let the prompts go to a server that can log them: all of the epoch are burnt.")
+        bool,
+        typer.Option(
+            "--allow-exposed", help="Let the prompts go to a server that can log them: all of the epoch are burnt."
+        ),
     ] = False,
     anchor: Annotated[
-        bool, typer.Option(help="Restate a checkpoint of an earlier epoch or judge: paid from the reserve.")
+        bool, typer.Option("--anchor", help="Restate a checkpoint of an earlier epoch or judge: paid from the reserve.")
     ] = False,
     as_json: Json = False,
 ) -> None:
@@ -80,7 +89,7 @@ def propose_run(
     _show(context, proposed, as_json=as_json)
 
 
-@run.command("approve", epilog="Example: heldout run approve run-4f0c9a1be2d37c55")
+@run.command("approve", epilog=examples("run approve run-4f0c9a1be2d37c55"))
 def approve_run(
     context: typer.Context,
     run_id: RunId,
@@ -103,7 +112,7 @@ def approve_run(
         write_note(f"it holds for later checkpoints of {approved.tested.line} too: heldout run standing")
 
 
-@run.command("standing", epilog="Example: heldout run standing")
+@run.command("standing", epilog=examples("run standing"))
 def list_standing(context: typer.Context, as_json: Json = False) -> None:
     """List approvals that hold for later checkpoints as well: given by heldout run approve RUN --standing."""
     from heldout.cli.screens.runs import standing_page  # noqa: PLC0415 - help must be fast
@@ -114,12 +123,15 @@ def list_standing(context: typer.Context, as_json: Json = False) -> None:
     session.show(standing_page(approvals), as_json=as_json)
 
 
-@run.command("revoke", epilog="Example: heldout run revoke 1f9ad0c3 (as many digits as tell it from others)")
+@run.command("revoke", epilog=examples("run revoke 1f9ad0c3  # as many digits as tell it from others"))
 def revoke_standing(
     context: typer.Context,
     digest: Annotated[str, typer.Argument(help="Digest in heldout run standing, or how it begins.")],
+    as_json: Json = False,
 ) -> None:
     """Take standing approvals back, whoever gave them. Runs that started go on."""
+    from heldout.cli.screens.page import Page  # noqa: PLC0415 - help must be fast
+
     session = session_of(context)
     with session.client() as client:
         known = {one.template_digest for one in client.runs.standing_approvals()}
@@ -128,10 +140,11 @@ def revoke_standing(
             said = "no standing approval begins" if not meant else f"{len(meant)} standing approvals begin"
             raise HeldoutClientError(f"{said} with that digest: heldout run standing")
         client.runs.revoke_standing_approval(meant[0])
-    typer.echo(f"{meant[0][:12]}: revoked · receipt verified")
+    said = f"{meant[0][:12]}: revoked · receipt verified"
+    session.show(Page(lines=(said,), data={"revoked": meant[0]}), as_json=as_json)
 
 
-@run.command("preflight", epilog="Example: heldout run preflight v3")
+@run.command("preflight", epilog=examples("run preflight v3"))
 def preflight_checkpoint(
     context: typer.Context,
     checkpoint: Annotated[str, typer.Argument(help="The checkpoint's name.")],
@@ -146,7 +159,7 @@ def preflight_checkpoint(
     session.show(preflight_page(checkpoint, preflight), as_json=as_json)
 
 
-@run.command("start", epilog="Example: heldout run start run-4f0c9a1be2d37c55")
+@run.command("start", epilog=examples("run start run-4f0c9a1be2d37c55"))
 def start_run(context: typer.Context, run_id: RunId, as_json: Json = False) -> None:
     """Start a run. It takes a release, and always publishes from here on."""
     session = session_of(context)
@@ -160,7 +173,7 @@ def start_run(context: typer.Context, run_id: RunId, as_json: Json = False) -> N
     _show(context, started, as_json=as_json)
 
 
-@run.command("watch", epilog="Example: heldout run watch run-4f0c9a1be2d37c55")
+@run.command("watch", epilog=examples("run watch run-4f0c9a1be2d37c55"))
 def watch_run(context: typer.Context, run_id: RunId, as_json: Json = False) -> None:
     """Watch a run until it is published. Exact progress is for bank testers alone."""
     from heldout.cli.progress import progress_bar  # noqa: PLC0415 - help must be fast
@@ -188,7 +201,7 @@ def watch_run(context: typer.Context, run_id: RunId, as_json: Json = False) -> N
     _show(context, ended, as_json=as_json)
 
 
-@run.command("cancel", epilog="Example: heldout run cancel run-4f0c9a1be2d37c55")
+@run.command("cancel", epilog=examples("run cancel run-4f0c9a1be2d37c55"))
 def cancel_run(context: typer.Context, run_id: RunId, as_json: Json = False) -> None:
     """Drop a proposed run. One that started ends early, spends its release, and no figure of it is published."""
     session = session_of(context)
@@ -197,7 +210,7 @@ def cancel_run(context: typer.Context, run_id: RunId, as_json: Json = False) -> 
     _show(context, cancelled, as_json=as_json)
 
 
-@run.command("show", epilog="Example: heldout run show run-4f0c9a1be2d37c55 --json")
+@run.command("show", epilog=examples("run show run-4f0c9a1be2d37c55 --json"))
 def show_run(
     context: typer.Context,
     run_id: RunId,
@@ -211,7 +224,7 @@ def show_run(
     _show(context, shown, as_json=as_json)
 
 
-@run.command("list", epilog="Example: heldout run list")
+@run.command("list", epilog=examples("run list"))
 def list_runs(context: typer.Context, as_json: Json = False) -> None:
     """List runs, oldest first."""
     from heldout.cli.screens.runs import runs_page  # noqa: PLC0415 - help must be fast

@@ -7,17 +7,21 @@ from typing import Annotated
 
 import typer
 
+from heldout.cli.help import KEEPERS, Group, examples
 from heldout.cli.session import Json, UsageProblem, session_of
+from heldout.errors import WrongState
 
-seal = typer.Typer(no_args_is_help=True, help="Seal and unseal the appliance, for operators and key holders.")
+seal = typer.Typer(
+    cls=Group, no_args_is_help=True, help="Seal and unseal the appliance, for operators and key holders."
+)
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the root."""
-    app.add_typer(seal, name="seal")
+    app.add_typer(seal, name="seal", rich_help_panel=KEEPERS)
 
 
-@seal.command("status", epilog="Example: heldout seal status")
+@seal.command("status", epilog=examples("seal status"))
 def show_status(context: typer.Context, as_json: Json = False) -> None:
     """Say whether the appliance is sealed, and how many shares it was given."""
     from heldout.cli.screens.seal import status_page  # noqa: PLC0415 - help must be fast
@@ -28,7 +32,7 @@ def show_status(context: typer.Context, as_json: Json = False) -> None:
     session.show(status_page(status), as_json=as_json)
 
 
-@seal.command("give-share", epilog="Example: heldout --profile key-holder-1.toml seal give-share key-holder-1.toml")
+@seal.command("give-share", epilog=examples("--profile key-holder-1.toml seal give-share key-holder-1.toml"))
 def give_share(
     context: typer.Context,
     file: Annotated[Path, typer.Argument(help="The file with your share, mode 0600.")],
@@ -52,7 +56,7 @@ def give_share(
     session.show(status_page(status), as_json=as_json)
 
 
-@seal.command("now", epilog="Example: heldout --profile operator.toml seal now")
+@seal.command("now", epilog=examples("--profile operator.toml seal now"))
 def seal_now(
     context: typer.Context,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
@@ -67,7 +71,10 @@ def seal_now(
     session = session_of(context)
     with session.client() as client:
         before = client.seal.status()
-        if not yes and not before.sealed:
-            typer.confirm(f"Seal it? {before.threshold} of {before.shares} key holders must then open it", abort=True)
+        if not before.shares:
+            raise WrongState("its root key lies in a file, so it cannot be sealed", reason="NO_SHARES")
+        question = f"Seal it? {before.threshold} of {before.shares} key holders must then open it"
+        if not yes and not before.sealed and not typer.confirm(question):
+            raise UsageProblem("not sealed: nobody said yes")
         status = client.seal.seal()
     session.show(sealing_page(status), as_json=as_json)

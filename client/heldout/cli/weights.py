@@ -7,12 +7,15 @@ from typing import Annotated
 
 import typer
 
+from heldout.cli.help import TRAINERS, examples
 from heldout.cli.session import Json, session_of
 
 
 def register(app: typer.Typer) -> None:
     """Add the command to the root."""
-    app.command("verify-model", epilog="Example: heldout verify-model checkpoints/nova-lite-v5")(verify_model)
+    app.command("verify-model", rich_help_panel=TRAINERS, epilog=examples("verify-model checkpoints/nova-lite-v5"))(
+        verify_model
+    )
 
 
 def verify_model(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from heldout.cli.evidence import HALVES
+from heldout.cli.help import AUDITORS, Group, examples
 from heldout.cli.session import Json, UsageProblem, session_of, write_note
 from heldout.errors import CallError, InvalidRequest, Unavailable
 
@@ -19,15 +20,17 @@ if TYPE_CHECKING:
 PAUSE_S: Final = 60.0
 LONGEST_PAUSE_S: Final = 600.0
 
-witness = typer.Typer(no_args_is_help=True, help="Follow the logs as a witness, and cosign heads that just grow.")
+witness = typer.Typer(
+    cls=Group, no_args_is_help=True, help="Follow the logs as a witness, and cosign heads that just grow."
+)
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the root."""
-    app.add_typer(witness, name="witness")
+    app.add_typer(witness, name="witness", rich_help_panel=AUDITORS)
 
 
-@witness.command("keygen", epilog="Example: heldout witness keygen witness.key --name witness.example/one")
+@witness.command("keygen", epilog=examples("witness keygen witness.key --name witness.example/one"))
 def draw_key(
     context: typer.Context,
     *,
@@ -45,7 +48,10 @@ def draw_key(
 
 @witness.command(
     "run",
-    epilog="Examples: heldout witness run --key witness.key --state state/ --begin · from then on without --begin",
+    epilog=examples(
+        "witness run --key witness.key --state state/ --begin",
+        "witness run --key witness.key --state state/",
+    ),
 )
 def follow_logs(
     context: typer.Context,

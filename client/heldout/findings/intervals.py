@@ -38,8 +38,14 @@ class Interval:
     high: float
 
     def clamped(self) -> Interval:
-        """Return what of it lies in [0, 1], for display alone."""
-        return Interval(clamp(self.low), clamp(self.high))
+        """Return it as it is shown: what of it lies in [0, 1], and never less than half its width.
+
+        Noise alone puts a figure outside [0, 1]. An interval around such a figure is laid around 0 or 1 before it is
+        cut off, which only widens it: cut off as it stands, it could shrink to one point and look like certainty.
+        """
+        middle = (self.low + self.high) / 2
+        shift = clamp(middle) - middle
+        return Interval(clamp(min(self.low, self.low + shift)), clamp(max(self.high, self.high + shift)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""Read the files that an operator named, with one clear line where one cannot be read."""
+"""Read and write the files that an operator named, with one clear line where that fails."""
 
 from __future__ import annotations
 
@@ -16,10 +16,22 @@ def read_document(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except OSError as error:
-        raise ConfigError(f"{path}: {error.strerror}. Nothing was started.") from None
+        raise ConfigError(f"{path}: {error.strerror}. Nothing was done.") from None
 
 
-def decode_document(content: bytes, name: str) -> str:
+def write_document(path: Path, content: bytes) -> None:
+    """Write a file.
+
+    Raises:
+        ConfigError: it cannot be written.
+    """
+    try:
+        path.write_bytes(content)
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror}. Nothing was done.") from None
+
+
+def decode_document(content: bytes, name: str | Path) -> str:
     """Return the text of a document.
 
     Raises:
@@ -28,4 +40,4 @@ def decode_document(content: bytes, name: str) -> str:
     try:
         return content.decode()
     except UnicodeDecodeError:
-        raise ConfigError(f"{name}: not UTF-8 text. Save it as UTF-8. Nothing was started.") from None
+        raise ConfigError(f"{name}: not UTF-8 text. Save it as UTF-8. Nothing was done.") from None

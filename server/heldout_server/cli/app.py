@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import sys
 import textwrap
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 from rich.console import Console
@@ -20,6 +21,7 @@ from heldout_policy.errors import PolicyError
 from heldout_server.cli import audit, judge, policy
 from heldout_server.cli.attack import attack
 from heldout_server.cli.backup import backup
+from heldout_server.cli.options import AsJson, examples
 from heldout_server.cli.restore import restore
 from heldout_server.cli.serving import serve_until_stopped
 from heldout_server.errors import HeldoutError
@@ -33,27 +35,13 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-app.command(
-    epilog="Examples: heldout-server attack --list; heldout-server attack --only refusals-told-apart; "
-    "heldout-server attack --profiles staging/profiles --json."
-)(attack)
-app.command(
-    epilog="Examples: heldout-server restore -c appliance/config.toml; heldout-server restore --accept disk-lost."
-)(restore)
-app.command(
-    epilog="Examples: heldout-server backup --to /mnt/backup/monday -c appliance/config.toml; "
-    "heldout-server backup --to monday --share anna.toml --share ben.toml."
-)(backup)
-app.add_typer(policy.app, name="policy")
-app.add_typer(judge.app, name="judge")
-app.add_typer(audit.app, name="audit")
 
 EXIT_REFUSED = 2
+EXIT_INTERRUPTED = 130
+HELP = "NoArgsIsHelpError"
+"""What Typer raises for a command without arguments: its class has moved between versions, its name has not."""
 
 console = Console(stderr=True, highlight=False)
-ConfigPath = Annotated[
-    Path, typer.Option("--config", "-c", help="The appliance's config.toml.", envvar="HELDOUT_CONFIG")
-]
 
 
 def _show_version(asked: bool) -> None:
@@ -73,10 +61,7 @@ def _options(
     pass  # the option does its work by itself
 
 
-@app.command(
-    epilog="Examples: heldout-server init ./appliance && heldout-server serve -c ./appliance/config.toml; "
-    "heldout-server init ./appliance --shares 5 --threshold 3."
-)
+@app.command(epilog=examples("init ./appliance", "init ./appliance --shares 5 --threshold 3"))
 def init(
     folder: Annotated[Path, typer.Argument(help="A folder that does not exist yet, or is empty.")],
     name: Annotated[str, typer.Option(help="Name of the appliance; its logs are called after it.")] = "heldout-dev",
@@ -92,6 +77,7 @@ def init(
         int, typer.Option(help="Split the root key into so many shares, one a key holder, 2 to 16; 0: a file.")
     ] = 0,
     threshold: Annotated[int, typer.Option(help="How many of the shares open the bank, 2 or more.")] = 0,
+    as_json: AsJson = False,
 ) -> None:
     """Make an appliance, with keys, policy, config, client profiles.
 
@@ -112,6 +98,9 @@ def init(
         release_policy=policy,
         sharing=sharing,
     )
+    if as_json:
+        typer.echo(json.dumps(_made(folder, shared=sharing is not None)))
+        return
     console.print(f"made {folder}: keys, certificates, signed policy, config, client profiles")
     console.print(f"  start it    heldout-server serve --config {folder / 'config.toml'}", soft_wrap=True)
     if sharing is not None:
@@ -132,9 +121,14 @@ def init(
     )
 
 
+def _made(folder: Path, *, shared: bool) -> dict[str, Any]:
+    profiles = {path.stem: str(path) for path in sorted((folder / "profiles").glob("*.toml"))}
+    shares = [str(path) for path in sorted((folder / "shares").glob("*.toml"))] if shared else []
+    return {"folder": str(folder), "config": str(folder / "config.toml"), "profiles": profiles, "shares": shares}
+
+
 @app.command(
-    epilog="Examples: heldout-server serve --config ./appliance/config.toml; "
-    "heldout-server serve --half window --config ./appliance/window.toml."
+    epilog=examples("serve --config ./appliance/config.toml", "serve --half window --config ./appliance/window.toml")
 )
 def serve(
     config: Annotated[
@@ -154,21 +148,46 @@ def serve(
     raise typer.Exit(asyncio.run(serve_until_stopped(path, half)))
 
 
+app.add_typer(policy.app, name="policy")
+app.add_typer(judge.app, name="judge")
+app.add_typer(audit.app, name="audit")
+app.command(
+    epilog=examples(
+        "backup --to /mnt/backup/monday -c config.toml", "backup --to monday --share anna.toml --share ben.toml"
+    )
+)(backup)
+app.command(epilog=examples("restore -c config.toml", "restore -c config.toml --accept disk-lost"))(restore)
+app.command(
+    epilog=examples("attack --list", "attack --only refusals-told-apart", "attack --profiles staging/profiles --json")
+)(attack)
+
+
 def main() -> None:
     """Run the command. Errors end in one line on stderr; ``HELDOUT_TRACEBACK=1`` shows the trace instead."""
     os.umask(0o077)  # whatever is written here is for the appliance's own user
     harden_process()
     os.environ.setdefault("GRPC_VERBOSITY", "NONE")  # the core's lines name peers and say nothing that ours do not
+    code: object = None
     try:
-        app(standalone_mode=True)
+        code = app(standalone_mode=False)
+        sys.stdout.flush()
+    except* (KeyboardInterrupt, typer.Abort):
+        console.print("heldout-server: interrupted")
+        code = EXIT_INTERRUPTED
+    except* BrokenPipeError:
+        # Whoever read us has enough. What is still buffered must not raise again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except* Exception as errors:
         if os.environ.get("HELDOUT_TRACEBACK"):
             raise
         for error in _leaves(errors):
-            console.print(_to_width(f"heldout-server: {_explain(error)}"), soft_wrap=True, markup=False)
-        with contextlib.suppress(BrokenPipeError):
-            sys.stderr.flush()
-        sys.exit(EXIT_REFUSED)
+            line = _explain(error)
+            asked = type(error).__name__ == HELP  # then it is the help page
+            console.print(line if asked else _to_width(f"heldout-server: {line}"), soft_wrap=True, markup=False)
+        code = EXIT_REFUSED
+    with contextlib.suppress(BrokenPipeError):
+        sys.stderr.flush()
+    sys.exit(code if isinstance(code, int) else 0)
 
 
 def _to_width(message: str) -> str:
@@ -184,6 +203,10 @@ def _to_width(message: str) -> str:
 def _explain(error: BaseException) -> str:
     if isinstance(error, HeldoutError | PolicyError):
         return str(error)
+    # The command line's own errors: their class has moved between versions of Typer, their methods have not.
+    message = getattr(error, "format_message", None)
+    if callable(message):
+        return str(message())
     return f"failed inside ({type(error).__name__}); HELDOUT_TRACEBACK=1 shows where"
 
 

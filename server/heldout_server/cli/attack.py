@@ -21,7 +21,9 @@ EXIT_BROKEN = 1
 
 
 def attack(
-    only: Annotated[list[str] | None, typer.Option("--only", help="Run this attack alone; may be repeated.")] = None,
+    only: Annotated[
+        list[str] | None, typer.Option("--only", metavar="ATTACK", help="Run this attack alone; may be repeated.")
+    ] = None,
     profiles: Annotated[
         Path | None,
         typer.Option(help="Client profiles of a staging appliance, one a role, instead of starting one."),

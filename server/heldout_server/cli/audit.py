@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from heldout_server.cli.files import Shares
+from heldout_server.cli.options import ConfigPath, Shares, examples
 
 if TYPE_CHECKING:
     from heldout_server.audit import RepairReport
@@ -22,11 +22,9 @@ SHOWN: Final = 20
 """How many damaged entries are listed one by one."""
 
 
-@app.command("repair", epilog="Example: heldout-server audit repair --config ./appliance/config.toml")
+@app.command("repair", epilog=examples("audit repair --config ./appliance/config.toml"))
 def repair(
-    config: Annotated[
-        Path, typer.Option("--config", "-c", help="The appliance's config.toml.", envvar="HELDOUT_CONFIG")
-    ] = Path("config.toml"),
+    config: ConfigPath = Path("config.toml"),
     share: Shares = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a log.")] = False,
 ) -> None:

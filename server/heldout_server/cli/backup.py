@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from heldout_server.cli.files import Shares
+from heldout_server.cli.options import AsJson, ConfigPath, Shares
 
 if TYPE_CHECKING:
     from heldout_server.app.backing_up import Backup
@@ -22,16 +22,16 @@ DEADLINE_S: Final = 3600.0
 
 def backup(
     to: Annotated[Path, typer.Option("--to", help="A folder that does not exist yet; its parent must.")],
-    config: Annotated[
-        Path, typer.Option("--config", "-c", help="The appliance's config.toml.", envvar="HELDOUT_CONFIG")
-    ] = Path("config.toml"),
+    config: ConfigPath = Path("config.toml"),
     with_keys: Annotated[
         bool, typer.Option("--with-keys", help="Copy the key files too: then whoever has the copy has the bank.")
     ] = False,
     share: Shares = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    as_json: AsJson = False,
 ) -> None:
-    """Copy every database and log as it is, encrypted and at one moment, and record that in the logs.
+    """Copy every database and log, encrypted, as at one moment.
+
+    The copy is recorded in the logs.
 
     A running appliance makes the copy itself, and goes on meanwhile; a sealed one makes none. Of two halves the vault
     makes it, and records it in its own log. Of an appliance that does not run, pass --share for each key share if its

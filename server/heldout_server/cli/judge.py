@@ -9,7 +9,8 @@ from typing import Annotated
 
 import typer
 
-from heldout_server.cli.files import read_file
+from heldout_server.app.documents import read_document
+from heldout_server.cli.options import AsJson, examples
 from heldout_server.domain import Intent
 
 app = typer.Typer(help="Measure the judge against people's labels.", no_args_is_help=True)
@@ -17,9 +18,11 @@ app = typer.Typer(help="Measure the judge against people's labels.", no_args_is_
 
 @app.command(
     "measure",
-    epilog="Examples: heldout-server judge measure labelled.jsonl --by source; "
-    "heldout-server judge measure labelled.jsonl --intent harmful --json. "
-    'A line: {"prompt": "…", "response": "…", "label": "refused"}.',
+    epilog=examples(
+        "judge measure labelled.jsonl --by source",
+        "judge measure labelled.jsonl --intent harmful --json",
+        note='A line: {"prompt": "…", "response": "…", "label": "refused"}.',
+    ),
 )
 def judge_measure(
     file: Annotated[
@@ -29,7 +32,7 @@ def judge_measure(
     intent: Annotated[
         Intent | None, typer.Option(help="Judge every prompt as this; otherwise as its line says, or harmful.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Say how far the judge agrees with people, on labelled responses. No appliance is needed.
 
@@ -41,7 +44,7 @@ def judge_measure(
     from heldout_server.judges.measure_table import render_document, render_table
 
     judge = PatternJudge()
-    cases = read_cases(read_file(file).splitlines(), by=by, intent=intent)
+    cases = read_cases(read_document(file).splitlines(), by=by, intent=intent)
     began = time.process_time()
     pairs = judge_cases(judge, cases)
     seconds = time.process_time() - began

@@ -13,7 +13,8 @@ import typer
 from heldout_policy.errors import PolicyError
 from heldout_policy.mechanism import Side
 from heldout_policy.release_policy import NANO, ReleasePolicy, parse_release_policy, policy_digest
-from heldout_server.cli.files import decode_text, read_file, write_file
+from heldout_server.app.documents import decode_document, read_document, write_document
+from heldout_server.cli.options import AsJson, examples
 
 if TYPE_CHECKING:
     from heldout_policy.planning import EpochShape, Outlook, TableOutlook
@@ -25,26 +26,33 @@ EXIT_UNREADABLE: Final = 1
 SECONDS_PER_HOUR: Final = 3600
 
 Document = Annotated[Path, typer.Argument(help="A release.toml.", metavar="RELEASE.toml")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 
-@app.command("sign", epilog="Example: heldout-server policy sign policy/release.toml --key policy_signer.key")
+@app.command("sign", epilog=examples("policy sign policy/release.toml --key policy_signer.key"))
 def sign(
     document: Annotated[Path, typer.Argument(help="The release.toml that was read and is agreed to.")],
     key: Annotated[Path, typer.Option(help="The bank tester's Ed25519 private key, PEM.")],
+    as_json: AsJson = False,
 ) -> None:
     """Sign a release policy: without a good signature nothing leaves."""
     from heldout_server.keys import sign_policy
 
     content, _ = _read_policy(document)
     signature = document.with_name(document.name + ".sig")
-    write_file(signature, sign_policy(content, read_file(key)))
-    typer.echo(f"signed {document}: {policy_digest(content)}")
+    write_document(signature, sign_policy(content, read_document(key)))
+    digest = policy_digest(content)
+    if as_json:
+        typer.echo(json.dumps({"document": str(document), "signature": str(signature), "digest": digest}))
+        return
+    typer.echo(f"signed {document}: {digest}")
 
 
-@app.command("explain", epilog="Example: heldout-server policy explain policy/release.toml")
+@app.command("explain", epilog=examples("policy explain policy/release.toml"))
 def explain(document: Document, as_json: AsJson = False) -> None:
-    """Say in plain words what a release policy lets out, and what it does not protect."""
+    """Say in plain words what a release policy lets out.
+
+    The page also says how much can be learnt, who decides, and what the policy does not protect.
+    """
     from heldout_policy.explanation import explain as explain_policy
 
     content, policy = _read_policy(document)
@@ -62,8 +70,10 @@ def explain(document: Document, as_json: AsJson = False) -> None:
 
 @app.command(
     "plan",
-    epilog="Examples: heldout-server policy plan release.toml --units 300 --techniques 12 --stacks 30; "
-    "heldout-server policy plan release.toml --units 750 --releases 50 --json.",
+    epilog=examples(
+        "policy plan release.toml --units 300 --stacks 30",
+        "policy plan release.toml --units 750 --releases 50 --json",
+    ),
 )
 def plan(
     document: Document,
@@ -79,7 +89,9 @@ def plan(
     tokens_per_second: Annotated[int, typer.Option(min=1, help="What the runtime serves, all requests.")] = 2000,
     as_json: AsJson = False,
 ) -> None:
-    """Say what an epoch could tell under a policy: widths, bits, what can be told apart, hours and tokens.
+    """Say what an epoch could tell under a policy.
+
+    The page gives widths, bits, what can be told apart, hours and tokens.
 
     Exits with 1 where a table has rows that nobody could read, and says what would mend it.
     """
@@ -135,7 +147,8 @@ def _plan_lines(
         f" {shape.stacks} stacks, {shape.categories} categories"
     )
     of_a_line = " of a line" if policy.lines else ""
-    yield f"{outlook.releases} releases, every {policy.full_every}. one{of_a_line} full; half-widths at 95 %, in points"
+    full = "all of them" if policy.full_every == 1 else f"one in {policy.full_every}{of_a_line}"
+    yield f"{outlook.releases} releases, {full} full; half-widths at 95 %, in points"
     yield ""
     yield f"{'':<14}{'releases':>9}{'rows':>6}{'units':>7}{'sigma':>8}{'noise':>8}{'and sampling':>14}{'change':>9}"
     for table in outlook.tables:
@@ -229,8 +242,8 @@ def _claims_object(outlook: Outlook) -> dict[str, Any]:
 
 
 def _read_policy(path: Path) -> tuple[bytes, ReleasePolicy]:
-    content = read_file(path)
+    content = read_document(path)
     try:
-        return content, parse_release_policy(decode_text(content, path))
+        return content, parse_release_policy(decode_document(content, path))
     except PolicyError as error:  # which calls the document what it is called in an appliance
         raise PolicyError(error.message, document=path.name, line=error.line, key=error.key) from None

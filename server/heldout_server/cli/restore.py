@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from heldout_server.cli.files import Shares
+from heldout_server.cli.options import AsJson, ConfigPath, Shares
 
 if TYPE_CHECKING:
     from heldout_server.app.restoring import Survey
@@ -17,13 +18,12 @@ EXIT_FOUND = 1
 
 
 def restore(
-    config: Annotated[
-        Path, typer.Option("--config", "-c", help="The appliance's config.toml.", envvar="HELDOUT_CONFIG")
-    ] = Path("config.toml"),
+    config: ConfigPath = Path("config.toml"),
     accept: Annotated[
         str, typer.Option(metavar="WORD", help="Accept what is found; the word stands in the logs, such as disk-lost.")
     ] = "",
     share: Shares = None,
+    as_json: AsJson = False,
 ) -> None:
     """Say which databases are old copies, and accept them.
 
@@ -37,19 +37,33 @@ def restore(
     settings = load_config(config)
     if accept:
         found = asyncio.run(restoring.accept(settings, reason=accept, shares=share or ()))
-        _show(found)
-        typer.echo("accepted and recorded in both logs" if found.restored else "nothing to accept")
-        return
-    found = asyncio.run(restoring.survey(settings, shares=share or ()))
-    _show(found)
-    if found.restored or found.damaged:
-        if not found.damaged:
-            typer.echo("nothing was changed: accept it with --accept WORD")
+    else:
+        found = asyncio.run(restoring.survey(settings, shares=share or ()))
+    if as_json:
+        typer.echo(json.dumps(_data(found, accepted=bool(accept))))
+    else:
+        _show(found, accepted=bool(accept))
+    if not accept and (found.restored or found.damaged):
         raise typer.Exit(EXIT_FOUND)
-    typer.echo("every database and log is the newest that the logs know")
 
 
-def _show(found: Survey) -> None:
+def _data(found: Survey, *, accepted: bool) -> dict[str, Any]:
+    return {
+        "damaged": list(found.damaged),
+        "restored": [
+            {
+                "database": one.database,
+                "cause": one.cause.value,
+                "generation": one.position.generation,
+                "logged_generation": one.anchored.generation if one.anchored else None,
+            }
+            for one in found.restored
+        ],
+        "accepted": accepted and bool(found.restored),
+    }
+
+
+def _show(found: Survey, *, accepted: bool) -> None:
     for line in found.damaged:
         typer.echo(f"damaged   {line}")
     for one in found.restored:
@@ -57,3 +71,9 @@ def _show(found: Survey) -> None:
         typer.echo(
             f"{one.database:<13} {one.cause.value:<9} at change {one.position.generation:,}, the log knows {seen}"
         )
+    if accepted:
+        typer.echo("accepted and recorded in both logs" if found.restored else "nothing to accept")
+    elif found.restored and not found.damaged:
+        typer.echo("nothing was changed: accept it with --accept WORD")
+    elif not found.damaged:
+        typer.echo("every database and log is the newest that the logs know")

@@ -36,8 +36,9 @@ def open_document(path: Path) -> Reader:
     except UnicodeDecodeError:
         raise Place(path.name, None).error("not UTF-8 text", "save it as UTF-8") from None
     except OSError as error:
-        problem = f"{path}: cannot be read ({type(error).__name__})"
-        raise ConfigError(f"{problem}\n  make an appliance folder with heldout-server init") from None
+        missing = isinstance(error, FileNotFoundError)
+        problem = "no such file" if missing else f"cannot be read ({error.strerror or type(error).__name__})"
+        raise ConfigError(f"{path}: {problem}\n  name one with --config; heldout-server init makes it") from None
     return Reader(document, text=text, name=path.name, folder=path.parent.absolute())
 
 

@@ -254,7 +254,9 @@ def _api_key(table: Reader) -> Path | None:
     try:
         read_api_key(path)
     except OSError as error:
-        raise inner.place(section, "file").error(f"cannot be read ({type(error).__name__})", "check it") from None
+        raise inner.place(section, "file").error(
+            f"cannot be read ({error.strerror or type(error).__name__})", "check it"
+        ) from None
     except PermissionsTooWide as error:
         raise inner.place(section, "file").error(str(error), f"chmod 600 {path}") from None
     except ValueError:

@@ -8,6 +8,7 @@ from typing import Any, Final
 from heldout.cli.screens import figures
 from heldout.cli.screens.exactness import exact_data, exact_lines
 from heldout.cli.screens.page import Page, columns_of, fill, join_parts, lay_out
+from heldout.cli.screens.tested import name_parts
 from heldout.findings.compare import SEEN, Change, Comparison, TableComparison, Verdict
 from heldout.findings.model import Release, TableKind, release_label
 from heldout.findings.silence import BOUNDED, Silence
@@ -35,7 +36,7 @@ def comparison_page(comparison: Comparison, *, among: Sequence[Release] = ()) ->
     names = ["before", "after"] if any(columns_of(label) > NAME_COLUMNS for label in labels) else labels
     lines = join_parts(
         [
-            f"{comparison.after.tested.line} {labels[0]} → {labels[1]}",
+            " ".join([*name_parts(comparison.after.tested)[:-1], f"{labels[0]} → {labels[1]}"]),
             f"bank epoch {comparison.after.epoch_number}",
             "per cent, lower is safer",
         ]

@@ -8,7 +8,7 @@ from typing import Any, Final
 from heldout.cli.screens import figures
 from heldout.cli.screens.exactness import exact_data, exact_lines
 from heldout.cli.screens.page import Page, fill, join_parts, lay_out
-from heldout.cli.screens.tested import condition_parts, tested_data
+from heldout.cli.screens.tested import condition_parts, name_parts, tested_data
 from heldout.findings.intervals import Estimate, estimate_overall, estimate_row
 from heldout.findings.model import CANCELLED, Card, Release, Score, Table, TableKind
 from heldout.findings.silence import BOUNDED, Silence, find_silence
@@ -37,7 +37,7 @@ def release_page(release: Release, *, others: Sequence[Release] = ()) -> Page:
     silence = find_silence(release)
     lines = join_parts(
         [
-            f"{tested.line} {tested.checkpoint}",
+            " ".join(name_parts(tested)),
             f"release {release.number}",
             "restates an earlier one" if release.anchor else "",
             f"bank epoch {release.epoch_number}",

@@ -11,7 +11,7 @@ from heldout.cli.screens import figures
 from heldout.cli.screens.findings import TITLES
 from heldout.cli.screens.page import Page, fill, join_parts, lay_out
 from heldout.cli.screens.preflight import preflight_data, run_lines
-from heldout.cli.screens.tested import condition_parts, tested_data
+from heldout.cli.screens.tested import condition_parts, name_parts, tested_data
 from heldout.findings.model import TableKind
 from heldout.services.checkpoints import Checkpoint
 from heldout.services.runs import ExactRow, Run, RunState, StandingApproval
@@ -32,7 +32,7 @@ def run_page(run: Run) -> Page:
     lines = join_parts(
         [
             f"{run.run_id}: {run.state.value}{', cancelled' if run.cancelled else ''}",
-            f"{tested.line} {tested.checkpoint}",
+            " ".join(name_parts(tested)),
             f"{run.planned_trials:,} trials planned",
             f"release {run.release_number}" if run.release_number else "",
             "anchor: restates an earlier release" if run.anchor else "",
@@ -140,7 +140,7 @@ def results_page(run: Run, rows: Sequence[ExactRow]) -> Page:
             [f" {row.key}", figures.rate(row.rate), span, figures.rate(row.worst), f"{row.units:,}", f"{row.trials:,}"]
         )
     ended = f"{run.state.value}{', cancelled' if run.cancelled else ''}"
-    lines = join_parts([f"{run.tested.line} {run.tested.checkpoint}", f"{run.run_id}: {ended}", f"judge {run.judge}"])
+    lines = join_parts([" ".join(name_parts(run.tested)), f"{run.run_id}: {ended}", f"judge {run.judge}"])
     lines += lay_out(cells, "<>>>>>")
     lines += fill("undecided and failed trials count for the model; worst: as if each counted against it")
     lines += fill("95 %: of units like these; trials of one unit are not taken as independent")

@@ -8,6 +8,11 @@ from typing import Any
 from heldout.findings.model import Tested, TrustClass
 
 
+def name_parts(tested: Tested) -> list[str]:
+    """Return the line and the checkpoint, or the checkpoint alone where its name begins with the line's."""
+    return [tested.checkpoint] if tested.checkpoint.startswith(tested.line) else [tested.line, tested.checkpoint]
+
+
 def condition_parts(tested: Tested, *, judge: str, planned: bool = False) -> list[str]:
     """Return the conditions of a test, each a few words.
 

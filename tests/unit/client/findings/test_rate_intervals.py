@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from heldout.findings.intervals import (
     Z95,
+    Interval,
+    clamp,
     estimate_overall,
     estimate_row,
     noise_interval,
@@ -101,6 +103,14 @@ def test_display_clamps_and_nothing_else_does():
     assert estimate.this_bank.low < 0
     assert estimate.this_bank.clamped().low == 0.0
     assert 0 <= estimate.this_bank.clamped().high <= 1
+
+
+@given(rate=st.floats(-0.6, 1.6), half=st.floats(0.001, 0.3))
+def test_a_shown_interval_holds_all_that_is_possible_and_never_shrinks_to_a_point(rate, half):
+    shown = Interval(rate - half, rate + half).clamped()
+    assert shown.low <= clamp(rate - half) <= clamp(rate + half) <= shown.high
+    assert 0 <= shown.low <= clamp(rate) <= shown.high <= 1
+    assert shown.high - shown.low >= half - 1e-12
 
 
 @pytest.mark.parametrize(
