@@ -17,6 +17,7 @@ from pathlib import Path
 
 from heldout_server.audit import UNSEAL, KeptFile
 from heldout_server.ports.audit import Record
+from key_ring_fakes import OneSecretKeyRing
 from log_driver import open_log
 
 
@@ -33,8 +34,14 @@ async def drive(folder: Path) -> None:
     log.append = tell
     await log.append(Record(kind="event", name="start"))
     file = KeptFile(folder / "sealed-calls.jsonl", random_bytes=secrets.token_bytes)
-    recorded = await file.record(log, policy_digest="00" * 32)
-    await log.append(Record(kind="event", name=UNSEAL, details={"kept": recorded.lines, "kept_head": recorded.head}))
+    recorded = await file.record(log, OneSecretKeyRing(), policy_digest="00" * 32)
+    details = {
+        "kept": recorded.lines,
+        "kept_head": recorded.head,
+        "kept_signed": str(recorded.signed),
+        "row": recorded.row,
+    }
+    await log.append(Record(kind="event", name=UNSEAL, details=details))
     await log.close()
     print("done", flush=True)  # noqa: T201
 

@@ -12,14 +12,16 @@ import pytest
 
 import kept_driver
 import log_driver
-from heldout_server.audit import KeptFile
+from heldout_server.audit import KeptFile, begin_kept_key
 from heldout_server.ports.seal import KeptCall
+from key_ring_fakes import OneSecretKeyRing
 
 DRIVER = Path(kept_driver.__file__)
 CALLS = 12
 
 
 async def keep_calls(folder):
+    begin_kept_key(folder / "sealed-calls.jsonl", OneSecretKeyRing(), random_bytes=secrets.token_bytes)
     file = KeptFile(folder / "sealed-calls.jsonl", random_bytes=secrets.token_bytes)
     await file.keep_event("start_sealed", at_s=0)
     for number in range(CALLS):
@@ -67,6 +69,7 @@ async def check_once(folder):
     calls = [place for place, leaf in enumerate(leaves) if leaf["kind"] == "intent"]
     assert sorted(leaf["details"]["intent"] for leaf in leaves if leaf["kind"] == "outcome") == calls
     assert leaves[-1]["name"] == "unseal"
+    assert leaves[-1]["details"]["kept_signed"] == "True"
     assert leaves[-1]["details"]["kept"] in (0, 1 + CALLS)  # none where the kill came after the file was removed
     assert not (folder / "sealed-calls.jsonl").exists()
 

@@ -137,6 +137,7 @@ async def test_shares_of_different_people_open_it_and_the_log_says_who_gave_what
     ]
     unsealed = next(entry for entry in entries if entry["name"] == "unseal")
     assert unsealed["details"]["given_by"] == [IDENTITY.format(one) for one in HOLDERS[:2]]
+    assert unsealed["details"]["kept_signed"] == "yes"  # by the key that the installation left
     anchor = next(index for index, entry in enumerate(entries) if entry["name"] == "anchor")
     assert entries.index(unsealed) < anchor  # before any database was touched
     assert not (sealed.folder / "vault" / "sealed-calls.jsonl").exists()

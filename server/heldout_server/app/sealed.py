@@ -30,17 +30,17 @@ from heldout_server.app.policies import Policies, load_policies
 from heldout_server.app.refusing import POLICY_REFUSED, refusal_details
 from heldout_server.app.tools import Environment
 from heldout_server.app.upkeep import record_denials
-from heldout_server.audit import UNSEAL, KeptFile, Recorded
+from heldout_server.audit import KEPT_FILE, UNSEAL, KeptFile, Recorded
 from heldout_server.config import Config
 from heldout_server.config.appliance import Keys
 from heldout_server.config.sections import Listen
 from heldout_server.errors import ConfigError, HeldoutError, StorageError, WrongState
 from heldout_server.keys import FileKeyRing, Unsealing
 from heldout_server.ports.audit import AuditLog, Logged, Record
+from heldout_server.ports.keys import KeyRing
 from heldout_server.ports.seal import SealStatus
 from heldout_server.telemetry import Metrics
 
-KEPT_FILE: Final = "sealed-calls.jsonl"
 STOP_S: Final = 5.0
 """Seconds that calls of a sealed appliance get to finish once it is open."""
 
@@ -125,19 +125,22 @@ class SealedDoor:
         """
         return self._unsealing.open_ring(random_bytes=self._outside.random_bytes)
 
-    async def record(self, logs: Mapping[str, AuditLog]) -> None:
+    async def record(self, logs: Mapping[str, AuditLog], ring: KeyRing) -> None:
         """Put what came while sealed into the log, and who opened it.
 
         Raises:
+            IntegrityError: what was kept is not what was signed.
             StorageError: a log cannot be written.
         """
-        recorded = await self._record_kept(logs)
+        recorded = await self._record_kept(logs, ring)
         self._last = recorded.outcomes[self._unsealing.given_by[-1]]
         book = self._unsealing.book
         details: dict[str, str | int | tuple[str, ...]] = {
             "given_by": self._unsealing.given_by,
             "kept": recorded.lines,
             "kept_head": recorded.head,
+            "kept_signed": "yes" if recorded.signed else "no",
+            "row": recorded.row,
             "share_set": book.share_set,
             "threshold": book.threshold,
         }
@@ -145,7 +148,7 @@ class SealedDoor:
             await log.append(Record(kind="event", name=UNSEAL, details=details))
         _log.info("unsealed", count=len(self._unsealing.given_by))
 
-    async def hand_over(self, logs: Mapping[str, AuditLog]) -> None:
+    async def hand_over(self, logs: Mapping[str, AuditLog], ring: KeyRing) -> None:
         """Answer the last share, leave the ports to whoever takes them now, and record what came meanwhile.
 
         Raises:
@@ -155,7 +158,7 @@ class SealedDoor:
             raise AssertionError
         self._opened.set_result(self._last)
         await self._stack.aclose()
-        await self._record_kept(logs)
+        await self._record_kept(logs, ring)
 
     # How it begins and ends
 
@@ -205,8 +208,8 @@ class SealedDoor:
     async def _keep_event(self, name: str) -> None:
         await self._kept.keep_event(name, at_s=int(self._clock.now_s() // MINUTE_S) * MINUTE_S)
 
-    async def _record_kept(self, logs: Mapping[str, AuditLog]) -> Recorded:
-        recorded = await self._kept.record(logs["vault"], policy_digest=self._policies.documents.digest)
+    async def _record_kept(self, logs: Mapping[str, AuditLog], ring: KeyRing) -> Recorded:
+        recorded = await self._kept.record(logs["vault"], ring, policy_digest=self._policies.documents.digest)
         await record_denials(self._denials, logs)
         return recorded
 

@@ -106,7 +106,7 @@ async def serve(
         )
         logs: dict[str, AuditLog] = dict(kept)
         if door is not None:
-            await door.record(logs)
+            await door.record(logs, tools.ring)
         anchors = await Anchors.open(kept)
         await anchors.verify_logs()
         ground = Ground(
@@ -139,7 +139,7 @@ async def serve(
         server = build_server(edge, _services(ground, halves, seal))
         shown = ShownCertificates(read_certificates(config, now_s=tools.clock.now_s()))
         if door is not None:
-            await door.hand_over(logs)
+            await door.hand_over(logs, tools.ring)
         port = listen(server, config.listen.address, shown)
         health = Health()
         health_port = await health.start(config.listen.health_address)

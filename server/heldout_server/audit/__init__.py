@@ -9,7 +9,7 @@ with a space in it. It never verifies proofs; that is the client's room, and nei
 from heldout_server.audit.anchors import AnchorBook, decide_log_discrepancy
 from heldout_server.audit.deadline import DISK_HANGS, run_on_disk
 from heldout_server.audit.device import lock_file
-from heldout_server.audit.kept import UNSEAL, KeptFile, Recorded
+from heldout_server.audit.kept import KEPT_FILE, UNSEAL, KeptFile, Recorded, begin_kept_key
 from heldout_server.audit.log import DAMAGED, DEVICE_LOST, SqlAuditLog
 from heldout_server.audit.note import CheckpointSigner
 from heldout_server.audit.repair import RepairReport, repair_log
@@ -19,6 +19,7 @@ __all__ = [
     "DAMAGED",
     "DEVICE_LOST",
     "DISK_HANGS",
+    "KEPT_FILE",
     "UNSEAL",
     "AnchorBook",
     "CheckpointSigner",
@@ -27,6 +28,7 @@ __all__ = [
     "Recorded",
     "RepairReport",
     "SqlAuditLog",
+    "begin_kept_key",
     "decide_log_discrepancy",
     "lock_file",
     "repair_log",

@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import ipaddress
+import secrets
 import shutil
 import tempfile
 from collections import Counter
@@ -24,6 +25,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from heldout_policy.authorization import Authorization
 from heldout_policy.principals import Principals, parse_principals
 from heldout_policy.release_policy import parse_release_policy
+from heldout_server.audit import KEPT_FILE, begin_kept_key
 from heldout_server.audit.note import CheckpointSigner
 from heldout_server.config import Config, load_config, load_window_config
 from heldout_server.config.sections import ADDRESS
@@ -232,6 +234,7 @@ def _write_keys(folder: Path, name: str, sharing: Sharing | None, holders: Seque
         keys / "ring.json", keys / "shares.json", shares=sharing.shares, threshold=sharing.threshold
     )
     (folder / "shares").mkdir(mode=0o700)
+    begin_kept_key(folder / "vault" / KEPT_FILE, ring, random_bytes=secrets.token_bytes)
     for holder, share in zip(holders, shares, strict=True):
         write_private(folder / "shares" / f"{holder}.toml", share_text(share, book, appliance=name))
     return ring

@@ -33,7 +33,7 @@ EVENT_DETAILS: Final = {
     "policy": ("version", "profile"),
     "policy_refused": ("reason", "document", "line"),
     "seal": ("by",),
-    "unseal": ("threshold", "given_by"),
+    "unseal": ("threshold", "given_by", "kept_signed"),
     "backup": ("files", "keys"),
     "start": (),
     "stop": (),

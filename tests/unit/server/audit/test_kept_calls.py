@@ -9,9 +9,10 @@ import os
 import pytest
 from audit_log_lab import event, open_log, opened
 
-from heldout_server.audit import UNSEAL, KeptFile, kept
+from heldout_server.audit import UNSEAL, KeptFile, kept, kept_lines
 from heldout_server.errors import IntegrityError, StorageError
 from heldout_server.ports.seal import KeptCall
+from key_ring_fakes import OneSecretKeyRing
 
 HOLDER = "spiffe://heldout.example/key-holder-1"
 OPERATOR = "spiffe://heldout.example/operator"
@@ -30,6 +31,7 @@ REFUSED = dataclasses.replace(
     CALL, identity=OPERATOR, role="operator", decision="deny", status="REFUSED", response_sha256=""
 )
 POLICY = "ef" * 32
+RING = OneSecretKeyRing()
 
 
 @pytest.fixture
@@ -52,7 +54,9 @@ async def filled(path, calls=(CALL, REFUSED)):
 
 
 async def leaves(log):
-    return [json.loads(entry) for entry in await log.entries(start=0, limit=log.size)]
+    """Return what the log was told, but for the keys of lines to come, which each recording ends with."""
+    found = [json.loads(entry) for entry in await log.entries(start=0, limit=log.size)]
+    return [leaf for leaf in found if leaf["name"] != "kept_key"]
 
 
 def words(path):
@@ -67,7 +71,7 @@ async def test_what_was_kept_becomes_leaves_in_order_and_the_file_goes(path, tmp
     assert path.stat().st_mode & 0o777 == 0o600
     links = [line["link"] for line in words(path)]
     async with opened(tmp_path) as log:
-        recorded = await file.record(log, policy_digest=POLICY)
+        recorded = await file.record(log, RING, policy_digest=POLICY)
         begun, first, answered, second, refused = await leaves(log)
     assert (begun["name"], begun["details"]) == ("start_sealed", {"at_s": 1_700_000_000, "kept": links[0]})
     assert first["details"] == {
@@ -86,10 +90,10 @@ async def test_what_was_kept_becomes_leaves_in_order_and_the_file_goes(path, tmp
     assert not path.exists()
 
 
-async def test_with_nothing_kept_nothing_is_logged(path, tmp_path):
+async def test_with_nothing_kept_nothing_of_it_is_logged(path, tmp_path):
     async with opened(tmp_path) as log:
-        recorded = await reopened(path).record(log, policy_digest=POLICY)
-        assert (log.size, recorded.lines, recorded.head, recorded.outcomes) == (0, 0, "", {})
+        recorded = await reopened(path).record(log, RING, policy_digest=POLICY)
+        assert (await leaves(log), recorded.lines, recorded.head, recorded.outcomes) == ([], 0, "", {})
 
 
 async def test_what_comes_while_the_log_is_being_told_is_told_too(path, tmp_path):
@@ -103,7 +107,7 @@ async def test_what_comes_while_the_log_is_being_told_is_told_too(path, tmp_path
             return append(record)
 
         log.append = append_and_let_one_come
-        recorded = await file.record(log, policy_digest=POLICY)
+        recorded = await file.record(log, RING, policy_digest=POLICY)
         assert recorded.lines == 3
         assert [leaf["identity"] for leaf in await leaves(log)] == ["", HOLDER, HOLDER, OPERATOR, OPERATOR]
     assert not path.exists()
@@ -127,9 +131,9 @@ async def test_beyond_its_bound_a_call_is_not_kept_unless_it_must_be(path, monke
 # A crash
 
 
-@pytest.mark.parametrize("appended", range(6))
+@pytest.mark.parametrize("appended", range(7))
 async def test_a_log_that_was_told_a_part_is_told_the_rest_once(path, tmp_path, appended):
-    """It ends after so many leaves; the sixth is the end of all, before the file is removed."""
+    """It ends after so many leaves; the last is the end of all, before the file is removed."""
     await filled(path)
     async with opened(tmp_path) as log:
         await log.append(event(UNSEAL))
@@ -145,23 +149,24 @@ async def test_a_log_that_was_told_a_part_is_told_the_rest_once(path, tmp_path, 
 
         log.append = append_until_the_end
         file = reopened(path)
-        file._forget = lambda done: done == 3 and (_ for _ in ()).throw(StorageError("the end"))
+        file._forget = lambda done, _key: done == 3 and (_ for _ in ()).throw(StorageError("the end"))
         with pytest.raises(StorageError, match="the end"):
-            await file.record(log, policy_digest=POLICY)
+            await file.record(log, RING, policy_digest=POLICY)
     assert len(words(path)) == 3
     async with opened(tmp_path) as log:
         file = reopened(path, start=100)
         await file.keep(CALL)  # the same words again, and another call
-        recorded = await file.record(log, policy_digest=POLICY)
+        recorded = await file.record(log, RING, policy_digest=POLICY)
         assert recorded.lines == 4
         told = (await leaves(log))[len(before) :]
+        stored = [json.loads(entry) for entry in await log.entries(start=0, limit=log.size)]
     assert [leaf["name"].rpartition("/")[2] for leaf in told] == ["start_sealed", *["GiveShare"] * 6]
     kept_links = [leaf["details"]["kept"] for leaf in told if "kept" in leaf["details"]]
     assert len(set(kept_links)) == len(kept_links) == 4
     intents = {leaf["counter"]: place for place, leaf in enumerate(told) if leaf["kind"] == "intent"}
     assert len(intents) == 2  # two of the holder, whose counters go on, and one of the operator
-    ended = [leaf["details"]["intent"] - len(before) for leaf in told if leaf["kind"] == "outcome"]
-    assert sorted(ended) == [place for place, leaf in enumerate(told) if leaf["kind"] == "intent"]
+    ended = [leaf["details"]["intent"] for leaf in stored if leaf["kind"] == "outcome"]
+    assert sorted(ended) == [place for place, leaf in enumerate(stored) if leaf["kind"] == "intent"]
     assert not path.exists()
 
 
@@ -170,14 +175,14 @@ async def test_only_what_stands_behind_the_last_unsealing_counts_as_told(path, t
     file = await filled(path, calls=[CALL])
     copy = path.read_bytes()
     async with opened(tmp_path) as log:
-        await file.record(log, policy_digest=POLICY)
+        await file.record(log, RING, policy_digest=POLICY)
         path.write_bytes(copy)
-        assert (await reopened(path).record(log, policy_digest=POLICY)).outcomes == {}
-        assert log.size == 3
+        assert (await reopened(path).record(log, RING, policy_digest=POLICY)).outcomes == {}
+        assert len(await leaves(log)) == 3
         await log.append(event(UNSEAL))
         path.write_bytes(copy)
-        await reopened(path).record(log, policy_digest=POLICY)
-        assert log.size == 7
+        await reopened(path).record(log, RING, policy_digest=POLICY)
+        assert len(await leaves(log)) == 7
 
 
 async def test_the_same_words_of_two_sealings_are_two_lines(path, tmp_path):
@@ -185,7 +190,7 @@ async def test_the_same_words_of_two_sealings_are_two_lines(path, tmp_path):
         for start in (0, 10):
             file = reopened(path, start=start)
             await file.keep(CALL)
-            await reopened(path).record(log, policy_digest=POLICY)  # as an earlier process's
+            await reopened(path).record(log, RING, policy_digest=POLICY)  # as an earlier process's
         assert [leaf.get("counter") for leaf in await leaves(log)] == [1, None, 2, None]
 
 
@@ -200,7 +205,7 @@ async def test_a_last_line_that_a_crash_cut_off_is_taken_off_and_what_follows_is
     await file.keep(REFUSED)
     assert len(words(path)) == 3
     async with opened(tmp_path) as log:
-        assert (await reopened(path).record(log, policy_digest=POLICY)).lines == 3
+        assert (await reopened(path).record(log, RING, policy_digest=POLICY)).lines == 3
 
 
 # A disk that fails
@@ -228,8 +233,8 @@ async def test_a_line_that_finds_the_disk_full_leaves_no_half_of_itself(path, tm
     assert path.read_bytes() == before
     await file.keep(REFUSED)
     async with opened(tmp_path) as log:
-        assert (await file.record(log, policy_digest=POLICY)).lines == 4
-        assert log.size == 7  # nobody was answered the call that was not kept
+        assert (await file.record(log, RING, policy_digest=POLICY)).lines == 4
+        assert len(await leaves(log)) == 7  # nobody was answered the call that was not kept
 
 
 async def test_a_line_that_the_disk_takes_in_pieces_is_whole(path, monkeypatch):
@@ -250,7 +255,7 @@ async def test_a_file_that_cannot_be_removed_fails_the_unsealing(path, tmp_path,
     monkeypatch.setattr(type(path), "unlink", fail)
     async with opened(tmp_path) as log:
         with pytest.raises(StorageError, match="Read-only"):
-            await file.record(log, policy_digest=POLICY)
+            await file.record(log, RING, policy_digest=POLICY)
 
 
 async def test_a_log_that_fails_leaves_the_file(path, tmp_path):
@@ -259,7 +264,7 @@ async def test_a_log_that_fails_leaves_the_file(path, tmp_path):
     log = await open_log(tmp_path)
     await log.close()
     with pytest.raises(StorageError):
-        await file.record(log, policy_digest=POLICY)
+        await file.record(log, RING, policy_digest=POLICY)
     assert path.read_bytes() == before
 
 
@@ -324,6 +329,6 @@ async def test_a_damaged_file_is_refused_with_one_line_and_kept(path, damage):
     ],
 )
 def test_a_linked_line_that_says_something_else_is_refused(path, fields):
-    path.write_text(json.dumps({**fields, "link": kept._link(kept.BEFORE_ALL, fields)}) + "\n")
+    path.write_text(json.dumps({**fields, "link": kept_lines.link_of(kept_lines.BEFORE_ALL, fields)}) + "\n")
     with pytest.raises(IntegrityError, match="is damaged"):
         reopened(path)
