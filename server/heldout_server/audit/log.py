@@ -30,12 +30,12 @@ from heldout_server.audit.entry import EVENT, INTENT, OUTCOME, encode_entry, int
 from heldout_server.audit.examination import Finding
 from heldout_server.audit.note import CheckpointSigner, proof_text
 from heldout_server.audit.opening import Opened, open_devices
-from heldout_server.audit.store import Commit, Group, read_damaged, read_entries, read_node
+from heldout_server.audit.store import Commit, Group
+from heldout_server.audit.stored_tree import StoredTree
 from heldout_server.audit.sweep import Pace, SelfAudit
-from heldout_server.audit.tree import consistency_proof, inclusion_proof, root
 from heldout_server.audit.witnessed import WitnessedHeads
 from heldout_server.errors import IntegrityError, InvalidRequest, StorageError
-from heldout_server.ports.audit import LOG_FAILED, DamagedLeaf, Logged, Record
+from heldout_server.ports.audit import LOG_FAILED, Logged, Record
 from heldout_server.ports.environment import Clock
 
 SALT_BYTES: Final = 16
@@ -58,7 +58,7 @@ class _Waiting:
     answer: asyncio.Future[Logged]
 
 
-class SqlAuditLog:
+class SqlAuditLog(StoredTree):
     """Keep one half's log. Implements :class:`heldout_server.ports.audit.AuditLog`.
 
     Attributes:
@@ -84,7 +84,7 @@ class SqlAuditLog:
         self.origin = signer.origin
         self.verifier_key = signer.verifier_key
         self._files = {device.name: device.path for device in opened.devices}
-        self._devices = Devices(opened.devices, deadline_s=commit_deadline_s, on_lost=self._record_loss)
+        super().__init__(Devices(opened.devices, deadline_s=commit_deadline_s, on_lost=self._record_loss))
         self._key = key
         self._signer = signer
         self._mac = hmac.new(mac_key, digestmod=sha256)  # copied for each: the one-shot form lets go of the interpreter
@@ -229,58 +229,6 @@ class SqlAuditLog:
         """Return the newest signed checkpoint (c2sp.org/tlog-checkpoint), with the cosignatures that it has."""
         return self._witnesses.with_lines(self.size, self._checkpoint)
 
-    async def entries(self, *, start: int, limit: int) -> tuple[bytes, ...]:
-        """Return up to ``limit`` leaves from index ``start`` on; none past the end. A damaged one is empty.
-
-        Raises:
-            InvalidRequest: a negative start or limit.
-            IntegrityError: a stored leaf is not what was hashed.
-            StorageError: the disk or the database fails.
-        """
-        return await self._devices.read(partial(read_entries, **self._range(start, limit)))
-
-    async def damaged(self, *, start: int, limit: int) -> tuple[DamagedLeaf, ...]:
-        """Return the damaged leaves among the up to ``limit`` leaves from index ``start`` on.
-
-        Raises:
-            InvalidRequest: a negative start or limit.
-            StorageError: the disk or the database fails.
-        """
-        return await self._devices.read(partial(read_damaged, **self._range(start, limit)))
-
-    async def inclusion_proof(self, *, index: int, size: int) -> tuple[bytes, ...]:
-        """Return the RFC 6962 section 2.1.1 proof that leaf ``index`` is in the tree of ``size``.
-
-        Raises:
-            InvalidRequest: there is no such leaf or no such tree.
-            StorageError: the disk or the database fails.
-        """
-        if not 0 <= index < size <= self.size:
-            raise InvalidRequest("there is no such leaf in such a tree", reason="NO_SUCH_LEAF")
-        return await self._devices.read(lambda connection: inclusion_proof(index, size, partial(read_node, connection)))
-
-    async def root(self, *, size: int) -> bytes:
-        """Return the root of the tree of the first ``size`` leaves, 32 bytes.
-
-        Raises:
-            InvalidRequest: there is no such tree.
-            StorageError: the disk or the database fails.
-        """
-        if not 0 <= size <= self.size:
-            raise InvalidRequest("there is no such tree", reason="NO_SUCH_TREE")
-        return await self._devices.read(lambda connection: root(size, partial(read_node, connection)))
-
-    async def consistency_proof(self, *, old: int, new: int) -> tuple[bytes, ...]:
-        """Return the RFC 6962 section 2.1.2 proof that the tree of ``new`` continues that of ``old``.
-
-        Raises:
-            InvalidRequest: there are no such trees, or ``old`` is empty, which every tree continues.
-            StorageError: the disk or the database fails.
-        """
-        if not 1 <= old <= new <= self.size:
-            raise InvalidRequest("there are no such trees", reason="NO_SUCH_TREE")
-        return await self._devices.read(lambda connection: consistency_proof(old, new, partial(read_node, connection)))
-
     async def add_cosignatures(self, note: str) -> int:
         """Keep what trusted witnesses signed of a head of this log, durable, and return the size of that head.
 
@@ -329,11 +277,6 @@ class SqlAuditLog:
     def _check_open(self) -> None:
         if self._failure is not None:
             raise StorageError(self._failure, reason=LOG_FAILED)
-
-    def _range(self, start: int, limit: int) -> dict[str, int]:
-        if start < 0 or limit < 0:
-            raise InvalidRequest("entries are listed from 0 on", reason="NO_SUCH_LEAF")
-        return {"start": start, "end": min(start + limit, self.size)}
 
     async def _take_cosignatures(self, cosignatures: Sequence[Cosignature]) -> None:
         sizes = {one.size for one in cosignatures}
