@@ -67,6 +67,7 @@ def _what_leaves(policy: ReleasePolicy) -> tuple[str, ...]:
         side = "a benign unit" if kind is TableKind.OVER_REFUSAL else "a harmful unit"
         lines.append(f"{_WHAT[kind]}: {often}; {_percent(share)} of the budget of {side}")
     lines.append(f"A row about fewer than {policy.minimum_units_per_cell} units is withheld, whatever came of it.")
+    lines.append("Names of techniques and categories, as rows; those of categories are compared with the bank before.")
     lines.append("Cards that describe techniques, written and approved beforehand: the one text that leaves.")
     return tuple(lines)
 

@@ -205,6 +205,12 @@ def test_a_policy_is_signed_explained_and_planned_with(installed):
     assert json.loads(run("policy", "explain", document, "--json").stdout)["profile"] == "private"
     planned = run("policy", "plan", document, "--units", "300", "--stacks", "0")
     assert planned.returncode == 0, planned.stderr
+    assert "it publishes when it is complete" in planned.stdout
+    slots = document.read_text().replace('publish = "on_completion"', 'publish = "as_planned"\nslot_s = 3600')
+    document.write_text(slots)
+    planned = run("policy", "plan", document, "--units", "300", "--benign", "100", "--deadline-s", "10")
+    # 12,700 trials, 64 at a time, and 3 more of each of 400 units: 1,399 deadlines of 10 s.
+    assert "within 5.0 h and not before 3.9 h" in " ".join(planned.stdout.split())
     assert all(len(line) <= 80 for line in (explained.stdout + planned.stdout).splitlines())
 
 

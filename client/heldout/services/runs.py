@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
@@ -73,6 +73,27 @@ class Preflight:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedTime:
+    """Say what time a run that has not started would be given: by its plan, the config and the runs before it alone.
+
+    Attributes:
+        publishes_s: its slot in Unix seconds if it started now, a whole minute; 0 if it publishes on completion.
+        run_s: seconds that are kept for it.
+        width: trials at the same time.
+        units: each of which may cost some trials more, alone.
+        deadline_s: what one trial may take.
+        start_s: what the runtime may take to come up.
+    """
+
+    publishes_s: int
+    run_s: int
+    width: int
+    units: int
+    deadline_s: float
+    start_s: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
     """Describe a run.
 
@@ -88,6 +109,7 @@ class Run:
             far it is.
         anchor: its release restates a checkpoint that was released about an earlier epoch, or by an earlier judge.
         preflight: of the newest attempt to start it, where the run itself was asked for; None if there was none.
+        planned: of one that has not started, where the run itself was proposed or asked for.
     """
 
     run_id: str
@@ -108,6 +130,7 @@ class Run:
     planned_time_percent: int = 0
     anchor: bool = False
     preflight: Preflight | None = None
+    planned: PlannedTime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -198,7 +221,7 @@ class AsyncRuns:
             anchor=anchor,
         )
         answer = await self._caller.unary(SERVICE, "ProposeRun", request, pb.ProposeRunResponse)
-        return _run(answer.run)
+        return replace(_run(answer.run), planned=_planned(answer))
 
     async def approve(self, run_id: str, *, manifest_digest: str, standing: bool = False) -> Run:
         """Approve exactly one manifest digest; ``standing``: also for later checkpoints, if nothing else differs."""
@@ -250,7 +273,8 @@ class AsyncRuns:
         answer = await self._caller.unary(SERVICE, "GetRun", pb.GetRunRequest(run_id=run_id), pb.GetRunResponse)
         if answer.run.run_id != run_id:
             raise VerificationError("the answer is about another run: do not trust it")
-        return _run(answer.run, _preflight(answer.preflight) if answer.HasField("preflight") else None)
+        run = _run(answer.run, _preflight(answer.preflight) if answer.HasField("preflight") else None)
+        return replace(run, planned=_planned(answer))
 
     async def list(self) -> tuple[Run, ...]:
         """Return every run, oldest first."""
@@ -299,6 +323,20 @@ class AsyncRuns:
 def _preflight(preflight: pb.Preflight) -> Preflight:
     findings = tuple(known(FINDINGS, finding, "finding") for finding in preflight.findings)
     return Preflight(asked=preflight.asked, answered=preflight.answered, findings=findings)
+
+
+def _planned(answer: pb.ProposeRunResponse | pb.GetRunResponse) -> PlannedTime | None:
+    if not answer.HasField("planned"):
+        return None
+    told = answer.planned
+    return PlannedTime(
+        publishes_s=told.publishes_s,
+        run_s=told.run_s,
+        width=told.width,
+        units=told.units,
+        deadline_s=told.deadline_ms / 1000,
+        start_s=told.start_s,
+    )
 
 
 def _run(run: pb.Run, preflight: Preflight | None = None) -> Run:

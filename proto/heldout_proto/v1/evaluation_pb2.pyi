@@ -118,11 +118,29 @@ class ProposeRunRequest(_message.Message):
     anchor: bool
     def __init__(self, checkpoint: _Optional[str] = ..., techniques: _Optional[_Iterable[str]] = ..., stacks: _Optional[_Iterable[_Union[Stack, _Mapping]]] = ..., attempts: _Optional[int] = ..., allow_exposed: _Optional[bool] = ..., anchor: _Optional[bool] = ...) -> None: ...
 
+class PlannedTime(_message.Message):
+    __slots__ = ("publishes_s", "run_s", "width", "units", "deadline_ms", "start_s")
+    PUBLISHES_S_FIELD_NUMBER: _ClassVar[int]
+    RUN_S_FIELD_NUMBER: _ClassVar[int]
+    WIDTH_FIELD_NUMBER: _ClassVar[int]
+    UNITS_FIELD_NUMBER: _ClassVar[int]
+    DEADLINE_MS_FIELD_NUMBER: _ClassVar[int]
+    START_S_FIELD_NUMBER: _ClassVar[int]
+    publishes_s: int
+    run_s: int
+    width: int
+    units: int
+    deadline_ms: int
+    start_s: int
+    def __init__(self, publishes_s: _Optional[int] = ..., run_s: _Optional[int] = ..., width: _Optional[int] = ..., units: _Optional[int] = ..., deadline_ms: _Optional[int] = ..., start_s: _Optional[int] = ...) -> None: ...
+
 class ProposeRunResponse(_message.Message):
-    __slots__ = ("run",)
+    __slots__ = ("run", "planned")
     RUN_FIELD_NUMBER: _ClassVar[int]
+    PLANNED_FIELD_NUMBER: _ClassVar[int]
     run: Run
-    def __init__(self, run: _Optional[_Union[Run, _Mapping]] = ...) -> None: ...
+    planned: PlannedTime
+    def __init__(self, run: _Optional[_Union[Run, _Mapping]] = ..., planned: _Optional[_Union[PlannedTime, _Mapping]] = ...) -> None: ...
 
 class ApproveRunRequest(_message.Message):
     __slots__ = ("run_id", "manifest_digest", "standing")
@@ -219,12 +237,14 @@ class GetRunRequest(_message.Message):
     def __init__(self, run_id: _Optional[str] = ...) -> None: ...
 
 class GetRunResponse(_message.Message):
-    __slots__ = ("run", "preflight")
+    __slots__ = ("run", "preflight", "planned")
     RUN_FIELD_NUMBER: _ClassVar[int]
     PREFLIGHT_FIELD_NUMBER: _ClassVar[int]
+    PLANNED_FIELD_NUMBER: _ClassVar[int]
     run: Run
     preflight: Preflight
-    def __init__(self, run: _Optional[_Union[Run, _Mapping]] = ..., preflight: _Optional[_Union[Preflight, _Mapping]] = ...) -> None: ...
+    planned: PlannedTime
+    def __init__(self, run: _Optional[_Union[Run, _Mapping]] = ..., preflight: _Optional[_Union[Preflight, _Mapping]] = ..., planned: _Optional[_Union[PlannedTime, _Mapping]] = ...) -> None: ...
 
 class ListRunsRequest(_message.Message):
     __slots__ = ("page_size", "page_token")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from math import ceil
 from typing import Final
 
 from heldout_proto.v1 import evaluation_pb2 as pb
@@ -62,7 +63,8 @@ class EvaluationServicer(evaluation_pb2_grpc.EvaluationServiceServicer):
             allow_exposed=request.allow_exposed,
             anchor=request.anchor,
         )
-        return pb.ProposeRunResponse(run=self._run(await self._evaluations.propose(plan), call))
+        run = await self._evaluations.propose(plan)
+        return pb.ProposeRunResponse(run=self._run(run, call), planned=await self._planned(run))
 
     async def ApproveRun(self, request: pb.ApproveRunRequest, call: Call) -> pb.ApproveRunResponse:  # noqa: N802 - the contract's name
         """Approve exactly one manifest digest."""
@@ -117,7 +119,9 @@ class EvaluationServicer(evaluation_pb2_grpc.EvaluationServiceServicer):
         """Return one run."""
         run = await self._outcomes.get(request.run_id)
         return pb.GetRunResponse(
-            run=self._run(run, call), preflight=_preflight(await self._outcomes.preflight(run.run_id))
+            run=self._run(run, call),
+            preflight=_preflight(await self._outcomes.preflight(run.run_id)),
+            planned=await self._planned(run),
         )
 
     async def ListRuns(self, request: pb.ListRunsRequest, call: Call) -> pb.ListRunsResponse:  # noqa: N802 - the contract's name
@@ -158,6 +162,19 @@ class EvaluationServicer(evaluation_pb2_grpc.EvaluationServiceServicer):
                 )
                 for row in rows
             ],
+        )
+
+    async def _planned(self, run: Run) -> pb.PlannedTime | None:
+        planned = await self._evaluations.plan_time(run)
+        if planned is None:
+            return None
+        return pb.PlannedTime(
+            publishes_s=planned.publishes_s - planned.publishes_s % MINUTE_S,
+            run_s=ceil(planned.run_s),
+            width=planned.width,
+            units=planned.units,
+            deadline_ms=round(planned.deadline_s * 1000),
+            start_s=ceil(planned.start_s),
         )
 
     def _run(self, run: Run, call: Call) -> pb.Run:

@@ -111,7 +111,8 @@ def init(
         console.print("Its keys lie in files beside it: right for development alone.")
     if policy is None:
         console.print(
-            "Its policy is for development too: releases appear when a run is complete, and not at set times."
+            "Its policy is for development too: releases appear when a run is complete, and not at set times; and runs"
+            " start without anybody's approval. Read and sign one of your own: --policy."
         )
     if sharing is None:
         return

@@ -13,6 +13,7 @@ import typer
 from heldout_policy.errors import PolicyError
 from heldout_policy.mechanism import Side
 from heldout_policy.release_policy import NANO, ReleasePolicy, parse_release_policy, policy_digest
+from heldout_policy.schedule import STRIKES, run_time_s
 from heldout_server.app.documents import decode_document, read_document, write_document
 from heldout_server.cli.options import AsJson, examples
 
@@ -87,6 +88,9 @@ def plan(
     attempts: Annotated[int, typer.Option(min=1, help="Trials of each prompt in each cell.")] = 1,
     tokens_per_trial: Annotated[int, typer.Option(min=1, help="Tokens of a prompt and its answer.")] = 500,
     tokens_per_second: Annotated[int, typer.Option(min=1, help="What the runtime serves, all requests.")] = 2000,
+    in_flight: Annotated[int, typer.Option(min=1, help="Trials at a time, as in config.toml.")] = 64,
+    deadline_s: Annotated[float, typer.Option(min=0.1, help="Of one trial, as in config.toml.")] = 30.0,
+    start_s: Annotated[float, typer.Option(min=0, help="What the runtime may take to come up.")] = 0.0,
     as_json: AsJson = False,
 ) -> None:
     """Say what an epoch could tell under a policy.
@@ -112,6 +116,7 @@ def plan(
     outlook = plan_epoch(policy, shape)
     needed = {table.name: units_for(policy, shape, table.name) for table in outlook.unreadable}
     effort = _effort(shape, outlook, tokens_per_trial=tokens_per_trial, tokens_per_second=tokens_per_second)
+    effort |= _time_given(shape, in_flight=in_flight, deadline_s=deadline_s, start_s=start_s)
     if as_json:
         typer.echo(json.dumps(_as_object(outlook, effort, needed)))
     else:
@@ -132,6 +137,19 @@ def _effort(
         "tokens_per_epoch": tokens * outlook.releases,
         "hours_per_epoch": tokens * outlook.releases / tokens_per_second / SECONDS_PER_HOUR,
         "tokens_per_second": tokens_per_second,
+    }
+
+
+def _time_given(shape: EpochShape, *, in_flight: int, deadline_s: float, start_s: float) -> dict[str, int | float]:
+    """Return what a run's slot follows from: what is fixed before it, and nothing of how fast the checkpoint is."""
+    units = shape.harmful_units + shape.benign_units
+    return {
+        "in_flight": in_flight,
+        "deadline_s": deadline_s,
+        "start_s": start_s,
+        "given_s": run_time_s(
+            trials=shape.trials, units=units, width=in_flight, deadline_s=deadline_s, start_s=start_s
+        ),
     }
 
 
@@ -166,12 +184,31 @@ def _plan_lines(
         f"a run: {effort['trials_per_run']:,} trials, {effort['tokens_per_run']:,} tokens,"
         f" {effort['hours_per_run']:.1f} h at {effort['tokens_per_second']:,} tokens/s"
     )
-    yield f"the epoch: {effort['tokens_per_epoch']:,} tokens, {effort['hours_per_epoch']:.0f} h"
+    yield from _publication_lines(policy, shape, effort, releases=outlook.releases)
+    yield f"the epoch: {effort['tokens_per_epoch']:,} tokens, {effort['hours_per_epoch']:.0f} h of serving"
     for table in outlook.unreadable:
         yield ""
         yield f"refused: nobody could read the {table.name.replace('_', '-')} table:"
         yield f"  a change would have to pass {table.change * 100:.0f} points."
         yield f"  take {needed[table.name]:,} units, or fewer rows (families of techniques first) or fewer releases"
+
+
+def _publication_lines(
+    policy: ReleasePolicy, shape: EpochShape, effort: Mapping[str, int | float], *, releases: int
+) -> Iterator[str]:
+    if not policy.schedule.is_planned:
+        yield "  it publishes when it is complete: the moment tells how long it took"
+        return
+    slot_s = policy.schedule.slot_s
+    waits_s = policy.schedule.next_slot(effort["given_s"] + policy.schedule.closing_s)
+    said = (
+        f"it publishes at a slot, one every {slot_s:,} s: within {(waits_s + slot_s) / SECONDS_PER_HOUR:,.1f} h and not"
+        f" before {effort['given_s'] / SECONDS_PER_HOUR:,.1f} h, however fast the checkpoint is. That is the time for"
+        f" all trials, {effort['in_flight']:,} at once, and {STRIKES} more of each of"
+        f" {shape.harmful_units + shape.benign_units:,} units alone, {effort['deadline_s']:g} s each; see --deadline-s."
+        f" {releases} runs follow one another in {waits_s * releases / SECONDS_PER_HOUR:,.0f} h."
+    )
+    yield from textwrap.wrap(said, WIDTH, initial_indent="  ", subsequent_indent="  ")
 
 
 def _exact_lines(outlook: Outlook) -> Iterator[str]:

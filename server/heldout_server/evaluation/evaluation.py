@@ -34,7 +34,7 @@ from heldout_server.ports.audit import AuditLog
 from heldout_server.ports.bank import Bank
 from heldout_server.ports.checkpoints import Checkpoints
 from heldout_server.ports.environment import Clock
-from heldout_server.ports.evaluation import ExactRow, PlanRequest, Progress
+from heldout_server.ports.evaluation import ExactRow, PlannedTime, PlanRequest, Progress
 from heldout_server.ports.judges import Judge, Judging
 from heldout_server.ports.outcomes import Outcomes
 from heldout_server.ports.release import ReleaseDesk
@@ -251,7 +251,7 @@ class Evaluation:
         async with self._moving:
             run = await self._startable(run_id)
             number = await self._desk.reserve(run)
-            slot_s = await self._plan_slot(run)
+            slot_s = (await self._plan_time(run, self._runtimes[run.manifest.runtime])).publishes_s
             await self._audit.append(run_event(run, RunState.RUNNING, release_number=number, publishes_s=slot_s))
             if run.manifest.trust is TrustClass.EXPOSED:
                 # Now, and not when its turn comes: that would tell how long the runs before it took.
@@ -263,11 +263,18 @@ class Evaluation:
                 # Even if the caller goes away while that commits; a run that did not start is passed over.
                 self._execution.enqueue(replace(run, publishes_s=slot_s))
 
-    async def _plan_slot(self, run: Run) -> int:
-        return self._timetable.plan_slot(
+    async def plan_time(self, run: Run) -> PlannedTime | None:
+        """Say what time a run would be given if it started now; nothing of one that started, or that nothing serves."""
+        runtime = self._runtimes.get(run.manifest.runtime)
+        if run.state is not RunState.PROPOSED or runtime is None:
+            return None
+        return await self._plan_time(run, runtime)
+
+    async def _plan_time(self, run: Run, runtime: Runtime) -> PlannedTime:
+        return self._timetable.plan(
             run,
             members=await self._bank.members(run.manifest.epoch_id),
-            runtime=self._runtimes[run.manifest.runtime],
+            runtime=runtime,
             latest_s=await self._outcomes.latest_slot(),
         )
 

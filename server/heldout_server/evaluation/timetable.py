@@ -9,6 +9,7 @@ from typing import Final
 from heldout_policy.schedule import Schedule, run_time_s
 from heldout_server.domain import Member, Run
 from heldout_server.ports.environment import Clock
+from heldout_server.ports.evaluation import PlannedTime
 from heldout_server.ports.runtimes import Runtime
 
 LOOK_S: Final = 1.0
@@ -30,8 +31,8 @@ class Timetable:
     in_flight: int
     pause: Callable[[float], Awaitable[object]]
 
-    def plan_slot(self, run: Run, *, members: tuple[Member, ...], runtime: Runtime, latest_s: int) -> int:
-        """Return the slot of a run that starts now, from its plan and the slots before it; 0 on completion.
+    def plan(self, run: Run, *, members: tuple[Member, ...], runtime: Runtime, latest_s: int) -> PlannedTime:
+        """Return the slot of a run that starts now, from its plan and the slots before it, and the time it is given.
 
         Args:
             run: about to be started.
@@ -39,14 +40,23 @@ class Timetable:
             runtime: that serves it.
             latest_s: the latest slot that any run was given, or 0.
         """
+        units = len({member.unit for member in members})
+        width = min(self.in_flight, runtime.width)
         run_s = run_time_s(
             trials=run.planned_trials,
-            units=len({member.unit for member in members}),
-            width=min(self.in_flight, runtime.width),
+            units=units,
+            width=width,
             deadline_s=run.manifest.deadline_s,
             start_s=runtime.start_s,
         )
-        return self.schedule.plan_slot(now_s=self.clock.now_s(), run_s=run_s, latest_s=latest_s)
+        return PlannedTime(
+            publishes_s=self.schedule.plan_slot(now_s=self.clock.now_s(), run_s=run_s, latest_s=latest_s),
+            run_s=run_s,
+            width=width,
+            units=units,
+            deadline_s=run.manifest.deadline_s,
+            start_s=runtime.start_s,
+        )
 
     def due_s(self, run: Run) -> int:
         """Return the slot at which a started run publishes, as seen now; 0 if as soon as it is complete.

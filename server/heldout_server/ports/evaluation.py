@@ -28,6 +28,27 @@ class PlanRequest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedTime:
+    """Say what time a run that has not started would be given: by its plan, the config and the runs before it alone.
+
+    Attributes:
+        publishes_s: Unix seconds of its slot, if it started now; 0 if it publishes on completion.
+        run_s: seconds that are kept for it.
+        width: trials at the same time.
+        units: each of which may cost some trials more, alone.
+        deadline_s: of one trial.
+        start_s: that the runtime may take to come up.
+    """
+
+    publishes_s: int
+    run_s: float
+    width: int
+    units: int
+    deadline_s: float
+    start_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
     """Say exactly how far a run is: an outcome of the checkpoint, so for bank testers alone.
 
@@ -77,6 +98,10 @@ class Evaluations(Protocol):
             WrongState: the checkpoint was refused, nothing here serves it, only an exposed runtime serves it and that
                 is not allowed, or no epoch is open.
         """
+        ...
+
+    async def plan_time(self, run: Run) -> PlannedTime | None:
+        """Say what time a run would be given if it started now; nothing of one that started, or that nothing serves."""
         ...
 
     async def approve(self, run_id: str, *, identity: str, digest: str, standing: bool = False) -> Run:

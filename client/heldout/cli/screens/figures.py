@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 from typing import Any, Final
 
 from heldout.findings.compare import Change, Verdict
@@ -15,6 +16,8 @@ AT_LEAST: Final = "≥"
 WHOLE_POINTS_FROM: Final = 6.0
 """Intervals at least this wide, in points, are written in whole points."""
 SHORT_DIGEST: Final = 12
+_MINUTE_S: Final = 60
+_HOUR_S: Final = 3600
 
 
 def short_name(identity: str) -> str:
@@ -83,6 +86,17 @@ def p_value(value: float) -> str:
 def moment(unix_s: int) -> str:
     """Return a time as ``2026-11-25 14:00 UTC``."""
     return dt.datetime.fromtimestamp(unix_s, tz=dt.UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def duration(seconds: float) -> str:
+    """Return a time in its two largest units, rounded up: 11 h 40 min, 4 min 30 s, 0.5 s."""
+    if seconds < 1:
+        return f"{seconds:g} s"
+    whole = math.ceil(seconds)
+    if whole >= _HOUR_S:
+        whole = math.ceil(seconds / _MINUTE_S) * _MINUTE_S
+    units = ((whole // _HOUR_S, "h"), (whole % _HOUR_S // _MINUTE_S, "min"), (whole % _MINUTE_S, "s"))
+    return " ".join(f"{count} {unit}" for count, unit in units if count)
 
 
 def short(digest: str) -> str:

@@ -14,7 +14,7 @@ from heldout.cli.screens.preflight import preflight_data, run_lines
 from heldout.cli.screens.tested import condition_parts, name_parts, tested_data
 from heldout.findings.model import TableKind
 from heldout.services.checkpoints import Checkpoint
-from heldout.services.runs import ExactRow, Run, RunState, StandingApproval
+from heldout.services.runs import ExactRow, PlannedTime, Run, RunState, StandingApproval
 
 NEXT: Final = {
     RunState.PROPOSED: "next: heldout run start {id}",
@@ -58,10 +58,25 @@ def run_page(run: Run) -> Page:
 
 
 def _planned_time(run: Run) -> list[str]:
+    if run.planned is not None:
+        return _time_to_be_given(run.planned, trials=run.planned_trials)
     if run.state is not RunState.RUNNING or not run.publishes_s:
         return []
     when = f"publishes at {figures.moment(run.publishes_s)}"
     return fill(f"about {run.planned_time_percent} % of its planned time · {when}", indent="  ")
+
+
+def _time_to_be_given(planned: PlannedTime, *, trials: int) -> list[str]:
+    if not planned.publishes_s:
+        return fill("it publishes when it is complete: the moment tells how long it took", indent="  ")
+    starting = f", {figures.duration(planned.start_s)} to come up" if planned.start_s else ""
+    return fill(
+        f"started now it publishes at {figures.moment(planned.publishes_s)}, whatever the checkpoint does:"
+        f" {figures.duration(planned.run_s)} are kept for {trials:,} trials, {planned.width} at a time, and 3 more of"
+        f" each of {planned.units:,} units alone, {figures.duration(planned.deadline_s)} each{starting}",
+        indent="    ",
+        first="  ",
+    )
 
 
 def run_data(run: Run) -> dict[str, Any]:
@@ -86,6 +101,7 @@ def run_data(run: Run) -> dict[str, Any]:
         "publishes_s": run.publishes_s,
         "planned_time_percent": run.planned_time_percent,
         "anchor": run.anchor,
+        "planned": None if run.planned is None else asdict(run.planned),
         "preflight": None if run.preflight is None else preflight_data(run.preflight),
     }
 

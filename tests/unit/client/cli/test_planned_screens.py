@@ -45,6 +45,35 @@ def test_a_run_says_when_it_publishes_and_how_much_of_its_planned_time_has_passe
     assert (shown["publishes_s"], shown["planned_time_percent"]) == (SLOT_S, 40)
 
 
+def told_before_its_start(heldout, publishes_s):
+    run = evaluation_pb2.Run(
+        run_id="run-1",
+        state=evaluation_pb2.RUN_STATE_PROPOSED,
+        tested=findings_pb2.TestedSystem(checkpoint="v1", line="nova", trust=findings_pb2.TRUST_CLASS_CONTAINED),
+        techniques=["plain"],
+        manifest_digest="a" * 64,
+        planned_trials=12_700,
+    )
+    given = evaluation_pb2.PlannedTime(
+        publishes_s=publishes_s, run_s=41_970, width=64, units=400, deadline_ms=30_000, start_s=600
+    )
+    heldout.appliance.answers["GetRun"] = evaluation_pb2.GetRunResponse(run=run, planned=given)
+    return " ".join(heldout("run", "show", "run-1").split())
+
+
+def test_a_proposed_run_says_when_it_would_publish_and_why(heldout):
+    said = told_before_its_start(heldout, SLOT_S)
+    assert (
+        "started now it publishes at 2026-11-25 14:30 UTC, whatever the checkpoint does: 11 h 40 min are kept" in said
+    )
+    assert "12,700 trials, 64 at a time, and 3 more of each of 400 units alone, 30 s each, 10 min to come up" in said
+    assert heldout.json("run", "show", "run-1")["planned"]["run_s"] == 41_970
+
+
+def test_a_proposed_run_under_a_policy_without_slots_says_what_its_moment_will_tell(heldout):
+    assert "it publishes when it is complete: the moment tells how long it took" in told_before_its_start(heldout, 0)
+
+
 def test_a_list_with_slots_tells_them_in_the_place_of_creation(planned):
     header, first, second, *_ = planned("run", "list").splitlines()
     assert header.split() == ["run", "checkpoint", "state", "release", "publishes"]

@@ -11,7 +11,7 @@ from heldout_proto.v1 import evaluation_pb2 as pb
 from heldout_server.api.edge import Call
 from heldout_server.api.evaluation import EvaluationServicer
 from heldout_server.domain import Manifest, Principal, Role, Run, RunState, TrustClass
-from heldout_server.ports.evaluation import PlanRequest
+from heldout_server.ports.evaluation import PlannedTime, PlanRequest
 
 STARTED_S, SLOT_S = 10_000, 20_000
 RUN = Run(
@@ -53,6 +53,11 @@ class OneRun:
     async def preflight(self, _run_id):
         return None
 
+    async def plan_time(self, run):
+        if run.state is not RunState.PROPOSED:
+            return None
+        return PlannedTime(publishes_s=SLOT_S, run_s=41.5, width=4, units=9, deadline_s=0.5, start_s=0.0)
+
 
 class SetClock:
     def __init__(self, now_s: float) -> None:
@@ -63,11 +68,16 @@ class SetClock:
 
 
 async def seen(run: Run, *, now_s: float, role: Role = Role.RUN_TESTER) -> pb.Run:
+    return (await answered(run, now_s=now_s, role=role)).run
+
+
+async def answered(run: Run, *, now_s: float, role: Role = Role.RUN_TESTER) -> pb.GetRunResponse:
     standing = PlanRequest(checkpoint="", techniques=("plain",), stacks=())
-    servicer = EvaluationServicer(evaluations=None, outcomes=OneRun(run), standing=standing, clock=SetClock(now_s))
+    one = OneRun(run)
+    servicer = EvaluationServicer(evaluations=one, outcomes=one, standing=standing, clock=SetClock(now_s))
     answer = await servicer.GetRun(pb.GetRunRequest(run_id="run-1"), Call(Principal("spiffe://x/who", role)))
     verify_disclosable(answer, approved_texts=frozenset())
-    return answer.run
+    return answer
 
 
 @pytest.mark.parametrize(
@@ -83,6 +93,12 @@ async def test_a_run_tester_sees_the_slot_and_the_clock_in_tens(now_s, percent):
 @pytest.mark.parametrize("state", [RunState.PROPOSED, RunState.PUBLISHED, RunState.CANCELLED])
 async def test_a_run_that_is_not_running_has_no_share_of_its_time(state):
     assert (await seen(dataclasses.replace(RUN, state=state), now_s=15_000)).planned_time_percent == 0
+
+
+async def test_a_run_tester_sees_what_time_a_proposed_run_would_be_given():
+    planned = (await answered(dataclasses.replace(RUN, state=RunState.PROPOSED), now_s=9_000)).planned
+    assert (planned.publishes_s, planned.run_s, planned.width, planned.deadline_ms) == (19_980, 42, 4, 500)
+    assert not (await answered(RUN, now_s=15_000)).HasField("planned")
 
 
 async def test_a_run_without_a_slot_has_no_planned_time():

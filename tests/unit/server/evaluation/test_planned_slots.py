@@ -110,6 +110,19 @@ async def test_whatever_the_checkpoint_does_its_run_publishes_at_the_same_slot(p
     ]  # fmt: skip
 
 
+async def test_a_proposed_run_is_told_its_slot_before_its_start_and_by_nothing_that_a_checkpoint_did(planned):
+    async with planned.evaluation() as evaluation:
+        proposed = await evaluation.propose(planned.request())
+        told = await evaluation.plan_time(proposed)
+        assert (told.publishes_s, told.units, told.deadline_s) == (10_800, 9, 5.0)
+        first = await planned.start(evaluation)
+        assert first.publishes_s == told.publishes_s
+        assert await evaluation.plan_time(first) is None, "it has its slot"
+        behind = (await evaluation.plan_time(proposed)).publishes_s
+        await planned.until(lambda: planned.finished(first.run_id) == TRIALS)
+        assert (await evaluation.plan_time(proposed)).publishes_s == behind == first.publishes_s + HOUR_S
+
+
 class BrokenJudging:
     def open(self):
         raise ZeroDivisionError
