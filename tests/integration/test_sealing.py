@@ -1,8 +1,10 @@
 """An appliance whose root key is shared: sealed at the start, opened by people, closed again, and all of it logged."""
 
+import asyncio
 import base64
 import dataclasses
 import json
+import subprocess
 from pathlib import Path
 
 import grpc
@@ -18,7 +20,7 @@ from kill_checks import export_of
 from lab_texts import POLICY, write_checkpoint
 from lab_texts import prompt_rows as prompts
 from raw_calls import call, channel_with
-from served_appliance import SEALED, ServedAppliance, prompt_rows, until
+from served_appliance import BIN, SEALED, ServedAppliance, prompt_rows, until
 
 HOLDERS = ("key-holder-1", "key-holder-2", "key-holder-3")
 IDENTITY = "spiffe://heldout.example/{}"
@@ -221,3 +223,31 @@ async def test_the_commands_say_it_in_words(sealed):
     await until(lambda: is_serving(sealed))
     code, out, _ = await sealed.ask("operator", "seal", "now", "--yes")
     assert (code, out.startswith("sealing")) == (0, True)
+
+
+async def test_new_shares_open_it_and_those_of_before_do_not(sealed, tmp_path):
+    await unseal(sealed)
+    await until(lambda: is_serving(sealed))
+    folder, to = sealed.folder, tmp_path / "new"
+    old = [f"--share={folder / 'shares' / f'{holder}.toml'}" for holder in HOLDERS[1:]]
+    words = ["keys", "reshare", *old, "--shares", "2", "--threshold", "2", "--to", to, "-c", folder / "config.toml"]
+    said = await asyncio.to_thread(subprocess.run, [BIN / "heldout-server", *words], capture_output=True, text=True)
+    assert (said.returncode, to.exists()) == (2, False)
+    assert "another process has this log open" in said.stderr
+    await sealed.stop()
+    said = await asyncio.to_thread(subprocess.run, [BIN / "heldout-server", *words], capture_output=True, text=True)
+    assert said.returncode == 0, said.stderr
+    assert "2 of them open the bank" in said.stdout
+    await sealed.start(SEALED)
+    with pytest.raises(InvalidRequest):
+        await give(sealed, "key-holder-1")
+    for number, holder in enumerate(HOLDERS[:2], start=1):
+        share = read_key_share(to / f"share-{number}.toml")
+        status = await (await sealed.client(holder)).seal.give_share(share)
+    assert not status.sealed
+    await until(lambda: is_serving(sealed))
+    entries = await vault_entries(sealed, tmp_path / "export")
+    reshared = next(entry for entry in entries if entry["name"] == "reshare")
+    assert reshared["details"] == {"share_set": status.share_set, "shares": 2, "threshold": 2}
+    unsealings = [entry["details"] for entry in entries if entry["name"] == "unseal"]
+    assert [details["kept_signed"] for details in unsealings] == ["yes", "yes"]  # the key of kept calls opens still

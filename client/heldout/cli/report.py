@@ -30,6 +30,7 @@ LIFE: Final = (
     "reload",
     "seal",
     "unseal",
+    "reshare",
     "clock",
     "backup",
     "log_device_lost",

@@ -18,7 +18,7 @@ import typer
 from rich.console import Console
 
 from heldout_policy.errors import PolicyError
-from heldout_server.cli import audit, judge, policy
+from heldout_server.cli import audit, judge, keys, policy
 from heldout_server.cli.attack import attack
 from heldout_server.cli.backup import backup
 from heldout_server.cli.options import AsJson, examples
@@ -152,6 +152,7 @@ def serve(
 app.add_typer(policy.app, name="policy")
 app.add_typer(judge.app, name="judge")
 app.add_typer(audit.app, name="audit")
+app.add_typer(keys.app, name="keys")
 app.command(
     epilog=examples(
         "backup --to /mnt/backup/monday -c config.toml", "backup --to monday --share anna.toml --share ben.toml"

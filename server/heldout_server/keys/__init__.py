@@ -6,6 +6,7 @@ others can read. It knows nothing of what the keys seal.
 """
 
 from heldout_server.keys.policy_signature import sign_policy, verify_policy_signature
+from heldout_server.keys.resharing import put_in_force, share_anew, write_shares
 from heldout_server.keys.ring import FileKeyRing
 from heldout_server.keys.unsealing import Unsealing, open_ring
 from heldout_server.keys.window_ring import WindowKeyRing, write_window_ring
@@ -15,7 +16,10 @@ __all__ = [
     "Unsealing",
     "WindowKeyRing",
     "open_ring",
+    "put_in_force",
+    "share_anew",
     "sign_policy",
     "verify_policy_signature",
+    "write_shares",
     "write_window_ring",
 ]

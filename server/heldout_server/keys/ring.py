@@ -10,6 +10,9 @@ The file is JSON::
 Each part has a wrapping key of its own, derived from the root with the part's salt. So a window half can be given the
 window part and its one wrapping key, and opens nothing of the vault; the embedded appliance opens both. ``check`` is a
 wrapped constant: it tells a wrong root key from a damaged ring.
+
+Where the root key was shared out anew, it is another: every key is wrapped under that one, among them ``data-keys``,
+under which lie the keys of runs and shards that were wrapped before, and ``shares`` names the set that opens it.
 """
 
 from __future__ import annotations
@@ -29,7 +32,7 @@ from heldout_server.errors import IntegrityError, WrongKey
 from heldout_server.keys.private_files import read_private, write_private
 from heldout_server.keys.root_key import ROOT_KEY_BYTES, RootKeyFile
 from heldout_server.keys.shares import Share, ShareBook, overwrite, share_out
-from heldout_server.keys.wrapping import KEY_BYTES, Wrapper
+from heldout_server.keys.wrapping import KEY_BYTES, Wrapper, derive_wrapping_key
 
 FORMAT: Final = "heldout-key-ring/1"
 DATABASES: Final[Mapping[str, tuple[str, ...]]] = {
@@ -43,6 +46,10 @@ MAC: Final = "audit-mac"
 PACK: Final = "pack"
 """Opens sealed packs of prompts: the vault's alone."""
 
+DATA: Final = "data-keys"
+"""Wraps the keys that rooms draw for themselves. Derived from the first root key, and kept when that is exchanged."""
+
+SHARES: Final = "shares"
 _CHECK: Final = bytes(KEY_BYTES)
 
 
@@ -143,17 +150,26 @@ class FileKeyRing:
         try:
             for half in DATABASES:
                 part = document[half]
-                wrapper = Wrapper(root, salt=_decode(part["salt"]), use=half)
+                wrapper = Wrapper.derived(root, salt=_decode(part["salt"]), use=half)
                 _check(wrapper, _decode(part["check"]), half=half, ring=ring_path, named=named)
                 keys[half] = {
                     name: bytearray(wrapper.unwrap(_decode(part["keys"][name]), purpose=f"{half}/{name}"))
                     for name in _names(half)
                 }
-            salt = _decode(document["vault"]["salt"])
-            data_keys = Wrapper(root, salt=salt, use="data-keys", random_bytes=random_bytes)
+            vault = document["vault"]
+            if DATA not in vault["keys"]:
+                key = derive_wrapping_key(root, salt=_decode(vault["salt"]), use=DATA)
+            else:
+                wrapper = Wrapper.derived(root, salt=_decode(vault["salt"]), use="vault")
+                key = wrapper.unwrap(_decode(vault["keys"][DATA]), purpose=f"vault/{DATA}")
+            keys["vault"][DATA] = bytearray(key)
         except (KeyError, TypeError, binascii.Error):
             raise _damaged(ring_path) from None
-        return cls(keys, data_keys)
+        return cls(keys, Wrapper(keys["vault"][DATA], random_bytes=random_bytes))
+
+    def wrapped_anew(self, root: bytes, *, share_set: str) -> bytes:
+        """Return the content of a ring with the very same keys under another root key, of which people have shares."""
+        return _encode_ring(root, self._keys, share_set=share_set)
 
     def forget(self) -> None:
         """Overwrite every key that lies here. Copies that were given out, and OpenSSL's, go with who holds them."""
@@ -229,23 +245,31 @@ def _names(half: str) -> tuple[str, ...]:
 
 
 def _write_ring(root: bytes, path: Path) -> None:
-    write_private(path, json.dumps(_draw(root), indent=1).encode() + b"\n")
+    drawn = {half: {name: secrets.token_bytes(KEY_BYTES) for name in _names(half)} for half in DATABASES}
+    write_private(path, _encode_ring(root, drawn))
 
 
-def _draw(root: bytes) -> dict[str, Any]:
-    document: dict[str, Any] = {"format": FORMAT}
-    for half in DATABASES:
+def _encode_ring(root: bytes, keys: Mapping[str, Mapping[str, bytes | bytearray]], *, share_set: str = "") -> bytes:
+    document: dict[str, Any] = {"format": FORMAT} | ({SHARES: share_set} if share_set else {})
+    for half, part in keys.items():
         salt = secrets.token_bytes(KEY_BYTES)
-        wrapper = Wrapper(root, salt=salt, use=half)
+        wrapper = Wrapper.derived(root, salt=salt, use=half)
         document[half] = {
             "salt": _encode(salt),
             "check": _encode(wrapper.wrap(_CHECK, purpose=f"{half}/check")),
-            "keys": {
-                name: _encode(wrapper.wrap(secrets.token_bytes(KEY_BYTES), purpose=f"{half}/{name}"))
-                for name in _names(half)
-            },
+            "keys": {name: _encode(wrapper.wrap(bytes(key), purpose=f"{half}/{name}")) for name, key in part.items()},
         }
-    return document
+    return json.dumps(document, indent=1).encode() + b"\n"
+
+
+def read_share_set(ring_path: Path) -> str:
+    """Return which set of shares opens a ring whose root key was shared out anew; empty for the first set.
+
+    Raises:
+        ConfigError: the ring is missing, or others may read it.
+        IntegrityError: it is damaged.
+    """
+    return str(_parse(read_private(ring_path), ring_path).get(SHARES, ""))
 
 
 def _check(wrapper: Wrapper, check: bytes, *, half: str, ring: Path, named: str) -> None:

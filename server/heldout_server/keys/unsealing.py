@@ -8,6 +8,7 @@ from pathlib import Path
 
 from heldout_server.config.appliance import Keys
 from heldout_server.errors import ConfigError, InvalidRequest, WrongState
+from heldout_server.keys.resharing import read_book
 from heldout_server.keys.ring import FileKeyRing
 from heldout_server.keys.shares import Share, ShareBook, overwrite, read_share, recover
 
@@ -33,7 +34,7 @@ class Unsealing:
             ConfigError: it is missing, or others may read or write it.
             IntegrityError: it is damaged.
         """
-        return cls(ShareBook.read(book), ring)
+        return cls(read_book(book, ring), ring)
 
     @property
     def given_by(self) -> tuple[str, ...]:
@@ -73,13 +74,21 @@ class Unsealing:
             WrongKey: the shares are not those of this ring.
             IntegrityError: the ring is damaged.
         """
-        root = recover(self.book, {number: bytes(value) for number, value in self._given.values()})
+        root = self.recover_root()
         try:
             named = "the root key that the shares give"
             return FileKeyRing.open_with(root, self._ring, named=named, random_bytes=random_bytes)
         finally:
             overwrite(root)
             self.forget()
+
+    def recover_root(self) -> bytearray:
+        """Return the root key that the shares give, to be overwritten by whoever asked for it.
+
+        Raises:
+            ConfigError: too few shares were given.
+        """
+        return recover(self.book, {number: bytes(value) for number, value in self._given.values()})
 
     def forget(self) -> None:
         """Overwrite every share that was given; who gave one stays known."""
@@ -108,7 +117,22 @@ def open_ring(
         return FileKeyRing.open(keys.root, keys.ring, random_bytes=random_bytes)
     if keys.shares is None:  # pragma: no cover - a config names one of them
         raise AssertionError
-    unsealing = Unsealing.begin(keys.shares, keys.ring)
+    return gather(keys.shares, keys.ring, shares).open_ring(random_bytes=random_bytes)
+
+
+def gather(book: Path, ring: Path, shares: Sequence[Path]) -> Unsealing:
+    """Take shares from files, as many as are needed.
+
+    Args:
+        book: what tells the shares from others.
+        ring: that they open.
+        shares: files of key shares.
+
+    Raises:
+        ConfigError: a file is missing, or holds no share of this set.
+        IntegrityError: what tells the shares is damaged.
+    """
+    unsealing = Unsealing.begin(book, ring)
     for path in shares[: unsealing.book.threshold]:
         share = read_share(path)
         try:
@@ -117,4 +141,4 @@ def open_ring(
             raise ConfigError(f"{path}: a key share of another appliance, or one that was changed") from None
         except WrongState:
             raise ConfigError(f"{path}: the same key share as another one\n  pass --share FILE for each") from None
-    return unsealing.open_ring(random_bytes=random_bytes)
+    return unsealing

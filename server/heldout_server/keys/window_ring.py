@@ -53,7 +53,7 @@ class WindowKeyRing:
         root, content = RootKeyFile(root_key_path).read(), read_private(ring_path)
         try:
             document = json.loads(content)
-            wrapper = Wrapper(root, salt=_decode(document["salt"]), use=USE)
+            wrapper = Wrapper.derived(root, salt=_decode(document["salt"]), use=USE)
             wrapped = {name: _decode(key) for name, key in document[FORMAT].items()}
         except (ValueError, KeyError, TypeError, AttributeError, binascii.Error):
             broken = f"{ring_path.name}: is not a window's key ring ({FORMAT}), or it is damaged"
@@ -125,7 +125,7 @@ def write_window_ring(ring: FileKeyRing, *, root_key_path: Path, ring_path: Path
         StorageError: they cannot be written.
     """
     root, salt = RootKeyFile(root_key_path).create(), secrets.token_bytes(KEY_BYTES)
-    wrapper = Wrapper(root, salt=salt, use=USE)
+    wrapper = Wrapper.derived(root, salt=salt, use=USE)
     keys = {name: _encode(wrapper.wrap(key, purpose=name)) for name, key in ring.window_keys().items()}
     document = {"salt": _encode(salt), FORMAT: keys}
     write_private(ring_path, json.dumps(document, indent=1).encode() + b"\n")

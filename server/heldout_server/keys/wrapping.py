@@ -22,26 +22,21 @@ KEY_BYTES: Final = 32
 
 
 class Wrapper:
-    """Wrap and unwrap keys under one key, derived from the root for one use.
+    """Wrap and unwrap keys under one key.
 
     Args:
-        root: the root key, 32 bytes.
-        salt: random, stored beside what is wrapped (RFC 5869 section 3.1).
-        use: what the derived key is for; different uses have unrelated keys.
+        key: 32 bytes; see :func:`derive_wrapping_key`.
         random_bytes: draws nonces.
     """
 
-    def __init__(
-        self,
-        root: bytes | bytearray,
-        *,
-        salt: bytes,
-        use: str,
-        random_bytes: Callable[[int], bytes] = secrets.token_bytes,
-    ) -> None:
-        info = context("heldout/v1/wrap", use)
-        self._cipher = AESGCM(HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=salt, info=info).derive(root))
+    def __init__(self, key: bytes | bytearray, *, random_bytes: Callable[[int], bytes] = secrets.token_bytes) -> None:
+        self._cipher = AESGCM(key)
         self._random_bytes = random_bytes
+
+    @classmethod
+    def derived(cls, root: bytes | bytearray, *, salt: bytes, use: str) -> Wrapper:
+        """Wrap under the key that a root key has for one use; see :func:`derive_wrapping_key`."""
+        return cls(derive_wrapping_key(root, salt=salt, use=use))
 
     def wrap(self, key: bytes, *, purpose: str) -> bytes:
         """Return the key encrypted and bound to its purpose.
@@ -68,3 +63,15 @@ class Wrapper:
             return self._cipher.decrypt(wrapped[:NONCE_BYTES], wrapped[NONCE_BYTES:], context(purpose))
         except (InvalidTag, ValueError):
             raise IntegrityError("a wrapped key does not open for its purpose", reason="KEY_BROKEN") from None
+
+
+def derive_wrapping_key(root: bytes | bytearray, *, salt: bytes, use: str) -> bytes:
+    """Return a key of 32 bytes, derived from a root key for one use (RFC 5869).
+
+    Args:
+        root: the root key, 32 bytes.
+        salt: random, stored beside what is wrapped (RFC 5869 section 3.1).
+        use: what the key is for; different uses have unrelated keys.
+    """
+    info = context("heldout/v1/wrap", use)
+    return HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=salt, info=info).derive(root)

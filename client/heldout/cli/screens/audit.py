@@ -33,6 +33,7 @@ EVENT_DETAILS: Final = {
     "policy": ("version", "profile"),
     "policy_refused": ("reason", "document", "line"),
     "seal": ("by",),
+    "reshare": ("share_set", "threshold", "shares"),
     "unseal": ("threshold", "given_by", "kept_signed"),
     "backup": ("files", "keys"),
     "start": (),

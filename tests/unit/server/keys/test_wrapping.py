@@ -10,7 +10,7 @@ PURPOSES = st.text(max_size=40).filter(lambda text: text.isprintable())
 
 
 def wrapper(root=bytes(32), salt=b"salt", use="test"):
-    return Wrapper(root, salt=salt, use=use)
+    return Wrapper.derived(root, salt=salt, use=use)
 
 
 @given(root=KEYS, key=KEYS, purpose=PURPOSES)
