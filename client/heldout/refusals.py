@@ -83,6 +83,19 @@ BY_EXACT: Final[Mapping[str, str]] = {
     "ACCESS_REFUSED": "the endpoint refuses the appliance's key: the operator puts a good one in place, then restarts",
     "ANCHOR_REPEATED": "this checkpoint is released about this epoch already",
     "ANCHOR_UNKNOWN": "--anchor restates a checkpoint that was released before, and this one was not",
+    "FOLDS_TEXT": "this stack: what does not keep all of a text (morse) goes innermost: put it first",
+    "MANY_SHOT_INSIDE": "this stack: many-shot demonstrations must be outermost: put them last",
+    "NO_PLAIN_CELL": "a plan needs the plain cell: --technique plain first",
+    "NO_WORDS_LEFT": "this stack: an obfuscation finds no words left to rewrite: put it first",
+    "OBFUSCATION_OVER_ENCODING": "this stack: an obfuscation over an encoding destroys it: put it first",
+    "OBFUSCATION_OVER_WORDS": "this stack: an obfuscation over instructions rewrites their words: put it first",
+    "REPEATED_CELL": "a technique or a stack is named twice: name it once",
+    "REPEATED_TECHNIQUE": "this stack: it holds a technique twice, which says nothing new: name it once",
+    "SPLIT_OF_A_SPLIT": "this stack: a split of a split gives two meanings to the name of a part: keep one",
+    "SPLIT_OVER_INSTRUCTIONS": "this stack: a split over instructions would cut them: put it first",
+    "SUFFIX_IN_A_SCENE": "this stack: a framing or persona takes the suffix into its scene: put the suffix last",
+    "TWO_PERSONAS": "this stack: two personas contradict each other: keep one",
+    "UNKNOWN_TECHNIQUE": "there is no such technique to stack: heldout techniques list (plain goes with none)",
     **dict.fromkeys(
         (
             *("CARDS_CHANGED", "CHECKPOINT_CHANGED", "CONTAINMENT_CHANGED", "EPOCH_CHANGED", "JUDGE_CHANGED"),
@@ -105,10 +118,11 @@ BY_EXACT: Final[Mapping[str, str]] = {
     "PACK_OF_ANOTHER_APPLIANCE": "the pack was sealed to another appliance: heldout bank pack-key shows this one's key",
     "PACK_UNKNOWN": "that is no pack of this version: seal the file with heldout bank seal",
     "POLICY_CHANGED": "the policy changed since the run was proposed: propose it anew",
+    "STAGED_FILES_CHANGED": "the checkpoint's staged files are not what was staged: stage it anew under another name",
 }
 """What a bank tester is told in place of what does for any such failure; the code stands behind it all the same."""
 
-EXPLAINED: Final = (InvalidRequest, WrongState, Unavailable)
+EXPLAINED: Final = (InvalidRequest, WrongState, Unavailable, InternalError)
 """The kinds of errors of which a bank tester is told so; a refusal looks like any other."""
 
 _OPAQUE_ID: Final = re.compile(r"its id in the log is ([A-Za-z0-9._-]{1,80})\Z")
@@ -146,9 +160,10 @@ def error_for(failure: Failure, *, address: str) -> CallError:
     kind, message = BY_REASON.get(reason) or BY_CODE.get(failure.code, (InternalError, INTERNAL))
     if kind in EXPLAINED:
         message = BY_EXACT.get(exact, message)
+    if exact and exact != reason:
+        message += f" ({exact.lower()})"
     if kind is not InternalError:
-        shown = f" ({exact.lower()})" if exact and exact != reason else ""
-        return kind(message + shown, reason=exact or reason or failure.code)
+        return kind(message, reason=exact or reason or failure.code)
     found = _OPAQUE_ID.search(failure.message)
     opaque_id = found.group(1) if found else ""
     return InternalError(

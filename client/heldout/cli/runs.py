@@ -262,7 +262,7 @@ def show_results(
 
 def list_checkpoints(context: typer.Context, as_json: Json = False) -> None:
     """List the checkpoints that were noticed."""
-    from heldout.cli.screens.runs import checkpoints_page  # noqa: PLC0415 - help must be fast
+    from heldout.cli.screens.checkpoints import checkpoints_page  # noqa: PLC0415 - help must be fast
 
     session = session_of(context)
     with session.client() as client:

@@ -30,6 +30,7 @@ class PreflightFinding(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     PREFLIGHT_FINDING_STOP_TOKENS: _ClassVar[PreflightFinding]
     PREFLIGHT_FINDING_TOOL_CALLS: _ClassVar[PreflightFinding]
     PREFLIGHT_FINDING_ACCESS_REFUSED: _ClassVar[PreflightFinding]
+    PREFLIGHT_FINDING_NOT_CONTAINED: _ClassVar[PreflightFinding]
 RUN_STATE_UNSPECIFIED: RunState
 RUN_STATE_PROPOSED: RunState
 RUN_STATE_RUNNING: RunState
@@ -47,6 +48,7 @@ PREFLIGHT_FINDING_EMPTY_BESIDE_REASONING: PreflightFinding
 PREFLIGHT_FINDING_STOP_TOKENS: PreflightFinding
 PREFLIGHT_FINDING_TOOL_CALLS: PreflightFinding
 PREFLIGHT_FINDING_ACCESS_REFUSED: PreflightFinding
+PREFLIGHT_FINDING_NOT_CONTAINED: PreflightFinding
 
 class Preflight(_message.Message):
     __slots__ = ("asked", "answered", "findings")

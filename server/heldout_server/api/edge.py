@@ -54,6 +54,7 @@ from heldout_server.errors import Refused
 from heldout_server.ports.environment import Clock, Ids
 from heldout_server.ports.identity import Decision, Gatekeeper
 from heldout_server.telemetry import Metrics
+from heldout_server.telemetry.logs import error_fields
 
 RECEIPT_KEY: Final = "heldout-receipt-bin"
 NOBODY: Final = Decision(allowed=False, rules=())
@@ -290,7 +291,7 @@ class Edge(grpc.aio.ServerInterceptor):
         role = None if begun.principal is None else begun.principal.role
         status = DEADLINE if isinstance(error, TimeoutError) else status_for(error, role, opaque_id=opaque_id)
         if status.code in LOUD:
-            self._log.error("call_failed", method=begun.method.name, error=type(error).__name__, opaque_id=opaque_id)
+            self._log.error("call_failed", method=begun.method.name, opaque_id=opaque_id, **error_fields(error))
         await self._journal.end(begun, status.recorded or status.reason, stream=stream)
         if status.reason == REFUSED.reason:
             await self._level(begun.started_s)
@@ -306,7 +307,7 @@ class Edge(grpc.aio.ServerInterceptor):
         if isinstance(error, Unlogged):
             await abort(context, UNLOGGED)
         opaque_id = self._ids.new("err")
-        self._log.error("call_failed", error=type(error).__name__, opaque_id=opaque_id)
+        self._log.error("call_failed", opaque_id=opaque_id, **error_fields(error))
         await abort(context, internal(opaque_id))
 
 

@@ -212,7 +212,7 @@ class SqlCheckpoints:
         except Unacceptable:
             digest = ""
         if digest != recorded.digest:
-            raise IntegrityError(f"checkpoint {recorded.name}: its staged files changed", reason="CHECKPOINT_CHANGED")
+            raise IntegrityError(f"checkpoint {recorded.name}: its staged files changed", reason="STAGED_FILES_CHANGED")
         if recorded.base is not None:
             await self.verify(recorded.base)
 

@@ -66,6 +66,7 @@ class PreflightFinding(StrEnum):
     """Name what looks wrong with a checkpoint as it answers a few harmless questions."""
 
     NO_START = "no_start"
+    NOT_CONTAINED = "not_contained"
     ACCESS_REFUSED = "access_refused"
     NO_ANSWER = "no_answer"
     NO_CHAT_TEMPLATE = "no_chat_template"

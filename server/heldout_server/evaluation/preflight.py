@@ -11,6 +11,8 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+import structlog
+
 from heldout_server.domain import (
     Checkpoint,
     Ending,
@@ -38,6 +40,16 @@ MARKERS: Final = re.compile(
 """Special tokens of chat templates (ChatML, Llama, Gemma, Mistral, DeepSeek): none belongs into an answer."""
 
 
+STARTS: Final = {
+    "ACCESS_REFUSED": PreflightFinding.ACCESS_REFUSED,
+    "NO_NAMESPACE": PreflightFinding.NOT_CONTAINED,
+    "NO_CONTAINMENT": PreflightFinding.NOT_CONTAINED,
+}
+"""What is found where nothing comes up, by the reason; any other is ``NO_START``."""
+
+_log = structlog.get_logger("evaluation")
+
+
 async def examine(
     runtime: Runtime, checkpoint: Checkpoint, sampling: Sampling, system: SecretText, *, timeout_s: float
 ) -> Preflight:
@@ -56,7 +68,8 @@ async def examine(
                 *(_ask(client, sampling, system, question, timeout_s=timeout_s) for question in QUESTIONS)
             )
     except (EndpointError, EndpointUnavailable) as failure:
-        finding = PreflightFinding.ACCESS_REFUSED if _is_refused(failure) else PreflightFinding.NO_START
+        _log.warning("preflight_failed", checkpoint=checkpoint.name, runtime=runtime.engine, reason=failure.reason)
+        finding = STARTS.get(failure.reason, PreflightFinding.NO_START)
         return Preflight(asked=len(QUESTIONS), answered=0, findings=(finding,))
     found = set(_of_files(checkpoint))
     for answer in answers:

@@ -24,20 +24,33 @@ from typing import Final
 from heldout_server.errors import InvalidRequest
 from heldout_server.techniques.technique import Kind, Technique
 
+WHY: Final[Mapping[str, str]] = {
+    "OBFUSCATION_OVER_ENCODING": "an obfuscation over an encoding destroys it; put the obfuscation first",
+    "OBFUSCATION_OVER_WORDS": "an obfuscation over a frame, persona, split or suffix rewrites its words; put it first",
+    "SPLIT_OVER_INSTRUCTIONS": "a split over a framing, persona or suffix cuts its instructions; put the split first",
+    "SUFFIX_IN_A_SCENE": "a framing or persona over a suffix takes it into the scene; put the suffix last",
+    "SPLIT_OF_A_SPLIT": "a split of a split gives two meanings to the name of a part",
+    "TWO_PERSONAS": "two personas contradict each other",
+    "MANY_SHOT_INSIDE": "many-shot demonstrations must be outermost; put them last",
+    "FOLDS_TEXT": "it does not keep all of a text, so it goes innermost; put it first",
+    "NO_WORDS_LEFT": "no ordinary words are left for it to rewrite; put it first",
+}
+"""What each reason means, with which one technique may not go directly over another."""
+
 REFUSED: Final[Mapping[tuple[Kind, Kind], str]] = {
-    (Kind.ENCODE, Kind.OBFUSCATE): "an obfuscation over an encoding destroys it",
-    (Kind.FRAME, Kind.OBFUSCATE): "an obfuscation over a framing rewrites its words; put the obfuscation first",
-    (Kind.PERSONA, Kind.OBFUSCATE): "an obfuscation over a persona rewrites its words; put the obfuscation first",
-    (Kind.SPLIT, Kind.OBFUSCATE): "an obfuscation over a split rewrites the names of its parts; put it first",
-    (Kind.FRAME, Kind.SPLIT): "a split over a framing cuts its instructions; put the split first",
-    (Kind.PERSONA, Kind.SPLIT): "a split over a persona cuts its instructions; put the split first",
-    (Kind.SUFFIX, Kind.OBFUSCATE): "an obfuscation over a suffix rewrites its words; put the obfuscation first",
-    (Kind.SUFFIX, Kind.SPLIT): "a split over a suffix cuts its instructions; put the split first",
-    (Kind.SUFFIX, Kind.FRAME): "a framing over a suffix takes it into the scene; put the framing first",
-    (Kind.SUFFIX, Kind.PERSONA): "a persona over a suffix takes it into the scene; put the persona first",
-    (Kind.SPLIT, Kind.SPLIT): "a split of a split gives two meanings to the name of a part",
-    (Kind.PERSONA, Kind.PERSONA): "two personas contradict each other",
-    **{(Kind.MANY_SHOT, outer): "many-shot demonstrations must be outermost" for outer in Kind},
+    (Kind.ENCODE, Kind.OBFUSCATE): "OBFUSCATION_OVER_ENCODING",
+    (Kind.FRAME, Kind.OBFUSCATE): "OBFUSCATION_OVER_WORDS",
+    (Kind.PERSONA, Kind.OBFUSCATE): "OBFUSCATION_OVER_WORDS",
+    (Kind.SPLIT, Kind.OBFUSCATE): "OBFUSCATION_OVER_WORDS",
+    (Kind.SUFFIX, Kind.OBFUSCATE): "OBFUSCATION_OVER_WORDS",
+    (Kind.FRAME, Kind.SPLIT): "SPLIT_OVER_INSTRUCTIONS",
+    (Kind.PERSONA, Kind.SPLIT): "SPLIT_OVER_INSTRUCTIONS",
+    (Kind.SUFFIX, Kind.SPLIT): "SPLIT_OVER_INSTRUCTIONS",
+    (Kind.SUFFIX, Kind.FRAME): "SUFFIX_IN_A_SCENE",
+    (Kind.SUFFIX, Kind.PERSONA): "SUFFIX_IN_A_SCENE",
+    (Kind.SPLIT, Kind.SPLIT): "SPLIT_OF_A_SPLIT",
+    (Kind.PERSONA, Kind.PERSONA): "TWO_PERSONAS",
+    **{(Kind.MANY_SHOT, outer): "MANY_SHOT_INSIDE" for outer in Kind},
 }
 """Why a kind may not go directly over another, by (inner, outer)."""
 
@@ -49,7 +62,8 @@ def verify_stack(techniques: Sequence[Technique]) -> None:
         techniques: the first innermost.
 
     Raises:
-        InvalidRequest: one is repeated, or may not go over the one before it. The message quotes technique ids alone.
+        InvalidRequest: one is repeated (``REPEATED_TECHNIQUE``), or may not go over the one before it, with a reason of
+            :data:`WHY`. The message quotes technique ids alone.
     """
     seen: set[str] = set()
     for technique in techniques:
@@ -60,20 +74,19 @@ def verify_stack(techniques: Sequence[Technique]) -> None:
             )
         seen.add(technique.technique_id)
     for inner, outer in pairwise(techniques):
-        why = explain_refusal(inner, outer)
-        if why is not None:
+        reason = find_refusal(inner, outer)
+        if reason is not None:
             raise InvalidRequest(
-                f"{outer.technique_id} may not go over {inner.technique_id}: {why}",
-                reason="INCOMPATIBLE_STACK",
+                f"{outer.technique_id} may not go over {inner.technique_id}: {WHY[reason]}", reason=reason
             )
 
 
-def explain_refusal(inner: Technique, outer: Technique) -> str | None:
-    """Return why one technique may not go directly over another, or None where it may."""
+def find_refusal(inner: Technique, outer: Technique) -> str | None:
+    """Return the reason why one technique may not go directly over another, or None where it may."""
     if outer.folds:
-        return "it does not keep all of a text, so it goes innermost"
+        return "FOLDS_TEXT"
     if outer.needs_words and not inner.leaves_words:
-        return "no ordinary words are left for it to rewrite; put it first"
+        return "NO_WORDS_LEFT"
     return REFUSED.get((inner.kind, outer.kind))
 
 
@@ -99,4 +112,4 @@ def compatible_stacks(techniques: Sequence[Technique], *, size: int) -> tuple[tu
 
 
 def _may_follow(inner: Technique, outer: Technique) -> bool:
-    return outer is not inner and explain_refusal(inner, outer) is None
+    return outer is not inner and find_refusal(inner, outer) is None

@@ -123,6 +123,7 @@ def test_a_bank_tester_is_told_what_to_do_about_a_state(exact):
     [
         ("RUN", "ENDPOINT_UNAVAILABLE", "restart"),
         ("INVALID_REQUEST", "PACK_BROKEN", "seal the file anew"),
+        ("INTEGRITY", "STAGED_FILES_CHANGED", "stage it anew"),
         ("INVALID_REQUEST", "PACK_OF_ANOTHER_APPLIANCE", "heldout bank pack-key"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Runs, exact results and checkpoints."""
+"""Runs and exact results."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from heldout.cli.screens.page import Page, fill, join_parts, lay_out
 from heldout.cli.screens.preflight import preflight_data, run_lines
 from heldout.cli.screens.tested import condition_parts, name_parts, tested_data
 from heldout.findings.model import TableKind
-from heldout.services.checkpoints import Checkpoint
 from heldout.services.runs import ExactRow, PlannedTime, Run, RunState, StandingApproval
 
 NEXT: Final = {
@@ -173,38 +172,4 @@ def results_page(run: Run, rows: Sequence[ExactRow]) -> Page:
         data=[dict(zip(header, record, strict=True)) for record in records],
         header=header,
         records=records,
-    )
-
-
-def checkpoints_page(checkpoints: Sequence[Checkpoint]) -> Page:
-    """List checkpoints in the order they were noticed."""
-    # What is refused has no digest, so why it is refused can stand there, in full.
-    rows = [["checkpoint", "line", "runtime", "state", "noticed, UTC", "digest, or why"]]
-    rows += [
-        [
-            one.name,
-            one.line,
-            one.runtime,
-            one.state.value,
-            figures.moment(one.noticed_s).removesuffix(" UTC"),
-            one.reason or one.digest[:8],
-        ]
-        for one in checkpoints
-    ]
-    lines = lay_out(rows, "<<<<<<") if checkpoints else ["no checkpoint was noticed yet"]
-    return Page(
-        lines=(*lines, "receipt verified"),
-        data=[
-            {
-                "name": one.name,
-                "line": one.line,
-                "sequence": one.sequence,
-                "runtime": one.runtime,
-                "digest": one.digest,
-                "state": one.state.value,
-                "reason": one.reason,
-                "noticed_s": one.noticed_s,
-            }
-            for one in checkpoints
-        ],
     )

@@ -7,14 +7,15 @@ import pytest
 from client_fakes import TECHNIQUES, make_release
 
 from heldout.cli.screens.audit import VerifiedLog, tail_page, verified_page
+from heldout.cli.screens.checkpoints import ADVICE, AGAIN, checkpoints_page
 from heldout.cli.screens.compare import comparison_page
 from heldout.cli.screens.findings import release_page
 from heldout.cli.screens.page import WIDTH, columns_of, lay_out
-from heldout.cli.screens.runs import checkpoints_page
 from heldout.cli.screens.trend import trend_page
 from heldout.findings import Score, ScoreKind, build_trend, compare_releases
 from heldout.services.checkpoints import Checkpoint, CheckpointState
 from heldout.verification import Entry, ExportReport
+from heldout_server.checkpoints.refusal import Reason
 
 LONG = "a-checkpoint-with-a-name-of-exactly-sixty-four-characters-in-all"
 STACK = "payload-splitting+persona"
@@ -196,6 +197,13 @@ def test_why_a_checkpoint_is_refused_is_never_shortened(name):
     assert "refused" in text
     assert "changed_while_read" in text
     assert name in text
+    assert "write READY last" in text
+    assert AGAIN in text
+    assert AGAIN not in text_of(checkpoints_page([staged]))
+
+
+def test_every_reason_of_a_refusal_has_its_advice():
+    assert ADVICE.keys() == {reason.value for reason in Reason}
 
 
 def test_findings_name_the_other_releases_about_the_checkpoint():

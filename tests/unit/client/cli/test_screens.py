@@ -13,10 +13,11 @@ from heldout.bank_model import BadRow, BankCount, BankStats, Epoch, ImportReport
 from heldout.cli.screens.audit import VerifiedLog, entry_page, policy_page, tail_page, verified_page
 from heldout.cli.screens.bank import import_page, prompt_page, retired_page, stats_page
 from heldout.cli.screens.budget import budget_page
+from heldout.cli.screens.checkpoints import checkpoints_page
 from heldout.cli.screens.compare import comparison_page, describe_overall
 from heldout.cli.screens.findings import card_page, cards_page, release_page, scores_page
 from heldout.cli.screens.page import WIDTH, columns_of
-from heldout.cli.screens.runs import checkpoints_page, results_page, run_page, runs_page
+from heldout.cli.screens.runs import results_page, run_page, runs_page
 from heldout.cli.screens.trend import draw_bar, pick_benchmark, trend_page
 from heldout.findings import (
     Budget,

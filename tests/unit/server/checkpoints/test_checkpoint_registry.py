@@ -152,7 +152,7 @@ async def test_a_staged_checkpoint_that_changed_is_noticed(place, registry, medd
     meddle(place.staging / "nova-1")
     with pytest.raises(IntegrityError) as caught:
         await registry.verify(one)
-    assert caught.value.reason == "CHECKPOINT_CHANGED"
+    assert caught.value.reason == "STAGED_FILES_CHANGED"
 
 
 async def test_a_refused_checkpoint_never_verifies(place, registry):

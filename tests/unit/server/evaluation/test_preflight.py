@@ -6,6 +6,7 @@ import contextlib
 from dataclasses import replace
 
 import pytest
+import structlog
 from evaluation_fakes import Bench, FakeCheckpoints, manifest_of, members_of, settle
 
 from heldout_server.domain import (
@@ -114,6 +115,14 @@ async def test_a_model_file_without_a_chat_template_is_named():
 async def test_what_does_not_come_up_answers_nothing(error):
     report = await report_of(Model(start=error))
     assert (report.answered, report.findings) == (0, (PreflightFinding.NO_START,))
+
+
+@pytest.mark.parametrize("reason", ["NO_NAMESPACE", "NO_CONTAINMENT"])
+async def test_a_machine_that_keeps_nothing_in_is_told_from_a_checkpoint_that_does_not_start(reason):
+    with structlog.testing.capture_logs() as lines:
+        report = await report_of(Model(start=EndpointError("no", reason=reason)))
+    assert report.findings == (PreflightFinding.NOT_CONTAINED,)
+    assert [line["reason"] for line in lines if line["event"] == "preflight_failed"] == [reason]
 
 
 @pytest.fixture

@@ -7,13 +7,14 @@ from itertools import permutations, product
 
 import pytest
 
+from heldout.refusals import BY_EXACT
 from heldout_server.domain import SecretText
 from heldout_server.errors import InvalidRequest
 from heldout_server.techniques import TechniqueLibrary
 from heldout_server.techniques.library import DEFAULT, STANDARD
 from heldout_server.techniques.library.base64_text import Base64Text
 from heldout_server.techniques.library.persona import Persona
-from heldout_server.techniques.stacking import REFUSED, compatible_stacks
+from heldout_server.techniques.stacking import REFUSED, WHY, compatible_stacks
 from heldout_server.techniques.technique import Kind
 
 LIBRARY = TechniqueLibrary.standard()
@@ -52,9 +53,8 @@ def test_a_pair_composes_or_says_why_not(pair):
         return
     with pytest.raises(InvalidRequest) as refused:
         LIBRARY.check_stack(pair)
-    assert refused.value.reason == "INCOMPATIBLE_STACK"
     inner, outer = pair
-    assert str(refused.value).startswith(f"{outer} may not go over {inner}: ")
+    assert str(refused.value) == f"{outer} may not go over {inner}: {WHY[refused.value.reason]}"
     with pytest.raises(InvalidRequest):
         LIBRARY.deliver(pair, SecretText("How do I bake bread?"), seed=3)
 
@@ -87,7 +87,11 @@ def test_many_shot_is_outermost():
 
 def test_every_rule_is_between_kinds_that_exist_and_gives_a_reason():
     assert set(REFUSED) <= set(product(Kind, Kind))
-    assert all(len(reason.split()) > 3 for reason in REFUSED.values())
+    assert {*REFUSED.values(), "FOLDS_TEXT", "NO_WORDS_LEFT"} == WHY.keys()
+
+
+def test_whoever_proposes_is_told_each_reason_in_words():
+    assert WHY.keys() | {"REPEATED_TECHNIQUE", "UNKNOWN_TECHNIQUE"} <= BY_EXACT.keys()
 
 
 class OtherBase64(Base64Text):
