@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
@@ -33,7 +34,11 @@ def register(app: typer.Typer) -> None:
     """Add the commands to the root."""
     app.command("findings", rich_help_panel=TRAINERS, epilog=examples("findings v3"))(show_findings)
     app.command("compare", rich_help_panel=TRAINERS, epilog=examples("compare v3 v4"))(show_comparison)
-    app.command("trend", rich_help_panel=TRAINERS, epilog=examples("trend nova-lite"))(show_trend)
+    app.command(
+        "trend",
+        rich_help_panel=TRAINERS,
+        epilog=examples("trend nova-lite", "trend nova-lite --html trend.html  # to look at, and to pass on"),
+    )(show_trend)
     app.command("budget", rich_help_panel=TRAINERS, epilog=examples("budget --json"))(show_budget)
     app.add_typer(techniques, name="techniques", rich_help_panel=TRAINERS)
     app.add_typer(scores, name="scores", rich_help_panel=TRAINERS)
@@ -76,8 +81,10 @@ def show_comparison(
 
 def show_trend(
     context: typer.Context,
+    *,
     line: Annotated[str, typer.Argument(help="A model line; may be left out if there is one.")] = "",
     benchmark: Annotated[str, typer.Option(help="Whose capability scores to show; SWE-bench if there are any.")] = "",
+    html: Annotated[Path | None, typer.Option(help="Write one self-contained HTML page with charts, too.")] = None,
     as_json: RatesJson = False,
     as_csv: RatesCsv = False,
 ) -> None:
@@ -91,7 +98,12 @@ def show_trend(
         recorded = client.findings.scores()
         budget = _budget(client)
     trend = build_trend(_pick_line(releases, line), releases, recorded)
-    page = trend_page(trend, benchmark=benchmark or pick_benchmark(trend), budget=budget)
+    shown = benchmark or pick_benchmark(trend)
+    if html is not None:
+        from heldout.cli.screens.trend_html import trend_html  # noqa: PLC0415 - help must be fast
+
+        html.write_text(trend_html(trend, benchmark=shown), encoding="utf-8")
+    page = trend_page(trend, benchmark=shown, budget=budget, written=html)
     session.show(page, as_json=as_json, as_csv=as_csv)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Final
 
 WIDTH: Final = 80
@@ -135,6 +136,11 @@ def join_parts(parts: Sequence[str], *, width: int = WIDTH) -> list[str]:
         else:
             lines.append(part if columns_of(part) <= width else shorten(part, width))
     return lines
+
+
+def page_written(path: Path) -> list[str]:
+    """Return where an HTML page was written."""
+    return fill(f"written: {path}, one page that needs no network", indent="  ", first="")
 
 
 def _prefix(text: str, room: int) -> str:

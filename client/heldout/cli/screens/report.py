@@ -11,7 +11,7 @@ from heldout.cli.report import Debit, Report, Use
 from heldout.cli.screens import figures
 from heldout.cli.screens.audit import EVENT_DETAILS, replay_data, replay_line, told
 from heldout.cli.screens.exactness import exact_data, exact_lines
-from heldout.cli.screens.page import Page, fill, join_parts, lay_out
+from heldout.cli.screens.page import Page, fill, join_parts, lay_out, page_written
 from heldout.findings.model import Profile
 from heldout.verification import Entry
 
@@ -63,7 +63,7 @@ def report_page(report: Report, *, written: Path | None = None) -> Page:
         lines += ["", *_counted(report)]
     lines += ["", *_life(report)]
     if written is not None:
-        lines += ["", *fill(f"written: {written}, one page that needs no network", indent="  ", first="")]
+        lines += ["", *page_written(written)]
     return Page(lines=tuple(lines), data=_data(report), header=HEADER, records=tuple(_records(report)))
 
 

@@ -1,4 +1,4 @@
-"""The two charts of the report, as SVG: calls over time, and the ledger release by release. Numbers alone go in."""
+"""The two charts of the report, as SVG: calls over time, and the ledger release by release."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ from typing import Final
 
 from heldout.cli.report import Debit
 from heldout.cli.screens.report import bits
+from heldout.cli.screens.svg import LEFT, WIDTH, figure, label
 
-WIDTH: Final = 900
 HEIGHT: Final = 190
-LEFT: Final = 44
 BOTTOM: Final = 24
 TOP: Final = 14
 HOUR_S: Final = 3600
@@ -52,12 +51,13 @@ def calls_chart(hours: Mapping[int, tuple[int, int]]) -> str:
     unit = "hour" if step == 1 else "day" if step == HOURS_A_DAY else f"{step} hours" if step < HOURS_A_DAY else (
         f"{step // HOURS_A_DAY} days"
     )  # fmt: skip
-    labels = _label(LEFT, HEIGHT - 6, _day(first)) + (
-        _label(WIDTH, HEIGHT - 6, _day(last), end=True) if count > 1 else ""
+    labels = label(LEFT, HEIGHT - 6, _day(first)) + (
+        label(WIDTH, HEIGHT - 6, _day(last), anchor="end") if count > 1 else ""
     )
-    return _svg(
+    return figure(
         f"Calls by {unit}, at most {highest:,}; in red, on top, those that were refused or failed",
         [*_axis(highest, f"{highest:,}"), *marks, labels],
+        height=HEIGHT,
     )
 
 
@@ -79,12 +79,12 @@ def ledger_chart(debits: Sequence[Debit], budget_nano_rho: int) -> str:
     if budget:
         y = _y(budget, highest)
         marks.append(f'<path class="top" stroke-dasharray="5 4" d="M{LEFT} {y:.1f}H{WIDTH}"/>')
-        marks.append(_label(WIDTH, y + 12, f"budget of a unit, {budget:g} bits", end=True, css="top"))
-    marks.append(_label(LEFT + 6, TOP + 22, "harmful units", css="one"))
-    marks.append(_label(LEFT + 96, TOP + 22, "harmless units", css="two"))
-    marks.append(_label(LEFT, HEIGHT - 6, "first release"))
-    marks.append(_label(WIDTH, HEIGHT - 6, f"release {len(debits)}", end=True))
-    return _svg("Bits that an epoch had debited each of its units, after each release", marks)
+        marks.append(label(WIDTH, y + 12, f"budget of a unit, {budget:g} bits", anchor="end", css="top"))
+    marks.append(label(LEFT + 6, TOP + 22, "harmful units", css="one"))
+    marks.append(label(LEFT + 96, TOP + 22, "harmless units", css="two"))
+    marks.append(label(LEFT, HEIGHT - 6, "first release"))
+    marks.append(label(WIDTH, HEIGHT - 6, f"release {len(debits)}", anchor="end"))
+    return figure("Bits that an epoch had debited each of its units, after each release", marks, height=HEIGHT)
 
 
 def _stairs(debits: Sequence[Debit], kind: str, slot: float, highest: float) -> list[str]:
@@ -109,23 +109,11 @@ def _y(value: float, highest: float) -> float:
     return HEIGHT - BOTTOM - (HEIGHT - BOTTOM - TOP) * value / highest
 
 
-def _axis(highest: float, label: str) -> list[str]:
+def _axis(highest: float, top_words: str) -> list[str]:
     bottom, top = _y(0, highest), _y(highest, highest)
     lines = f'<path class="axis" d="M{LEFT} {bottom:.1f}H{WIDTH}M{LEFT} {top:.1f}H{WIDTH}"/>'
-    return [lines, _label(LEFT - 6, top + 4, label, end=True), _label(LEFT - 6, bottom + 4, "0", end=True)]
-
-
-def _label(x: float, y: float, text: str, *, end: bool = False, css: str = "") -> str:
-    anchor = ' text-anchor="end"' if end else ""
-    kind = f' class="{css}"' if css else ""
-    return f'<text{kind} x="{x:.1f}" y="{y:.1f}"{anchor}>{text}</text>'
+    return [lines, label(LEFT - 6, top + 4, top_words, anchor="end"), label(LEFT - 6, bottom + 4, "0", anchor="end")]
 
 
 def _day(hour: int) -> str:
     return dt.datetime.fromtimestamp(hour * HOUR_S, tz=dt.UTC).strftime("%Y-%m-%d %H:00 UTC")
-
-
-def _svg(title: str, marks: Sequence[str]) -> str:
-    inside = "".join(marks)
-    drawing = f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img"><title>{title}</title>{inside}</svg>'
-    return f"<figure><figcaption>{title}</figcaption>{drawing}</figure>"

@@ -5,11 +5,12 @@ from __future__ import annotations
 import dataclasses
 import math
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 from heldout.cli.screens import figures
 from heldout.cli.screens.exactness import exact_data, exact_lines
-from heldout.cli.screens.page import WIDTH, Page, clean, columns_of, fill, join_parts, lay_out, shorten
+from heldout.cli.screens.page import WIDTH, Page, clean, columns_of, fill, join_parts, lay_out, page_written, shorten
 from heldout.findings.compare import SEEN
 from heldout.findings.intervals import clamp
 from heldout.findings.model import CANCELLED, Budget, TableKind, release_label
@@ -44,13 +45,14 @@ class _Plan:
     own_line: bool
 
 
-def trend_page(trend: Trend, *, benchmark: str, budget: Budget | None) -> Page:
+def trend_page(trend: Trend, *, benchmark: str, budget: Budget | None, written: Path | None = None) -> Page:
     """Show a line: overall attack success, the words between checkpoints, scores, over-refusal.
 
     Args:
         trend: the line.
         benchmark: whose capability scores to show.
         budget: of the open epoch, if there is one.
+        written: the HTML page that was written too.
     """
     points, releases = trend.points, tuple(point.release for point in trend.points)
     scale = _scale(points)
@@ -75,6 +77,8 @@ def trend_page(trend: Trend, *, benchmark: str, budget: Budget | None) -> Page:
     legend = ["brackets: prompts like these, 95 %", "words: change on this bank"]
     legend += [f"{name}: internal safety" for name in plan.internal if columns_of(name) <= plan.title]
     lines += join_parts([*legend, *_closing(budget)])
+    if written is not None:
+        lines += page_written(written)
     return Page(
         lines=tuple(lines),
         data=_data(trend, budget),
