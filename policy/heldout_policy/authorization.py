@@ -52,9 +52,8 @@ class AuthorizationDecision:
 class Authorization:
     """Hold one parsed document and decide by it. Build it with :meth:`parse`."""
 
-    def __init__(self, policies: cedarpy.PolicySet, ids: tuple[str, ...], methods: frozenset[str]) -> None:
+    def __init__(self, policies: cedarpy.PolicySet, methods: frozenset[str]) -> None:
         self._policies = policies
-        self._ids = ids
         self._methods = methods
         self._cached = lru_cache(maxsize=CACHED_DECISIONS)(self._decide)
 
@@ -65,7 +64,7 @@ class Authorization:
         Raises:
             PolicyError: it is not Cedar, holds no policy or a template, or a policy has no ``@id`` of its own.
         """
-        ids: list[str] = []
+        ids: set[str] = set()
         methods: set[str] = set()
         for line, policy in _parse(cedar_text):
             rule = policy.get("annotations", {}).get("id") or ""
@@ -74,16 +73,12 @@ class Authorization:
                 raise PolicyError(message, document=DOCUMENT, line=line, key="@id")
             if rule in ids:
                 raise PolicyError("another policy has this @id", document=DOCUMENT, line=line, key=rule)
-            ids.append(rule)
+            ids.add(rule)
             if policy["effect"] == "permit":
                 methods.update(_actions(policy))
         if not ids:
             raise PolicyError("there is no policy: nobody could call anything", document=DOCUMENT)
-        return cls(cedarpy.PolicySet.from_str(cedar_text), tuple(ids), frozenset(methods))
-
-    def rule_ids(self) -> tuple[str, ...]:
-        """Return the ``@id`` of every policy, in the order of the document."""
-        return self._ids
+        return cls(cedarpy.PolicySet.from_str(cedar_text), frozenset(methods))
 
     def methods(self) -> frozenset[str]:
         """Return the full names of the methods that some ``permit`` names: no other can ever be called."""

@@ -93,6 +93,7 @@ async def test_a_stopped_appliance_is_copied_too_with_its_keys_where_asked(serve
     code, out, err = await command(served, "backup", "--to", tmp_path / "monday", "--with-keys")
     assert (code, err) == (0, "")
     assert "guard it as the bank" in out
+    assert out.startswith(str(tmp_path / "monday"))  # and no line of a log before it
     assert {path.name for path in (tmp_path / "monday" / "keys").iterdir()} == {"root.key", "ring.json"}
     code, _, err = await command(served, "backup", "--to", tmp_path / "none" / "monday")
     assert (code, "no such folder" in err) == (2, True)

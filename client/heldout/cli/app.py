@@ -116,7 +116,7 @@ def run(
         sys.stdout.flush()
         session.write_notes()
     except (KeyboardInterrupt, typer.Abort):
-        return _fail("heldout: interrupted", INTERRUPTED)
+        code = INTERRUPTED
     except BrokenPipeError:
         # Whoever read us has enough. What is still buffered must not raise again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -132,6 +132,8 @@ def run(
                 return USAGE
             return _fail(f"heldout: {message()}", int(getattr(error, "exit_code", USAGE)))
         return _fail(*explain(error))
+    if code == INTERRUPTED:  # Typer makes an exit of an interrupt, and says nothing
+        return _fail("heldout: interrupted", INTERRUPTED)
     return code if isinstance(code, int) else DONE
 
 

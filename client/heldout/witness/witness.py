@@ -31,11 +31,6 @@ class Witness:
         self._key = VerifierKey.parse(vkey)
         self._begin = begin
 
-    def known_size(self) -> int | None:
-        """Return how many leaves the head that was signed last covers; None if there never was one."""
-        known = self._known()
-        return None if known is None else known.size
-
     def cosign(self, note: str, *, prove: Prove, now_s: float) -> str:
         """Sign a head, if it continues the one that was signed last.
 

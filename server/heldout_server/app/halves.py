@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import Final, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 from heldout_server.app.half import Opener
 from heldout_server.config import AnyConfig, Config, load_config, load_window_config
 
 Served: TypeAlias = Literal["both", "vault", "window"]
-SERVED: Final[tuple[Served, ...]] = ("both", "vault", "window")
 
 
 def load(path: Path, served: Served) -> AnyConfig:

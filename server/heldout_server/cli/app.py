@@ -174,7 +174,6 @@ def main() -> None:
         code = app(standalone_mode=False)
         sys.stdout.flush()
     except* (KeyboardInterrupt, typer.Abort):
-        console.print("heldout-server: interrupted")
         code = EXIT_INTERRUPTED
     except* BrokenPipeError:
         # Whoever read us has enough. What is still buffered must not raise again at exit.
@@ -187,6 +186,8 @@ def main() -> None:
             asked = type(error).__name__ == HELP  # then it is the help page
             console.print(line if asked else _to_width(f"heldout-server: {line}"), soft_wrap=True, markup=False)
         code = EXIT_REFUSED
+    if code == EXIT_INTERRUPTED:  # Typer makes an exit of an interrupt, and says nothing
+        console.print("heldout-server: interrupted")
     with contextlib.suppress(BrokenPipeError):
         sys.stderr.flush()
     sys.exit(code if isinstance(code, int) else 0)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from heldout_server.cli.offline import read_config
 from heldout_server.cli.options import ConfigPath, Shares, examples
 
 if TYPE_CHECKING:
@@ -34,9 +35,8 @@ def repair(
     does not lead to the signed head, and the old files stay beside the new ones.
     """
     from heldout_server.app.repairs import repair_logs
-    from heldout_server.config import load_config
 
-    for report in asyncio.run(repair_logs(load_config(config), HALVES, shares=share or ())):
+    for report in asyncio.run(repair_logs(read_config(config), HALVES, shares=share or ())):
         if as_json:
             typer.echo(json.dumps(dataclasses.asdict(report)))
         else:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from heldout_server.cli.offline import read_config
 from heldout_server.cli.options import AsJson, ConfigPath, Shares
 
 if TYPE_CHECKING:
@@ -37,9 +38,7 @@ def backup(
     makes it, and records it in its own log. Of an appliance that does not run, pass --share for each key share if its
     root key is shared.
     """
-    from heldout_server.config import load_config
-
-    made = asyncio.run(_back_up(load_config(config), to.absolute(), share or [], with_keys=with_keys))
+    made = asyncio.run(_back_up(read_config(config), to.absolute(), share or [], with_keys=with_keys))
     if as_json:
         typer.echo(json.dumps(dataclasses.asdict(made)))
         return

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from heldout_server.cli.offline import read_config
 from heldout_server.cli.options import AsJson, ConfigPath, Shares
 
 if TYPE_CHECKING:
@@ -32,9 +33,8 @@ def restore(
     Exit codes: 0 nothing found, or accepted; 1 something was found; 2 it cannot be accepted.
     """
     from heldout_server.app import restoring
-    from heldout_server.config import load_config
 
-    settings = load_config(config)
+    settings = read_config(config)
     if accept:
         found = asyncio.run(restoring.accept(settings, reason=accept, shares=share or ()))
     else:

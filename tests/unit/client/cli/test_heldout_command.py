@@ -254,11 +254,12 @@ def test_an_unforeseen_error_is_one_line_unless_asked_for(heldout, monkeypatch):
         heldout("budget")
 
 
-def test_an_interrupt_is_exit_code_130(heldout):
+def test_an_interrupt_is_exit_code_130_and_one_line(heldout, capsys):
     def connector(_profile):
         raise KeyboardInterrupt
 
     assert run(["--profile", str(heldout.profile), "budget"], connector=connector) == 130
+    assert capsys.readouterr().err == "heldout: interrupted\n"
 
 
 @pytest.mark.parametrize(
