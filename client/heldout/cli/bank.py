@@ -49,13 +49,18 @@ def show_prompt(
 
 
 @bank.command("list", epilog=examples("bank list > handles.txt"))
-def list_handles(context: typer.Context, as_json: Json = False) -> None:
+def list_handles(
+    context: typer.Context,
+    *,
+    category: Annotated[str, typer.Option(help="Only those of this category.")] = "",
+    as_json: Json = False,
+) -> None:
     """List the handles of all prompts, one a line."""
     from heldout.cli.screens.bank import handles_page  # noqa: PLC0415 - help must be fast
 
     session = session_of(context)
     with session.client() as client:
-        handles = client.bank.handles()
+        handles = client.bank.handles(category=category)
     session.show(handles_page(handles), as_json=as_json)
 
 

@@ -159,11 +159,11 @@ class AsyncBank:
             burnt=answer.burnt,
         )
 
-    async def handles(self) -> tuple[str, ...]:
-        """Return the handles of all prompts, in order."""
+    async def handles(self, *, category: str = "") -> tuple[str, ...]:
+        """Return the handles of all prompts, in order, or of those of one category."""
 
         async def fetch(token: str) -> tuple[Sequence[str], str]:
-            request = pb.ListPromptsRequest(page_size=LIST_PAGE_SIZE, page_token=token)
+            request = pb.ListPromptsRequest(page_size=LIST_PAGE_SIZE, page_token=token, category=category)
             answer = await self._caller.unary(SERVICE, "ListPrompts", request, pb.ListPromptsResponse)
             return answer.handles, answer.next_page_token
 
@@ -236,7 +236,8 @@ def describe_categories(found: Iterable[pb.CategoryHit]) -> str:
     )
     return (
         "not opened, the names of categories are published and these give prompts away: "
-        f"{said}; retire the prompts of such a category and import them under another name"
+        f"{said}; retire the prompts of such a category (heldout bank list --category)"
+        " and import them under another name"
     )
 
 

@@ -10,8 +10,8 @@ from typing import Final
 
 from heldout.calls import Caller
 from heldout.errors import VerificationError
-from heldout.findings.documents import TABLE_KINDS, known, tested_from
-from heldout.findings.model import TableKind, Tested
+from heldout.findings.documents import PROFILES, TABLE_KINDS, known, tested_from
+from heldout.findings.model import Profile, TableKind, Tested
 from heldout.services.paging import PAGE_SIZE, read_pages
 from heldout_proto.v1 import evaluation_pb2 as pb
 
@@ -111,6 +111,7 @@ class Run:
         anchor: its release restates a checkpoint that was released about an earlier epoch, or by an earlier judge.
         preflight: of the newest attempt to start it, where the run itself was asked for; None if there was none.
         planned: of one that has not started, where the run itself was proposed or asked for.
+        profile: how its figures are published; private where its policy is not in force any more.
     """
 
     run_id: str
@@ -132,6 +133,7 @@ class Run:
     anchor: bool = False
     preflight: Preflight | None = None
     planned: PlannedTime | None = None
+    profile: Profile = Profile.PRIVATE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -360,4 +362,5 @@ def _run(run: pb.Run, preflight: Preflight | None = None) -> Run:
         planned_time_percent=run.planned_time_percent,
         anchor=run.anchor,
         preflight=preflight,
+        profile=known(PROFILES, run.profile, "profile"),
     )

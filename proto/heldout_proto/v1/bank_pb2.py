@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bheldout_proto/v1/bank.proto\x12\nheldout.v1\"\xb4\x02\n\x06Prompt\x12\x19\n\x04text\x18\x01 \x01(\tB\x0b\xbaH\x08r\x06\x10\x01(\x80\x80\x04\x12.\n\x06intent\x18\x02 \x01(\x0e\x32\x12.heldout.v1.IntentB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12\x34\n\x08\x63\x61tegory\x18\x03 \x01(\tB\"\xbaH\x1fr\x1d\x32\x1b^[a-z0-9][a-z0-9._-]{0,63}$\x12\x39\n\x08language\x18\x04 \x01(\tB\'\xbaH$r\"2 ^([a-z]{2,8}(-[a-z0-9]{1,8})*)?$\x12\x37\n\x04tags\x18\x05 \x03(\tB)\xbaH&\x92\x01#\x10\x10\"\x1fr\x1d\x32\x1b^[a-z0-9][a-z0-9._-]{0,63}$\x12\x35\n\x06\x66\x61mily\x18\x06 \x01(\tB%\xbaH\"r 2\x1e^([a-z0-9][a-z0-9._-]{0,63})?$\"!\n\rImportOptions\x12\x10\n\x08skip_bad\x18\x01 \x01(\x08\"N\n\tImportRow\x12\x15\n\x04line\x18\x01 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x01\x12*\n\x06prompt\x18\x02 \x01(\x0b\x32\x12.heldout.v1.PromptB\x06\xbaH\x03\xd8\x01\x03\"\x9c\x01\n\x14ImportPromptsRequest\x12*\n\x07options\x18\x01 \x01(\x0b\x32\x19.heldout.v1.ImportOptions\x12.\n\x04rows\x18\x02 \x03(\x0b\x32\x15.heldout.v1.ImportRowB\t\xbaH\x06\x92\x01\x03\x10\xe8\x07\x12\x0c\n\x04last\x18\x03 \x01(\x08\x12\x1a\n\x06sealed\x18\x04 \x01(\x0c\x42\n\xbaH\x07z\x05\x18\x80\x80\x80\x02\"C\n\x07NearRow\x12\x0c\n\x04line\x18\x01 \x01(\x05\x12\x0e\n\x06handle\x18\x02 \x01(\t\x12\x1a\n\x12similarity_percent\x18\x03 \x01(\x05\"&\n\x06\x42\x61\x64Row\x12\x0c\n\x04line\x18\x01 \x01(\x05\x12\x0e\n\x06reason\x18\x02 \x01(\t\"\x95\x01\n\x15ImportPromptsResponse\x12\x10\n\x08imported\x18\x01 \x01(\x05\x12\x1f\n\x03\x62\x61\x64\x18\x02 \x03(\x0b\x32\x12.heldout.v1.BadRow\x12\x12\n\nduplicates\x18\x03 \x03(\t\x12!\n\x04near\x18\x04 \x03(\x0b\x32\x13.heldout.v1.NearRow\x12\x12\n\nnear_total\x18\x05 \x01(\x05\"\x17\n\x15ListDuplicatesRequest\"E\n\x08NearPair\x12\r\n\x05\x66irst\x18\x01 \x01(\t\x12\x0e\n\x06second\x18\x02 \x01(\t\x12\x1a\n\x12similarity_percent\x18\x03 \x01(\x05\"L\n\x16ListDuplicatesResponse\x12#\n\x05pairs\x18\x01 \x03(\x0b\x32\x14.heldout.v1.NearPair\x12\r\n\x05total\x18\x02 \x01(\x05\"\x13\n\x11GetPackKeyRequest\"(\n\x12GetPackKeyResponse\x12\x12\n\npublic_key\x18\x01 \x01(\x0c\"F\n\x10GetPromptRequest\x12\x32\n\x06handle\x18\x01 \x01(\tB\"\xbaH\x1fr\x1d\x32\x1b^[a-z0-9][a-z0-9._-]{0,63}$\"g\n\x11GetPromptResponse\x12\x0e\n\x06handle\x18\x01 \x01(\t\x12\"\n\x06prompt\x18\x02 \x01(\x0b\x32\x12.heldout.v1.Prompt\x12\x0f\n\x07retired\x18\x03 \x01(\x08\x12\r\n\x05\x62urnt\x18\x04 \x01(\x08\"n\n\x12ListPromptsRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x39\n\npage_token\x18\x02 \x01(\tB%\xbaH\"r 2\x1e^([a-z0-9][a-z0-9._-]{0,63})?$\"?\n\x13ListPromptsResponse\x12\x0f\n\x07handles\x18\x01 \x03(\t\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x11\n\x0fGetStatsRequest\"a\n\tBankCount\x12\"\n\x06intent\x18\x01 \x01(\x0e\x32\x12.heldout.v1.Intent\x12\x10\n\x08\x63\x61tegory\x18\x02 \x01(\t\x12\x0f\n\x07prompts\x18\x03 \x01(\x05\x12\r\n\x05units\x18\x04 \x01(\x05\"]\n\x05\x45poch\x12\x10\n\x08\x65poch_id\x18\x01 \x01(\t\x12\x0e\n\x06number\x18\x02 \x01(\x05\x12\x12\n\ncommitment\x18\x03 \x01(\t\x12\x0f\n\x07prompts\x18\x04 \x01(\x05\x12\r\n\x05units\x18\x05 \x01(\x05\"\x9a\x01\n\x10GetStatsResponse\x12\x0c\n\x04live\x18\x01 \x01(\x05\x12\x0f\n\x07retired\x18\x02 \x01(\x05\x12\x0f\n\x07waiting\x18\x03 \x01(\x05\x12%\n\x06\x63ounts\x18\x04 \x03(\x0b\x32\x15.heldout.v1.BankCount\x12 \n\x05\x65poch\x18\x05 \x01(\x0b\x32\x11.heldout.v1.Epoch\x12\r\n\x05\x62urnt\x18\x06 \x01(\x05\"U\n\x14RetirePromptsRequest\x12=\n\x07handles\x18\x01 \x03(\tB,\xbaH)\x92\x01&\x08\x01\x10\x90N\"\x1fr\x1d\x32\x1b^[a-z0-9][a-z0-9._-]{0,63}$\"(\n\x15RetirePromptsResponse\x12\x0f\n\x07retired\x18\x01 \x01(\x05\"\x12\n\x10OpenEpochRequest\"\x86\x01\n\x11OpenEpochResponse\x12 \n\x05\x65poch\x18\x01 \x01(\x0b\x32\x11.heldout.v1.Epoch\x12\"\n\x04gaps\x18\x02 \x03(\x0b\x32\x14.heldout.v1.EpochGap\x12+\n\ncategories\x18\x03 \x03(\x0b\x32\x17.heldout.v1.CategoryHit\"B\n\x0b\x43\x61tegoryHit\x12\x10\n\x08\x63\x61tegory\x18\x01 \x01(\t\x12!\n\x04hits\x18\x02 \x03(\x0b\x32\x13.heldout.v1.CardHit\"\x85\x01\n\x08\x45pochGap\x12\"\n\x06intent\x18\x01 \x01(\x0e\x32\x12.heldout.v1.Intent\x12\x10\n\x08\x63\x61tegory\x18\x02 \x01(\t\x12%\n\x06\x63hange\x18\x03 \x01(\x0e\x32\x15.heldout.v1.GapChange\x12\r\n\x05units\x18\x04 \x01(\x05\x12\r\n\x05short\x18\x05 \x01(\x05\"\x8f\x01\n\x12\x45xamineCardRequest\x12\x17\n\x05title\x18\x01 \x01(\tB\x08\xbaH\x05r\x03(\x80\x08\x12\x1c\n\tmechanism\x18\x02 \x01(\tB\t\xbaH\x06r\x04(\x80\x80\x01\x12#\n\nreferences\x18\x03 \x03(\tB\x0f\xbaH\x0c\x92\x01\t\x10 \"\x05r\x03(\x80\x08\x12\x1d\n\nmitigation\x18\x04 \x01(\tB\t\xbaH\x06r\x04(\x80\x80\x01\"=\n\x07\x43\x61rdHit\x12\"\n\x04rule\x18\x01 \x01(\x0e\x32\x14.heldout.v1.CardRule\x12\x0e\n\x06handle\x18\x02 \x01(\t\"8\n\x13\x45xamineCardResponse\x12!\n\x04hits\x18\x01 \x03(\x0b\x32\x13.heldout.v1.CardHit*G\n\x06Intent\x12\x16\n\x12INTENT_UNSPECIFIED\x10\x00\x12\x12\n\x0eINTENT_HARMFUL\x10\x01\x12\x11\n\rINTENT_BENIGN\x10\x02*c\n\tGapChange\x12\x1a\n\x16GAP_CHANGE_UNSPECIFIED\x10\x00\x12\x12\n\x0eGAP_CHANGE_NEW\x10\x01\x12\x13\n\x0fGAP_CHANGE_STAY\x10\x02\x12\x11\n\rGAP_CHANGE_GO\x10\x03*\xd8\x01\n\x08\x43\x61rdRule\x12\x19\n\x15\x43\x41RD_RULE_UNSPECIFIED\x10\x00\x12\x17\n\x13\x43\x41RD_RULE_WORD_RUNS\x10\x01\x12\x1c\n\x18\x43\x41RD_RULE_CHARACTER_RUNS\x10\x02\x12\x1e\n\x1a\x43\x41RD_RULE_PAIRS_OVER_CARDS\x10\x03\x12\x1e\n\x1a\x43\x41RD_RULE_WORDS_OVER_CARDS\x10\x04\x12\x19\n\x15\x43\x41RD_RULE_RARE_TOKENS\x10\x05\x12\x1f\n\x1b\x43\x41RD_RULE_TOO_MANY_READINGS\x10\x06\x32\xc5\x06\n\x0b\x42\x61nkService\x12\x63\n\rImportPrompts\x12 .heldout.v1.ImportPromptsRequest\x1a!.heldout.v1.ImportPromptsResponse\"\x0b\x92\x81\x19\x07\x08\x80\xdd\xdb\x01\x10\x01(\x01\x12S\n\tGetPrompt\x12\x1c.heldout.v1.GetPromptRequest\x1a\x1d.heldout.v1.GetPromptResponse\"\t\x92\x81\x19\x05\x08\x88\'\x10\x01\x12Y\n\x0bListPrompts\x12\x1e.heldout.v1.ListPromptsRequest\x1a\x1f.heldout.v1.ListPromptsResponse\"\t\x92\x81\x19\x05\x08\x88\'\x10\x01\x12P\n\x08GetStats\x12\x1b.heldout.v1.GetStatsRequest\x1a\x1c.heldout.v1.GetStatsResponse\"\t\x92\x81\x19\x05\x08\x90N\x10\x01\x12`\n\rRetirePrompts\x12 .heldout.v1.RetirePromptsRequest\x1a!.heldout.v1.RetirePromptsResponse\"\n\x92\x81\x19\x06\x08\xb0\xea\x01\x10\x01\x12\x63\n\x0eListDuplicates\x12!.heldout.v1.ListDuplicatesRequest\x1a\".heldout.v1.ListDuplicatesResponse\"\n\x92\x81\x19\x06\x08\xe0\xd4\x03\x10\x01\x12V\n\nGetPackKey\x12\x1d.heldout.v1.GetPackKeyRequest\x1a\x1e.heldout.v1.GetPackKeyResponse\"\t\x92\x81\x19\x05\x08\x88\'\x10\x01\x12Z\n\x0b\x45xamineCard\x12\x1e.heldout.v1.ExamineCardRequest\x1a\x1f.heldout.v1.ExamineCardResponse\"\n\x92\x81\x19\x06\x08\xe0\xd4\x03\x10\x01\x12T\n\tOpenEpoch\x12\x1c.heldout.v1.OpenEpochRequest\x1a\x1d.heldout.v1.OpenEpochResponse\"\n\x92\x81\x19\x06\x08\xc0\xcf$\x10\x01\x42\x05\x92\x03\x02\x08\x02\x62\x08\x65\x64itionsp\xe9\x07z\x1b\x62uf/validate/validate.protoz\x1eheldout_proto/v1/options.proto')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bheldout_proto/v1/bank.proto\x12\nheldout.v1\"\xb4\x02\n\x06Prompt\x12\x19\n\x04text\x18\x01 \x01(\tB\x0b\xbaH\x08r\x06\x10\x01(\x80\x80\x04\x12.\n\x06intent\x18\x02 \x01(\x0e\x32\x12.heldout.v1.IntentB\n\xbaH\x07\x82\x01\x04\x10\x01 \x00\x12\x34\n\x08\x63\x61tegory\x18\x03 \x01(\tB\"\xbaH\x1fr\x1d\x32\x1b^[a-z0-9][a-z0-9._-]{0,63}$\x12\x39\n\x08language\x18\x04 \x01(\tB\'\xbaH$r\"2 ^([a-z]{2,8}(-[a-z0-9]{1,8})*)?$\x12\x37\n\x04tags\x18\x05 \x03(\tB)\xbaH&\x92\x01#\x10\x10\"\x1fr\x1d\x32\x1b^[a-z0-9][a-z0-9._-]{0,63}$\x12\x35\n\x06\x66\x61mily\x18\x06 \x01(\tB%\xbaH\"r 2\x1e^([a-z0-9][a-z0-9._-]{0,63})?$\"!\n\rImportOptions\x12\x10\n\x08skip_bad\x18\x01 \x01(\x08\"N\n\tImportRow\x12\x15\n\x04line\x18\x01 \x01(\x05\x42\x07\xbaH\x04\x1a\x02(\x01\x12*\n\x06prompt\x18\x02 \x01(\x0b\x32\x12.heldout.v1.PromptB\x06\xbaH\x03\xd8\x01\x03\"\x9c\x01\n\x14ImportPromptsRequest\x12*\n\x07options\x18\x01 \x01(\x0b\x32\x19.heldout.v1.ImportOptions\x12.\n\x04rows\x18\x02 \x03(\x0b\x32\x15.heldout.v1.ImportRowB\t\xbaH\x06\x92\x01\x03\x10\xe8\x07\x12\x0c\n\x04last\x18\x03 \x01(\x08\x12\x1a\n\x06sealed\x18\x04 \x01(\x0c\x42\n\xbaH\x07z\x05\x18\x80\x80\x80\x02\"C\n\x07NearRow\x12\x0c\n\x04line\x18\x01 \x01(\x05\x12\x0e\n\x06handle\x18\x02 \x01(\t\x12\x1a\n\x12similarity_percent\x18\x03 \x01(\x05\"&\n\x06\x42\x61\x64Row\x12\x0c\n\x04line\x18\x01 \x01(\x05\x12\x0e\n\x06reason\x18\x02 \x01(\t\"\x95\x01\n\x15ImportPromptsResponse\x12\x10\n\x08imported\x18\x01 \x01(\x05\x12\x1f\n\x03\x62\x61\x64\x18\x02 \x03(\x0b\x32\x12.heldout.v1.BadRow\x12\x12\n\nduplicates\x18\x03 \x03(\t\x12!\n\x04near\x18\x04 \x03(\x0b\x32\x13.heldout.v1.NearRow\x12\x12\n\nnear_total\x18\x05 \x01(\x05\"\x17\n\x15ListDuplicatesRequest\"E\n\x08NearPair\x12\r\n\x05\x66irst\x18\x01 \x01(\t\x12\x0e\n\x06second\x18\x02 \x01(\t\x12\x1a\n\x12similarity_percent\x18\x03 \x01(\x05\"L\n\x16ListDuplicatesResponse\x12#\n\x05pairs\x18\x01 \x03(\x0b\x32\x14.heldout.v1.NearPair\x12\r\n\x05total\x18\x02 \x01(\x05\"\x13\n\x11GetPackKeyRequest\"(\n\x12GetPackKeyResponse\x12\x12\n\npublic_key\x18\x01 \x01(\x0c\"F\n\x10GetPromptRequest\x12\x32\n\x06handle\x18\x01 \x01(\tB\"\xbaH\x1fr\x1d\x32\x1b^[a-z0-9][a-z0-9._-]{0,63}$\"g\n\x11GetPromptResponse\x12\x0e\n\x06handle\x18\x01 \x01(\t\x12\"\n\x06prompt\x18\x02 \x01(\x0b\x32\x12.heldout.v1.Prompt\x12\x0f\n\x07retired\x18\x03 \x01(\x08\x12\r\n\x05\x62urnt\x18\x04 \x01(\x08\"\xa7\x01\n\x12ListPromptsRequest\x12\x1d\n\tpage_size\x18\x01 \x01(\x05\x42\n\xbaH\x07\x1a\x05\x18\xe8\x07(\x00\x12\x39\n\npage_token\x18\x02 \x01(\tB%\xbaH\"r 2\x1e^([a-z0-9][a-z0-9._-]{0,63})?$\x12\x37\n\x08\x63\x61tegory\x18\x03 \x01(\tB%\xbaH\"r 2\x1e^([a-z0-9][a-z0-9._-]{0,63})?$\"?\n\x13ListPromptsResponse\x12\x0f\n\x07handles\x18\x01 \x03(\t\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x11\n\x0fGetStatsRequest\"a\n\tBankCount\x12\"\n\x06intent\x18\x01 \x01(\x0e\x32\x12.heldout.v1.Intent\x12\x10\n\x08\x63\x61tegory\x18\x02 \x01(\t\x12\x0f\n\x07prompts\x18\x03 \x01(\x05\x12\r\n\x05units\x18\x04 \x01(\x05\"]\n\x05\x45poch\x12\x10\n\x08\x65poch_id\x18\x01 \x01(\t\x12\x0e\n\x06number\x18\x02 \x01(\x05\x12\x12\n\ncommitment\x18\x03 \x01(\t\x12\x0f\n\x07prompts\x18\x04 \x01(\x05\x12\r\n\x05units\x18\x05 \x01(\x05\"\x9a\x01\n\x10GetStatsResponse\x12\x0c\n\x04live\x18\x01 \x01(\x05\x12\x0f\n\x07retired\x18\x02 \x01(\x05\x12\x0f\n\x07waiting\x18\x03 \x01(\x05\x12%\n\x06\x63ounts\x18\x04 \x03(\x0b\x32\x15.heldout.v1.BankCount\x12 \n\x05\x65poch\x18\x05 \x01(\x0b\x32\x11.heldout.v1.Epoch\x12\r\n\x05\x62urnt\x18\x06 \x01(\x05\"U\n\x14RetirePromptsRequest\x12=\n\x07handles\x18\x01 \x03(\tB,\xbaH)\x92\x01&\x08\x01\x10\x90N\"\x1fr\x1d\x32\x1b^[a-z0-9][a-z0-9._-]{0,63}$\"(\n\x15RetirePromptsResponse\x12\x0f\n\x07retired\x18\x01 \x01(\x05\"\x12\n\x10OpenEpochRequest\"\x86\x01\n\x11OpenEpochResponse\x12 \n\x05\x65poch\x18\x01 \x01(\x0b\x32\x11.heldout.v1.Epoch\x12\"\n\x04gaps\x18\x02 \x03(\x0b\x32\x14.heldout.v1.EpochGap\x12+\n\ncategories\x18\x03 \x03(\x0b\x32\x17.heldout.v1.CategoryHit\"B\n\x0b\x43\x61tegoryHit\x12\x10\n\x08\x63\x61tegory\x18\x01 \x01(\t\x12!\n\x04hits\x18\x02 \x03(\x0b\x32\x13.heldout.v1.CardHit\"\x85\x01\n\x08\x45pochGap\x12\"\n\x06intent\x18\x01 \x01(\x0e\x32\x12.heldout.v1.Intent\x12\x10\n\x08\x63\x61tegory\x18\x02 \x01(\t\x12%\n\x06\x63hange\x18\x03 \x01(\x0e\x32\x15.heldout.v1.GapChange\x12\r\n\x05units\x18\x04 \x01(\x05\x12\r\n\x05short\x18\x05 \x01(\x05\"\x8f\x01\n\x12\x45xamineCardRequest\x12\x17\n\x05title\x18\x01 \x01(\tB\x08\xbaH\x05r\x03(\x80\x08\x12\x1c\n\tmechanism\x18\x02 \x01(\tB\t\xbaH\x06r\x04(\x80\x80\x01\x12#\n\nreferences\x18\x03 \x03(\tB\x0f\xbaH\x0c\x92\x01\t\x10 \"\x05r\x03(\x80\x08\x12\x1d\n\nmitigation\x18\x04 \x01(\tB\t\xbaH\x06r\x04(\x80\x80\x01\"=\n\x07\x43\x61rdHit\x12\"\n\x04rule\x18\x01 \x01(\x0e\x32\x14.heldout.v1.CardRule\x12\x0e\n\x06handle\x18\x02 \x01(\t\"8\n\x13\x45xamineCardResponse\x12!\n\x04hits\x18\x01 \x03(\x0b\x32\x13.heldout.v1.CardHit*G\n\x06Intent\x12\x16\n\x12INTENT_UNSPECIFIED\x10\x00\x12\x12\n\x0eINTENT_HARMFUL\x10\x01\x12\x11\n\rINTENT_BENIGN\x10\x02*c\n\tGapChange\x12\x1a\n\x16GAP_CHANGE_UNSPECIFIED\x10\x00\x12\x12\n\x0eGAP_CHANGE_NEW\x10\x01\x12\x13\n\x0fGAP_CHANGE_STAY\x10\x02\x12\x11\n\rGAP_CHANGE_GO\x10\x03*\xd8\x01\n\x08\x43\x61rdRule\x12\x19\n\x15\x43\x41RD_RULE_UNSPECIFIED\x10\x00\x12\x17\n\x13\x43\x41RD_RULE_WORD_RUNS\x10\x01\x12\x1c\n\x18\x43\x41RD_RULE_CHARACTER_RUNS\x10\x02\x12\x1e\n\x1a\x43\x41RD_RULE_PAIRS_OVER_CARDS\x10\x03\x12\x1e\n\x1a\x43\x41RD_RULE_WORDS_OVER_CARDS\x10\x04\x12\x19\n\x15\x43\x41RD_RULE_RARE_TOKENS\x10\x05\x12\x1f\n\x1b\x43\x41RD_RULE_TOO_MANY_READINGS\x10\x06\x32\xc5\x06\n\x0b\x42\x61nkService\x12\x63\n\rImportPrompts\x12 .heldout.v1.ImportPromptsRequest\x1a!.heldout.v1.ImportPromptsResponse\"\x0b\x92\x81\x19\x07\x08\x80\xdd\xdb\x01\x10\x01(\x01\x12S\n\tGetPrompt\x12\x1c.heldout.v1.GetPromptRequest\x1a\x1d.heldout.v1.GetPromptResponse\"\t\x92\x81\x19\x05\x08\x88\'\x10\x01\x12Y\n\x0bListPrompts\x12\x1e.heldout.v1.ListPromptsRequest\x1a\x1f.heldout.v1.ListPromptsResponse\"\t\x92\x81\x19\x05\x08\x88\'\x10\x01\x12P\n\x08GetStats\x12\x1b.heldout.v1.GetStatsRequest\x1a\x1c.heldout.v1.GetStatsResponse\"\t\x92\x81\x19\x05\x08\x90N\x10\x01\x12`\n\rRetirePrompts\x12 .heldout.v1.RetirePromptsRequest\x1a!.heldout.v1.RetirePromptsResponse\"\n\x92\x81\x19\x06\x08\xb0\xea\x01\x10\x01\x12\x63\n\x0eListDuplicates\x12!.heldout.v1.ListDuplicatesRequest\x1a\".heldout.v1.ListDuplicatesResponse\"\n\x92\x81\x19\x06\x08\xe0\xd4\x03\x10\x01\x12V\n\nGetPackKey\x12\x1d.heldout.v1.GetPackKeyRequest\x1a\x1e.heldout.v1.GetPackKeyResponse\"\t\x92\x81\x19\x05\x08\x88\'\x10\x01\x12Z\n\x0b\x45xamineCard\x12\x1e.heldout.v1.ExamineCardRequest\x1a\x1f.heldout.v1.ExamineCardResponse\"\n\x92\x81\x19\x06\x08\xe0\xd4\x03\x10\x01\x12T\n\tOpenEpoch\x12\x1c.heldout.v1.OpenEpochRequest\x1a\x1d.heldout.v1.OpenEpochResponse\"\n\x92\x81\x19\x06\x08\xc0\xcf$\x10\x01\x42\x05\x92\x03\x02\x08\x02\x62\x08\x65\x64itionsp\xe9\x07z\x1b\x62uf/validate/validate.protoz\x1eheldout_proto/v1/options.proto')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -58,6 +58,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTPROMPTSREQUEST'].fields_by_name['page_size']._serialized_options = b'\272H\007\032\005\030\350\007(\000'
   _globals['_LISTPROMPTSREQUEST'].fields_by_name['page_token']._loaded_options = None
   _globals['_LISTPROMPTSREQUEST'].fields_by_name['page_token']._serialized_options = b'\272H\"r 2\036^([a-z0-9][a-z0-9._-]{0,63})?$'
+  _globals['_LISTPROMPTSREQUEST'].fields_by_name['category']._loaded_options = None
+  _globals['_LISTPROMPTSREQUEST'].fields_by_name['category']._serialized_options = b'\272H\"r 2\036^([a-z0-9][a-z0-9._-]{0,63})?$'
   _globals['_RETIREPROMPTSREQUEST'].fields_by_name['handles']._loaded_options = None
   _globals['_RETIREPROMPTSREQUEST'].fields_by_name['handles']._serialized_options = b'\272H)\222\001&\010\001\020\220N\"\037r\0352\033^[a-z0-9][a-z0-9._-]{0,63}$'
   _globals['_EXAMINECARDREQUEST'].fields_by_name['title']._loaded_options = None
@@ -86,12 +88,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_BANKSERVICE'].methods_by_name['ExamineCard']._serialized_options = b'\222\201\031\006\010\340\324\003\020\001'
   _globals['_BANKSERVICE'].methods_by_name['OpenEpoch']._loaded_options = None
   _globals['_BANKSERVICE'].methods_by_name['OpenEpoch']._serialized_options = b'\222\201\031\006\010\300\317$\020\001'
-  _globals['_INTENT']._serialized_start=2607
-  _globals['_INTENT']._serialized_end=2678
-  _globals['_GAPCHANGE']._serialized_start=2680
-  _globals['_GAPCHANGE']._serialized_end=2779
-  _globals['_CARDRULE']._serialized_start=2782
-  _globals['_CARDRULE']._serialized_end=2998
+  _globals['_INTENT']._serialized_start=2665
+  _globals['_INTENT']._serialized_end=2736
+  _globals['_GAPCHANGE']._serialized_start=2738
+  _globals['_GAPCHANGE']._serialized_end=2837
+  _globals['_CARDRULE']._serialized_start=2840
+  _globals['_CARDRULE']._serialized_end=3056
   _globals['_PROMPT']._serialized_start=44
   _globals['_PROMPT']._serialized_end=352
   _globals['_IMPORTOPTIONS']._serialized_start=354
@@ -120,36 +122,36 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETPROMPTREQUEST']._serialized_end=1196
   _globals['_GETPROMPTRESPONSE']._serialized_start=1198
   _globals['_GETPROMPTRESPONSE']._serialized_end=1301
-  _globals['_LISTPROMPTSREQUEST']._serialized_start=1303
-  _globals['_LISTPROMPTSREQUEST']._serialized_end=1413
-  _globals['_LISTPROMPTSRESPONSE']._serialized_start=1415
-  _globals['_LISTPROMPTSRESPONSE']._serialized_end=1478
-  _globals['_GETSTATSREQUEST']._serialized_start=1480
-  _globals['_GETSTATSREQUEST']._serialized_end=1497
-  _globals['_BANKCOUNT']._serialized_start=1499
-  _globals['_BANKCOUNT']._serialized_end=1596
-  _globals['_EPOCH']._serialized_start=1598
-  _globals['_EPOCH']._serialized_end=1691
-  _globals['_GETSTATSRESPONSE']._serialized_start=1694
-  _globals['_GETSTATSRESPONSE']._serialized_end=1848
-  _globals['_RETIREPROMPTSREQUEST']._serialized_start=1850
-  _globals['_RETIREPROMPTSREQUEST']._serialized_end=1935
-  _globals['_RETIREPROMPTSRESPONSE']._serialized_start=1937
-  _globals['_RETIREPROMPTSRESPONSE']._serialized_end=1977
-  _globals['_OPENEPOCHREQUEST']._serialized_start=1979
-  _globals['_OPENEPOCHREQUEST']._serialized_end=1997
-  _globals['_OPENEPOCHRESPONSE']._serialized_start=2000
-  _globals['_OPENEPOCHRESPONSE']._serialized_end=2134
-  _globals['_CATEGORYHIT']._serialized_start=2136
-  _globals['_CATEGORYHIT']._serialized_end=2202
-  _globals['_EPOCHGAP']._serialized_start=2205
-  _globals['_EPOCHGAP']._serialized_end=2338
-  _globals['_EXAMINECARDREQUEST']._serialized_start=2341
-  _globals['_EXAMINECARDREQUEST']._serialized_end=2484
-  _globals['_CARDHIT']._serialized_start=2486
-  _globals['_CARDHIT']._serialized_end=2547
-  _globals['_EXAMINECARDRESPONSE']._serialized_start=2549
-  _globals['_EXAMINECARDRESPONSE']._serialized_end=2605
-  _globals['_BANKSERVICE']._serialized_start=3001
-  _globals['_BANKSERVICE']._serialized_end=3838
+  _globals['_LISTPROMPTSREQUEST']._serialized_start=1304
+  _globals['_LISTPROMPTSREQUEST']._serialized_end=1471
+  _globals['_LISTPROMPTSRESPONSE']._serialized_start=1473
+  _globals['_LISTPROMPTSRESPONSE']._serialized_end=1536
+  _globals['_GETSTATSREQUEST']._serialized_start=1538
+  _globals['_GETSTATSREQUEST']._serialized_end=1555
+  _globals['_BANKCOUNT']._serialized_start=1557
+  _globals['_BANKCOUNT']._serialized_end=1654
+  _globals['_EPOCH']._serialized_start=1656
+  _globals['_EPOCH']._serialized_end=1749
+  _globals['_GETSTATSRESPONSE']._serialized_start=1752
+  _globals['_GETSTATSRESPONSE']._serialized_end=1906
+  _globals['_RETIREPROMPTSREQUEST']._serialized_start=1908
+  _globals['_RETIREPROMPTSREQUEST']._serialized_end=1993
+  _globals['_RETIREPROMPTSRESPONSE']._serialized_start=1995
+  _globals['_RETIREPROMPTSRESPONSE']._serialized_end=2035
+  _globals['_OPENEPOCHREQUEST']._serialized_start=2037
+  _globals['_OPENEPOCHREQUEST']._serialized_end=2055
+  _globals['_OPENEPOCHRESPONSE']._serialized_start=2058
+  _globals['_OPENEPOCHRESPONSE']._serialized_end=2192
+  _globals['_CATEGORYHIT']._serialized_start=2194
+  _globals['_CATEGORYHIT']._serialized_end=2260
+  _globals['_EPOCHGAP']._serialized_start=2263
+  _globals['_EPOCHGAP']._serialized_end=2396
+  _globals['_EXAMINECARDREQUEST']._serialized_start=2399
+  _globals['_EXAMINECARDREQUEST']._serialized_end=2542
+  _globals['_CARDHIT']._serialized_start=2544
+  _globals['_CARDHIT']._serialized_end=2605
+  _globals['_EXAMINECARDRESPONSE']._serialized_start=2607
+  _globals['_EXAMINECARDRESPONSE']._serialized_end=2663
+  _globals['_BANKSERVICE']._serialized_start=3059
+  _globals['_BANKSERVICE']._serialized_end=3896
 # @@protoc_insertion_point(module_scope)

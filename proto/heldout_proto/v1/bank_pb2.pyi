@@ -169,12 +169,14 @@ class GetPromptResponse(_message.Message):
     def __init__(self, handle: _Optional[str] = ..., prompt: _Optional[_Union[Prompt, _Mapping]] = ..., retired: _Optional[bool] = ..., burnt: _Optional[bool] = ...) -> None: ...
 
 class ListPromptsRequest(_message.Message):
-    __slots__ = ("page_size", "page_token")
+    __slots__ = ("page_size", "page_token", "category")
     PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
     PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    CATEGORY_FIELD_NUMBER: _ClassVar[int]
     page_size: int
     page_token: str
-    def __init__(self, page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
+    category: str
+    def __init__(self, page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., category: _Optional[str] = ...) -> None: ...
 
 class ListPromptsResponse(_message.Message):
     __slots__ = ("handles", "next_page_token")

@@ -67,7 +67,7 @@ class Stack(_message.Message):
     def __init__(self, techniques: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Run(_message.Message):
-    __slots__ = ("run_id", "state", "manifest_digest", "epoch_id", "tested", "techniques", "stacks", "judge", "policy_digest", "approvals", "release_number", "planned_trials", "created_s", "cancelled", "publishes_s", "planned_time_percent", "anchor")
+    __slots__ = ("run_id", "state", "manifest_digest", "epoch_id", "tested", "techniques", "stacks", "judge", "policy_digest", "approvals", "release_number", "planned_trials", "created_s", "cancelled", "publishes_s", "planned_time_percent", "anchor", "profile")
     RUN_ID_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
     MANIFEST_DIGEST_FIELD_NUMBER: _ClassVar[int]
@@ -85,6 +85,7 @@ class Run(_message.Message):
     PUBLISHES_S_FIELD_NUMBER: _ClassVar[int]
     PLANNED_TIME_PERCENT_FIELD_NUMBER: _ClassVar[int]
     ANCHOR_FIELD_NUMBER: _ClassVar[int]
+    PROFILE_FIELD_NUMBER: _ClassVar[int]
     run_id: str
     state: RunState
     manifest_digest: str
@@ -102,7 +103,8 @@ class Run(_message.Message):
     publishes_s: int
     planned_time_percent: int
     anchor: bool
-    def __init__(self, run_id: _Optional[str] = ..., state: _Optional[_Union[RunState, str]] = ..., manifest_digest: _Optional[str] = ..., epoch_id: _Optional[str] = ..., tested: _Optional[_Union[_findings_pb2.TestedSystem, _Mapping]] = ..., techniques: _Optional[_Iterable[str]] = ..., stacks: _Optional[_Iterable[_Union[Stack, _Mapping]]] = ..., judge: _Optional[str] = ..., policy_digest: _Optional[str] = ..., approvals: _Optional[_Iterable[str]] = ..., release_number: _Optional[int] = ..., planned_trials: _Optional[int] = ..., created_s: _Optional[int] = ..., cancelled: _Optional[bool] = ..., publishes_s: _Optional[int] = ..., planned_time_percent: _Optional[int] = ..., anchor: _Optional[bool] = ...) -> None: ...
+    profile: _findings_pb2.Profile
+    def __init__(self, run_id: _Optional[str] = ..., state: _Optional[_Union[RunState, str]] = ..., manifest_digest: _Optional[str] = ..., epoch_id: _Optional[str] = ..., tested: _Optional[_Union[_findings_pb2.TestedSystem, _Mapping]] = ..., techniques: _Optional[_Iterable[str]] = ..., stacks: _Optional[_Iterable[_Union[Stack, _Mapping]]] = ..., judge: _Optional[str] = ..., policy_digest: _Optional[str] = ..., approvals: _Optional[_Iterable[str]] = ..., release_number: _Optional[int] = ..., planned_trials: _Optional[int] = ..., created_s: _Optional[int] = ..., cancelled: _Optional[bool] = ..., publishes_s: _Optional[int] = ..., planned_time_percent: _Optional[int] = ..., anchor: _Optional[bool] = ..., profile: _Optional[_Union[_findings_pb2.Profile, str]] = ...) -> None: ...
 
 class ProposeRunRequest(_message.Message):
     __slots__ = ("checkpoint", "techniques", "stacks", "attempts", "allow_exposed", "anchor")

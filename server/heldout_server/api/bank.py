@@ -117,7 +117,7 @@ class BankServicer(bank_pb2_grpc.BankServiceServicer):
     async def ListPrompts(self, request: pb.ListPromptsRequest, _call: Call) -> pb.ListPromptsResponse:  # noqa: N802 - the contract's name
         """List handles in order."""
         size = page_size(request.page_size)
-        handles = await self._bank.handles(after=request.page_token, limit=size)
+        handles = await self._bank.handles(after=request.page_token, limit=size, category=request.category)
         return pb.ListPromptsResponse(handles=handles, next_page_token=next_token(handles, size, str))
 
     async def GetStats(self, _request: pb.GetStatsRequest, _call: Call) -> pb.GetStatsResponse:  # noqa: N802 - the contract's name

@@ -44,9 +44,22 @@ class EvaluationServicer(evaluation_pb2_grpc.EvaluationServiceServicer):
     Args:
         standing: what is tested if a proposal names no techniques.
         clock: tells how much of its planned time a run has had.
+        policy_digest: hex SHA-256 of the policy in force.
+        exact: it publishes figures without noise.
     """
 
-    def __init__(self, *, evaluations: Evaluations, outcomes: Outcomes, standing: PlanRequest, clock: Clock) -> None:
+    def __init__(
+        self,
+        *,
+        evaluations: Evaluations,
+        outcomes: Outcomes,
+        standing: PlanRequest,
+        clock: Clock,
+        policy_digest: str,
+        exact: bool,
+    ) -> None:
+        self._policy_digest = policy_digest
+        self._profile = findings_pb2.PROFILE_EXACT if exact else findings_pb2.PROFILE_PRIVATE
         self._clock = clock
         self._evaluations = evaluations
         self._outcomes = outcomes
@@ -178,7 +191,10 @@ class EvaluationServicer(evaluation_pb2_grpc.EvaluationServiceServicer):
         )
 
     def _run(self, run: Run, call: Call) -> pb.Run:
-        return _run(run, now_s=self._clock.now_s(), role=call.principal.role)
+        seen = _run(run, now_s=self._clock.now_s(), role=call.principal.role)
+        if run.manifest.policy_digest == self._policy_digest:
+            seen.profile = self._profile
+        return seen
 
 
 def _preflight(report: Preflight | None) -> pb.Preflight | None:

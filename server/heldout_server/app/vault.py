@@ -185,7 +185,12 @@ def _services(vault: Vault, ground: Ground, *, on_epoch: Callable[[], Awaitable[
         on_epoch=on_epoch,
     )
     evaluation = EvaluationServicer(
-        evaluations=vault.evaluation, outcomes=vault.outcomes, standing=vault.standing, clock=ground.tools.clock
+        evaluations=vault.evaluation,
+        outcomes=vault.outcomes,
+        standing=vault.standing,
+        clock=ground.tools.clock,
+        policy_digest=ground.policies.documents.digest,
+        exact=ground.policies.release.exact,
     )
     checkpoint = CheckpointServicer(checkpoints=vault.checkpoints)
     return (

@@ -196,12 +196,18 @@ class SqlBank:
 
         return await self._database.read(work)
 
-    async def handles(self, *, after: str, limit: int) -> tuple[str, ...]:
-        """Return up to ``limit`` handles in order, those past ``after``, retired ones included."""
+    async def handles(self, *, after: str, limit: int, category: str = "") -> tuple[str, ...]:
+        """Return up to ``limit`` handles in order, those past ``after``, of one category if it is named.
+
+        Retired ones are among them.
+        """
+        of_category = " JOIN prompt USING (number) WHERE entry.handle > ?1 AND prompt.category = ?3"
+        chosen = of_category if category else " WHERE entry.handle > ?1"
+        statement = f"SELECT entry.handle FROM entry{chosen} ORDER BY entry.handle LIMIT ?2"  # noqa: S608 - our own words
+        values = (after, limit, category) if category else (after, limit)
 
         def work(connection: Connection) -> tuple[str, ...]:
-            statement = "SELECT handle FROM entry WHERE handle > ? ORDER BY handle LIMIT ?"
-            return tuple(row[0] for row in connection.execute(statement, (after, limit)))
+            return tuple(row[0] for row in connection.execute(statement, values))
 
         return await self._database.read(work)
 

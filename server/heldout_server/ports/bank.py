@@ -162,8 +162,8 @@ class Bank(Protocol):
         """
         ...
 
-    async def handles(self, *, after: str, limit: int) -> tuple[str, ...]:
-        """Return up to ``limit`` handles in order, those past ``after``."""
+    async def handles(self, *, after: str, limit: int, category: str = "") -> tuple[str, ...]:
+        """Return up to ``limit`` handles in order, those past ``after``, of one category if it is named."""
         ...
 
     async def retire(self, handles: Sequence[str]) -> int:

@@ -125,7 +125,8 @@ def _anchor_rows(budget: Budget) -> list[list[str]]:
     if budget.anchors_total == 0:
         return []
     bar = _bar(budget.anchors_used, budget.anchors_total)
-    return [["restated", bar, f"{budget.anchors_used} of {budget.anchors_total} used, paid from the reserve"]]
+    paid = "" if budget.profile is Profile.EXACT else ", paid from the reserve"
+    return [["restated", bar, f"{budget.anchors_used} of {budget.anchors_total} used{paid}"]]
 
 
 def _head(head: SignedHead | None) -> list[str]:

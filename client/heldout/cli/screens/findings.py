@@ -225,6 +225,8 @@ def _records(release: Release, overall: Estimate | None, *, silent: bool) -> lis
 def cards_page(cards: Sequence[Card]) -> Page:
     """List the technique cards."""
     rows = [["technique", "kind", "what it is"]] + [[card.technique, card.kind, card.title] for card in cards]
+    if not cards:
+        return Page(lines=("no card is published: testers propose and approve them", "receipt verified"), data=[])
     lines = [*lay_out(rows, "<<<", flexible=2), "more: heldout techniques show ID · receipt verified"]
     return Page(lines=tuple(lines), data=[card_data(card) for card in cards])
 

@@ -8,11 +8,12 @@ from statistics import fmean
 from typing import Any, Final
 
 from heldout.cli.screens import figures
+from heldout.cli.screens.exactness import IN_FORCE
 from heldout.cli.screens.findings import TITLES
 from heldout.cli.screens.page import Page, fill, join_parts, lay_out
 from heldout.cli.screens.preflight import preflight_data, run_lines
 from heldout.cli.screens.tested import condition_parts, name_parts, tested_data
-from heldout.findings.model import TableKind
+from heldout.findings.model import Profile, TableKind
 from heldout.services.runs import ExactRow, PlannedTime, Run, RunState, StandingApproval
 
 NEXT: Final = {
@@ -37,6 +38,8 @@ def run_page(run: Run) -> Page:
             "anchor: restates an earlier release" if run.anchor else "",
         ]
     )
+    if run.profile is Profile.EXACT:
+        lines += fill(IN_FORCE, indent="  ", first="")
     lines += _planned_time(run)
     lines += fill(f"manifest {run.manifest_digest}", indent="  ")
     lines += fill(f"techniques: {', '.join(run.techniques)}", indent="    ", first="  ")
@@ -100,6 +103,8 @@ def run_data(run: Run) -> dict[str, Any]:
         "publishes_s": run.publishes_s,
         "planned_time_percent": run.planned_time_percent,
         "anchor": run.anchor,
+        "profile": run.profile.value,
+        "warning": IN_FORCE.removeprefix("! ") if run.profile is Profile.EXACT else None,
         "planned": None if run.planned is None else asdict(run.planned),
         "preflight": None if run.preflight is None else preflight_data(run.preflight),
     }
@@ -128,6 +133,8 @@ def runs_page(runs: Sequence[Run]) -> Page:
         for run in runs
     ]
     lines = lay_out(rows, "<<<><", flexible=1) if runs else ["no run yet: heldout run propose CHECKPOINT"]
+    if any(run.profile is Profile.EXACT for run in runs):
+        lines += fill(IN_FORCE, indent="  ", first="")
     return Page(lines=(*lines, "receipt verified"), data=[run_data(run) for run in runs])
 
 

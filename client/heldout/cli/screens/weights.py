@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from heldout.cli.screens import figures
 from heldout.cli.screens.exactness import exact_data, exact_lines
 from heldout.cli.screens.page import Page, join_parts, lay_out
-from heldout.findings.model import Release, TableKind
+from heldout.findings.model import Release
 
 
 def weights_page(folder: str, *, digest: str, about: Sequence[Release], adapters: Sequence[Release], of: int) -> Page:
@@ -27,7 +27,8 @@ def weights_page(folder: str, *, digest: str, about: Sequence[Release], adapters
             for release in about
         ]
         lines += lay_out(rows, "<<<<", indent=" ", flexible=1)
-        lines += join_parts([f"{len(about)} of {of} releases are about exactly these files", "receipts verified"])
+        verb = "is" if len(about) == 1 else "are"
+        lines += join_parts([f"{len(about)} of {of} releases {verb} about exactly these files", "receipts verified"])
     else:
         lines += join_parts([f"none of {of} releases is about exactly these files", "receipts verified"])
     for release in adapters:
@@ -65,4 +66,4 @@ def _tables(release: Release) -> str:
         return "cancelled: no figures"
     if release.anchor:
         return "light, restates an earlier one"
-    return "full" if release.table(TableKind.STACK) else "light"
+    return "full" if release.full else "light"

@@ -17,6 +17,7 @@ from heldout.errors import UnknownAnswer
 from heldout.findings import Budget, LineQuota, Profile, build_trend, compare_releases
 from heldout.findings.documents import release_from
 from heldout.findings.model import AtomCertificate
+from heldout_proto.v1 import evaluation_pb2, findings_pb2
 
 BUDGET = Budget(
     epoch_id="epoch-3",
@@ -55,6 +56,25 @@ def test_every_page_warns_and_says_so_in_json_too(page):
     json.dumps(page.data)
 
 
+@pytest.mark.parametrize("profile", list(Profile))
+def test_a_run_warns_whoever_approves_it_and_so_does_the_list(heldout, profile):
+    run = evaluation_pb2.Run(
+        run_id="run-1",
+        state=evaluation_pb2.RUN_STATE_PROPOSED,
+        tested=findings_pb2.TestedSystem(checkpoint="v1", line="nova", trust=findings_pb2.TRUST_CLASS_CONTAINED),
+        techniques=["plain"],
+        profile=findings_pb2.Profile.Value(f"PROFILE_{profile.name}"),
+    )
+    heldout.appliance.answers |= {
+        "GetRun": evaluation_pb2.GetRunResponse(run=run),
+        "ListRuns": evaluation_pb2.ListRunsResponse(runs=[run]),
+    }
+    for page in (heldout("run", "show", "run-1"), heldout("run", "list")):
+        assert ("! exact profile: " in page) is (profile is Profile.EXACT)
+    shown = heldout.json("run", "show", "run-1")
+    assert (shown["profile"], shown["warning"] is None) == (profile.value, profile is Profile.PRIVATE)
+
+
 def test_the_warning_counts_a_bit_for_each_row_that_is_shown():
     """Seven techniques, non-answers and over-refusal."""
     page = release_page(make_exact("v1"))
@@ -66,6 +86,7 @@ def test_the_budget_states_no_claim_where_there_is_none():
     text = "\n".join(budget_page(BUDGET).lines)
     assert "yes/no question" not in text
     assert "rho" not in text
+    assert "reserve" not in text
     assert "nova-lite" in text
     assert "2 of 2 used: none left in this epoch" in text
 

@@ -20,8 +20,8 @@ def folder(tmp_path):
     return made
 
 
-def publish(heldout, digest, **tested):
-    release = make_release("v2", dict.fromkeys(TECHNIQUES, 0.3), number=1)
+def publish(heldout, digest, *, full=False, **tested):
+    release = dataclasses.replace(make_release("v2", dict.fromkeys(TECHNIQUES, 0.3), number=1), full=full)
     tested = dataclasses.replace(release.tested, checkpoint_digest=digest, **tested)
     heldout.appliance.publish(to_message(dataclasses.replace(release, tested=tested)))
 
@@ -30,8 +30,15 @@ def test_the_releases_about_a_folder_are_named(heldout, folder):
     publish(heldout, digest_weights(folder))
     page = heldout("verify-model", str(folder))
     assert "release 1" in page
-    assert "1 of 1 releases are about exactly these files" in page
+    assert "1 of 1 releases is about exactly these files" in page
     assert [one["checkpoint"] for one in heldout.json("verify-model", str(folder))["releases"]] == ["v2"]
+
+
+@pytest.mark.parametrize("full", [False, True])
+def test_a_full_release_is_called_so_though_its_plan_had_no_stacks(heldout, folder, full):
+    publish(heldout, digest_weights(folder), full=full)
+    (row,) = [line for line in heldout("verify-model", str(folder)).splitlines() if line.startswith(" release 1")]
+    assert row.split()[-1] == ("full" if full else "light")
 
 
 def test_files_that_no_release_is_about_end_with_exit_code_1(heldout, folder):
@@ -64,7 +71,7 @@ def test_whatever_holds_the_weights_every_file_of_it_counts(heldout, tmp_path, s
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(bytes([number]) * 1000)
     publish(heldout, digest_folder(folder, stop=threading.Event()))  # what the appliance itself takes
-    assert "1 of 1 releases are about" in heldout("verify-model", str(folder))
+    assert "1 of 1 releases is about" in heldout("verify-model", str(folder))
     for name in SHAPES[shape]:
         whole = (folder / name).read_bytes()
         (folder / name).write_bytes(whole[:-1] + b"x")

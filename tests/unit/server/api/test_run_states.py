@@ -8,6 +8,7 @@ import pytest
 
 from heldout_policy.disclosure import verify_disclosable
 from heldout_proto.v1 import evaluation_pb2 as pb
+from heldout_proto.v1 import findings_pb2
 from heldout_server.api.edge import Call
 from heldout_server.api.evaluation import EvaluationServicer
 from heldout_server.domain import Manifest, Principal, Role, Run, RunState, TrustClass
@@ -74,7 +75,9 @@ async def seen(run: Run, *, now_s: float, role: Role = Role.RUN_TESTER) -> pb.Ru
 async def answered(run: Run, *, now_s: float, role: Role = Role.RUN_TESTER) -> pb.GetRunResponse:
     standing = PlanRequest(checkpoint="", techniques=("plain",), stacks=())
     one = OneRun(run)
-    servicer = EvaluationServicer(evaluations=one, outcomes=one, standing=standing, clock=SetClock(now_s))
+    servicer = EvaluationServicer(
+        evaluations=one, outcomes=one, standing=standing, clock=SetClock(now_s), policy_digest="b" * 64, exact=True
+    )
     answer = await servicer.GetRun(pb.GetRunRequest(run_id="run-1"), Call(Principal("spiffe://x/who", role)))
     verify_disclosable(answer, approved_texts=frozenset())
     return answer
@@ -99,6 +102,12 @@ async def test_a_run_tester_sees_what_time_a_proposed_run_would_be_given():
     planned = (await answered(dataclasses.replace(RUN, state=RunState.PROPOSED), now_s=9_000)).planned
     assert (planned.publishes_s, planned.run_s, planned.width, planned.deadline_ms) == (19_980, 42, 4, 500)
     assert not (await answered(RUN, now_s=15_000)).HasField("planned")
+
+
+async def test_a_run_says_how_its_figures_are_published_while_its_policy_is_in_force():
+    assert (await seen(RUN, now_s=15_000)).profile == findings_pb2.PROFILE_EXACT
+    of_another = dataclasses.replace(RUN, manifest=dataclasses.replace(RUN.manifest, policy_digest="f" * 64))
+    assert (await seen(of_another, now_s=15_000)).profile == findings_pb2.PROFILE_UNSPECIFIED
 
 
 async def test_a_run_without_a_slot_has_no_planned_time():

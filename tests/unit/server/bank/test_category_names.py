@@ -88,8 +88,9 @@ async def test_names_of_topics_pass_and_are_remembered_with_the_cards(bank):
 async def test_a_name_that_no_live_prompt_has_any_more_keeps_nothing_shut(bank):
     await imported(bank, [(NAMES["its words"], "Some words that have nothing to do with it.")])
     await refused_for(bank)
-    handles = await bank.handles(after="", limit=100)
-    named = [one for one in handles if (await bank.get(one)).draft.category == NAMES["its words"]]
+    named = await bank.handles(after="", limit=100, category=NAMES["its words"])
+    assert len(named) == 1
+    assert await bank.handles(after=named[0], limit=100, category=NAMES["its words"]) == ()
     await bank.retire(named)
     assert (await bank.open_epoch()).prompts == len(TEXTS)
 
