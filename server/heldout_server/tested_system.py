@@ -35,6 +35,7 @@ def describe_tested_system(manifest: Manifest) -> findings_pb2.TestedSystem:
         repetition_penalty_milli=round(sampling.repetition_penalty * MILLI),
         reasoning_off=sampling.reasoning == "off",
         reasoning_effort="" if sampling.reasoning in {"engine", "off"} else sampling.reasoning,
+        completion=sampling.mode == "completion",
         precision=manifest.precision,
         chat_template_digest=manifest.chat_template_digest,
         system_profile=manifest.system_profile,

@@ -119,6 +119,7 @@ SETTINGS: Final = (
     "max_tokens",
     "reasoning_off",
     "reasoning_effort",
+    "completion",
 )
 """What of :class:`heldout.findings.model.Tested` may move the figures beside the model itself."""
 

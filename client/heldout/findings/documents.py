@@ -132,6 +132,7 @@ def tested_from(message: pb.TestedSystem) -> Tested:
         repetition_penalty=message.repetition_penalty_milli / MILLI,
         reasoning_off=message.reasoning_off,
         reasoning_effort=message.reasoning_effort,
+        completion=message.completion,
         precision=message.precision,
         chat_template_digest=message.chat_template_digest,
         system_profile=message.system_profile,

@@ -114,6 +114,7 @@ class Tested:
         top_k, min_p, repetition_penalty: further sampling; 0, 0 and 1 restrict nothing.
         reasoning_off: reasoning before the answer was turned off.
         reasoning_effort: how much of it was asked for; empty where the engine decided, or it was turned off.
+        completion: no chat template was used: the model went on with a text of turns.
         precision, chat_template_digest: what the checkpoint's files say; may be empty.
         system_profile, system_digest: what was said before every prompt, by name and hex SHA-256; empty for nothing.
         filters: names of filters in front of the model.
@@ -137,6 +138,7 @@ class Tested:
     repetition_penalty: float = 1.0
     reasoning_off: bool = False
     reasoning_effort: str = ""
+    completion: bool = False
     precision: str = ""
     chat_template_digest: str = ""
     system_profile: str = ""

@@ -82,7 +82,7 @@ class Row(_message.Message):
     def __init__(self, key: _Optional[str] = ..., units: _Optional[int] = ..., count: _Optional[int] = ..., withheld: _Optional[bool] = ...) -> None: ...
 
 class TestedSystem(_message.Message):
-    __slots__ = ("checkpoint", "line", "checkpoint_digest", "runtime", "trust", "temperature_milli", "top_p_milli", "max_tokens", "attempts", "engine_version", "dialect", "top_k", "min_p_milli", "repetition_penalty_milli", "reasoning_off", "precision", "chat_template_digest", "system_profile", "system_digest", "filters", "burnt_prompts", "base", "base_digest", "reasoning_effort")
+    __slots__ = ("checkpoint", "line", "checkpoint_digest", "runtime", "trust", "temperature_milli", "top_p_milli", "max_tokens", "attempts", "engine_version", "dialect", "top_k", "min_p_milli", "repetition_penalty_milli", "reasoning_off", "precision", "chat_template_digest", "system_profile", "system_digest", "filters", "burnt_prompts", "base", "base_digest", "reasoning_effort", "completion")
     CHECKPOINT_FIELD_NUMBER: _ClassVar[int]
     LINE_FIELD_NUMBER: _ClassVar[int]
     CHECKPOINT_DIGEST_FIELD_NUMBER: _ClassVar[int]
@@ -107,6 +107,7 @@ class TestedSystem(_message.Message):
     BASE_FIELD_NUMBER: _ClassVar[int]
     BASE_DIGEST_FIELD_NUMBER: _ClassVar[int]
     REASONING_EFFORT_FIELD_NUMBER: _ClassVar[int]
+    COMPLETION_FIELD_NUMBER: _ClassVar[int]
     checkpoint: str
     line: str
     checkpoint_digest: str
@@ -131,7 +132,8 @@ class TestedSystem(_message.Message):
     base: str
     base_digest: str
     reasoning_effort: str
-    def __init__(self, checkpoint: _Optional[str] = ..., line: _Optional[str] = ..., checkpoint_digest: _Optional[str] = ..., runtime: _Optional[str] = ..., trust: _Optional[_Union[TrustClass, str]] = ..., temperature_milli: _Optional[int] = ..., top_p_milli: _Optional[int] = ..., max_tokens: _Optional[int] = ..., attempts: _Optional[int] = ..., engine_version: _Optional[str] = ..., dialect: _Optional[str] = ..., top_k: _Optional[int] = ..., min_p_milli: _Optional[int] = ..., repetition_penalty_milli: _Optional[int] = ..., reasoning_off: _Optional[bool] = ..., precision: _Optional[str] = ..., chat_template_digest: _Optional[str] = ..., system_profile: _Optional[str] = ..., system_digest: _Optional[str] = ..., filters: _Optional[_Iterable[str]] = ..., burnt_prompts: _Optional[int] = ..., base: _Optional[str] = ..., base_digest: _Optional[str] = ..., reasoning_effort: _Optional[str] = ...) -> None: ...
+    completion: bool
+    def __init__(self, checkpoint: _Optional[str] = ..., line: _Optional[str] = ..., checkpoint_digest: _Optional[str] = ..., runtime: _Optional[str] = ..., trust: _Optional[_Union[TrustClass, str]] = ..., temperature_milli: _Optional[int] = ..., top_p_milli: _Optional[int] = ..., max_tokens: _Optional[int] = ..., attempts: _Optional[int] = ..., engine_version: _Optional[str] = ..., dialect: _Optional[str] = ..., top_k: _Optional[int] = ..., min_p_milli: _Optional[int] = ..., repetition_penalty_milli: _Optional[int] = ..., reasoning_off: _Optional[bool] = ..., precision: _Optional[str] = ..., chat_template_digest: _Optional[str] = ..., system_profile: _Optional[str] = ..., system_digest: _Optional[str] = ..., filters: _Optional[_Iterable[str]] = ..., burnt_prompts: _Optional[int] = ..., base: _Optional[str] = ..., base_digest: _Optional[str] = ..., reasoning_effort: _Optional[str] = ..., completion: _Optional[bool] = ...) -> None: ...
 
 class Release(_message.Message):
     __slots__ = ("release_id", "number", "releases_total", "run_id", "epoch_id", "epoch_number", "tested", "manifest_digest", "policy_digest", "judge", "judge_digest", "published_s", "full", "tables", "cancelled", "atoms", "padding", "cards", "approving_roles", "profile", "anchor")

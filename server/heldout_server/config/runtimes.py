@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Final, Literal, TypeAlias
 
 from heldout_server.config.reader import Reader
-from heldout_server.domain import IDENTIFIER, Reasoning, TrustClass
+from heldout_server.domain import IDENTIFIER, Mode, Reasoning, TrustClass
 
 Isolation: TypeAlias = Literal["namespace", "none"]
 Dialect: TypeAlias = Literal["openai", "vllm", "llamacpp"]
@@ -123,6 +123,7 @@ class SamplingDefaults:
     repetition_penalty: float
     max_tokens: int
     reasoning: Reasoning
+    mode: Mode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -193,6 +194,11 @@ def read_sampling(reader: Reader) -> SamplingDefaults:
     Raises:
         ConfigError: something in it is malformed or out of range.
     """
+    reasoning: Reasoning = reader.choice("sampling", "reasoning", Reasoning, default="engine")
+    mode: Mode = reader.choice("sampling", "mode", Mode, default="chat")
+    if mode == "completion" and reasoning != "engine":
+        problem = "a text to go on cannot say how much to reason"
+        raise reader.place("sampling", "mode").error(problem, 'leave reasoning at "engine", or mode at "chat"')
     return SamplingDefaults(
         temperature=reader.number("sampling", "temperature", low=0, high=2, default=0.0),
         top_p=reader.number("sampling", "top_p", low=0, high=1, default=1.0),
@@ -200,7 +206,8 @@ def read_sampling(reader: Reader) -> SamplingDefaults:
         min_p=reader.number("sampling", "min_p", low=0, high=1, default=0.0),
         repetition_penalty=reader.number("sampling", "repetition_penalty", low=0.1, high=10, default=1.0),
         max_tokens=reader.integer("sampling", "max_tokens", low=1, high=1_048_576, default=512),
-        reasoning=reader.choice("sampling", "reasoning", Reasoning, default="engine"),
+        reasoning=reasoning,
+        mode=mode,
     )
 
 

@@ -33,7 +33,7 @@ from heldout_server.domain.checkpoints import (
 from heldout_server.domain.names import IDENTIFIER, PLAIN
 from heldout_server.domain.people import Principal, Role
 from heldout_server.domain.prompts import Epoch, Intent, Member, PromptDraft
-from heldout_server.domain.runs import Manifest, Reasoning, Run, RunState, Sampling, SystemPrompt
+from heldout_server.domain.runs import Manifest, Mode, Reasoning, Run, RunState, Sampling, SystemPrompt
 from heldout_server.domain.secret_text import NOTHING, SecretText
 from heldout_server.domain.techniques import Card
 
@@ -54,6 +54,7 @@ __all__ = [
     "Manifest",
     "Member",
     "Message",
+    "Mode",
     "ModelResponse",
     "Outcome",
     "Preflight",

@@ -24,6 +24,10 @@ Reasoning: TypeAlias = Literal["engine", "off", "low", "medium", "high"]
 """Whether a model that can reason before it answers may: as its engine has it, or not at all."""
 
 
+Mode: TypeAlias = Literal["chat", "completion"]
+"""How a model is spoken to: through its chat template, or, where there is none yet, with a text to go on."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sampling:
     """List every sampling parameter, all sent explicitly: engines take silent defaults.
@@ -37,6 +41,7 @@ class Sampling:
         max_tokens: the most tokens of an answer, of its reasoning as well.
         seed: sent with each request.
         reasoning: how much the model may reason before it answers; ``engine`` leaves it to the engine.
+        mode: through its chat template, or with a text to go on.
     """
 
     temperature: float = 0.0
@@ -47,6 +52,7 @@ class Sampling:
     max_tokens: int = 512
     seed: int = 0
     reasoning: Reasoning = "engine"
+    mode: Mode = "chat"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

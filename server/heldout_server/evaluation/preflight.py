@@ -71,7 +71,7 @@ async def examine(
         _log.warning("preflight_failed", checkpoint=checkpoint.name, runtime=runtime.engine, reason=failure.reason)
         finding = STARTS.get(failure.reason, PreflightFinding.NO_START)
         return Preflight(asked=len(QUESTIONS), answered=0, findings=(finding,))
-    found = set(_of_files(checkpoint))
+    found = set(_of_files(checkpoint) if sampling.mode == "chat" else ())
     for answer in answers:
         found.update([answer] if isinstance(answer, PreflightFinding) else _of_answer(answer))
     return Preflight(

@@ -132,6 +132,9 @@ source = "checkpoints"
 # "engine": a model that can reason first does as its engine has it. "off": its chat template is told not to.
 # "low", "medium", "high": so much is asked for, of an engine that knows reasoning_effort.
 # reasoning = "engine"
+# "chat": through the chat template. "completion": an early checkpoint that has none goes on with a plain text of turns
+# ("User: …", "Assistant:"), up to the next "User:".
+# mode = "chat"
 
 # What is said to the model before every prompt, as a deployment would: an identifier, and a file with the text.
 #     [system_prompt]

@@ -1,4 +1,4 @@
-"""Read the body of a chat completion. Pure, strict, and silent about what it reads.
+"""Read the body of a chat completion, or of a text completion. Pure, strict, and silent about what it reads.
 
 Whoever serves the model decides these bytes, and that may be the people it is tested for: whatever is not plainly an
 answer is an error of the endpoint, never an answer.
@@ -69,6 +69,28 @@ def read_completion(body: bytes) -> ModelResponse:
     )
 
 
+def read_text_completion(body: bytes) -> ModelResponse:
+    """Return the one answer in the body of a text completion: what the model went on with, as it is.
+
+    Raises:
+        EndpointError: ``EMPTY``, ``MALFORMED`` or ``UNKNOWN_FINISH``, as :func:`read_completion` raises them.
+    """
+    if not body.strip():
+        raise EndpointError("the endpoint answered with an empty body", reason="EMPTY")
+    try:
+        choices = _parse(body)["choices"]
+        text, finish_reason = choices[0]["text"], choices[0]["finish_reason"]
+        single = len(choices) == 1
+    except (KeyError, IndexError, TypeError, AttributeError):
+        raise _malformed() from None
+    if not single or not isinstance(text, str):
+        raise _malformed()
+    ending = _ending(finish_reason, called=False)
+    if len(text) > MAX_TEXT_CHARACTERS and ending is Ending.STOP:
+        ending = Ending.LENGTH
+    return ModelResponse(text=SecretText(_unicode(text[:MAX_TEXT_CHARACTERS])), ending=ending)
+
+
 def is_blocked_input(body: bytes) -> bool:
     """Say whether the body of a refused request (HTTP 400) says that a content filter refused it."""
     try:
@@ -94,7 +116,7 @@ def _ending(finish_reason: object, *, called: bool) -> Ending:
 
 
 def _malformed() -> EndpointError:
-    return EndpointError("the endpoint's answer is no chat completion with one choice", reason="MALFORMED")
+    return EndpointError("the endpoint's answer is no completion with one choice", reason="MALFORMED")
 
 
 def _unicode(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Speak OpenAI chat completions to one endpoint, over a Unix socket or TCP, with pooled connections.
+"""Speak OpenAI chat or text completions to one endpoint, over a Unix socket or TCP, with pooled connections.
 
 A trial has one deadline for all of it: connecting, waiting, reading, retrying. What another attempt may mend (429,
 5xx, a broken connection) is tried again after a growing, jittered pause; nothing else is. Redirects are
@@ -19,9 +19,9 @@ from typing import Final, Self
 import aiohttp
 
 from heldout_server.config.runtimes import Dialect
-from heldout_server.domain import Ending, Message, ModelResponse, Sampling, SecretText
+from heldout_server.domain import Ending, Message, Mode, ModelResponse, Sampling, SecretText
 from heldout_server.errors import EndpointError, RuntimeDied
-from heldout_server.runtimes.answer import is_blocked_input, read_completion
+from heldout_server.runtimes.answer import is_blocked_input, read_completion, read_text_completion
 from heldout_server.runtimes.deadlines import Deadline, Deadlines
 from heldout_server.runtimes.question import encode_request
 
@@ -71,6 +71,14 @@ class _Retry(Exception):
         self.overloaded = overloaded
 
 
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """Say where a request goes, and how its answer is read."""
+
+    url: str
+    read: Callable[[bytes], ModelResponse]
+
+
 class OpenAIClient:
     """Be the :class:`heldout_server.ports.runtimes.ModelClient` of one endpoint. Leave it to close its connections."""
 
@@ -85,7 +93,10 @@ class OpenAIClient:
         died: Callable[[], bool] = lambda: False,
     ) -> None:
         self._session = session
-        self._url = f"{origin}/v1/chat/completions"
+        self._ways: Final[Mapping[Mode, _Way]] = {
+            "chat": _Way(f"{origin}/v1/chat/completions", read_completion),
+            "completion": _Way(f"{origin}/v1/completions", read_text_completion),
+        }
         self._health_url = f"{origin}/health"
         self._model = model
         self._dialect: Dialect = dialect
@@ -167,7 +178,8 @@ class OpenAIClient:
         body = encode_request(messages, sampling, model=self._model, dialect=self._dialect)
         try:
             with self._deadlines.within(timeout_s) as deadline:
-                return await self._try(body, deadline, attempts or self._resilience.attempts, on_overload)
+                way = self._ways[sampling.mode]
+                return await self._try(way, body, deadline, attempts or self._resilience.attempts, on_overload)
         except TimeoutError:
             self._verify_alive()
             raise EndpointError("no answer before the trial's deadline", reason="TIMEOUT") from None
@@ -181,13 +193,13 @@ class OpenAIClient:
             return False
 
     async def _try(
-        self, body: bytes, deadline: Deadline, attempts: int, on_overload: Callable[[], None]
+        self, way: _Way, body: bytes, deadline: Deadline, attempts: int, on_overload: Callable[[], None]
     ) -> ModelResponse:
         attempt = 1
         while True:
             self._verify_alive()
             try:
-                return await self._ask(body)
+                return await self._ask(way, body)
             except _Retry as failed:
                 reason, after_s = failed.reason, failed.after_s
                 if failed.overloaded:
@@ -207,9 +219,9 @@ class OpenAIClient:
                 await self._resilience.sleep(pause_s)
             attempt += 1
 
-    async def _ask(self, body: bytes) -> ModelResponse:
+    async def _ask(self, way: _Way, body: bytes) -> ModelResponse:
         try:
-            async with self._session.post(self._url, data=body, allow_redirects=False) as response:
+            async with self._session.post(way.url, data=body, allow_redirects=False) as response:
                 status = response.status
                 if status == TOO_MANY or status >= SERVER_ERROR:
                     overloaded = status in OVERLOADED
@@ -228,7 +240,7 @@ class OpenAIClient:
         except (aiohttp.ClientError, ValueError):
             raise EndpointError("the endpoint does not speak HTTP as it should", reason="PROTOCOL") from None
         if status == OK:
-            return read_completion(answer)
+            return way.read(answer)
         if is_blocked_input(answer):
             return ModelResponse(text=SecretText(""), ending=Ending.BLOCKED_INPUT)
         raise EndpointError(f"the endpoint answered with HTTP {status}", reason=f"HTTP_{status}")

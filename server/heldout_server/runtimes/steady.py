@@ -23,10 +23,10 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
-from heldout_server.domain import Message, ModelResponse, Sampling, SecretText
+from heldout_server.domain import Message, Mode, ModelResponse, Sampling, SecretText
 from heldout_server.errors import EndpointError, EndpointUnavailable, FailedAlone, RuntimeDied
 from heldout_server.runtimes.client import OpenAIClient
 from heldout_server.runtimes.limit import AdaptiveLimit
@@ -94,6 +94,7 @@ class SteadyClient:
         self._waited_s = 0.0
         self._given_up = False
         self._refused = False
+        self._mode: Mode = "chat"
         self._checking = asyncio.Lock()
         self._checks = 0
         self._was_up = True
@@ -112,6 +113,7 @@ class SteadyClient:
             EndpointUnavailable: the endpoint is down, and the run's patience is over.
             RuntimeDied: the process behind the endpoint has ended, or stalled and was ended.
         """
+        self._mode = sampling.mode
         alone, strikes = False, 0
         while True:
             if self._checking.locked():
@@ -192,7 +194,8 @@ class SteadyClient:
 
     async def _probe(self) -> bool:
         try:
-            await self._client.complete(PROBE, PROBE_SAMPLING, timeout_s=self._circuit.probe_s, attempts=1)
+            sampling = replace(PROBE_SAMPLING, mode=self._mode)  # an endpoint may know only the trials' own way
+            await self._client.complete(PROBE, sampling, timeout_s=self._circuit.probe_s, attempts=1)
         except RuntimeDied:
             raise
         except EndpointError as failure:

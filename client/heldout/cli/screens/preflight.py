@@ -12,7 +12,7 @@ ADVICE: Final = {
     PreflightFinding.NOT_CONTAINED: "the machine cannot keep a runtime in: the operator's log says why, and what does",
     PreflightFinding.ACCESS_REFUSED: "the endpoint refused the appliance's key: correct what api_key points to",
     PreflightFinding.NO_ANSWER: "a question got no answer: look at the engine, or raise deadline_s",
-    PreflightFinding.NO_CHAT_TEMPLATE: "its files hold no chat template: add the one it was trained with",
+    PreflightFinding.NO_CHAT_TEMPLATE: 'its files hold no chat template: add its own, or set mode = "completion"',
     PreflightFinding.TRUNCATED: "an answer was cut short: raise max_tokens, or check its stop tokens",
     PreflightFinding.BLOCKED: "a filter in front stopped a harmless question: look at its settings",
     PreflightFinding.EMPTY_ANSWER: "an answer was empty: check the chat template",

@@ -34,6 +34,8 @@ def condition_parts(tested: Tested, *, judge: str, planned: bool = False) -> lis
         parts.append(f"{tested.attempts} attempts")
     if tested.system_profile:
         parts.append(f"system prompt {tested.system_profile}")
+    if tested.completion:
+        parts.append("completion, no chat template")
     if tested.reasoning_off:
         parts.append("reasoning off")
     if tested.reasoning_effort:

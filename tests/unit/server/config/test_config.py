@@ -69,7 +69,7 @@ def test_what_is_not_said_has_the_documented_default(folder):
     assert dataclasses.astuple(config.evaluation) == (64, 30.0, True)
     assert (config.runtimes.isolation, config.runtimes.patience_s, config.runtimes.endpoints) == ("namespace", 1800, ())
     assert dataclasses.astuple(config.runtimes.llamacpp) == (4096, 1, 0, 600.0)
-    assert dataclasses.astuple(config.sampling) == (0.0, 1.0, 0, 0.0, 1.0, 512, "engine")
+    assert dataclasses.astuple(config.sampling) == (0.0, 1.0, 0, 0.0, 1.0, 512, "engine", "chat")
     assert dataclasses.astuple(config.system_prompt) == ("", None)
     assert dataclasses.astuple(config.telemetry) == ("console", "info", 0.0)
 

@@ -104,6 +104,8 @@ def endpoint(line, without=""):
         ("[runtimes]\nllamacpp = 7\n", "must be a table"),
         ("[runtimes.llamacpp]\ncontext = 1\n", "must be a whole number from 256"),
         ("[runtimes.llamacpp]\nspeed = 1\n", "no such key"),
+        ('[sampling]\nmode = "text"\n', "must be one of chat, completion"),
+        ('[sampling]\nmode = "completion"\nreasoning = "off"\n', "cannot say how much to reason"),
         ('[sampling]\nreasoning = "often"\n', "must be one of engine, off, low, medium, high"),
         ("[sampling]\ntemperature = 3\n", "must be a number from 0 to 2"),
         ('[system_prompt]\nprofile = "a"\n', "system_prompt.file: is missing"),

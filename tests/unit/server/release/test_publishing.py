@@ -41,7 +41,14 @@ async def test_a_release_says_what_was_tested_and_what_was_found(house):
     policy = dataclasses.replace(house.policy, **EVERY_FULL, approval_roles=("bank_tester", "run_tester"))
     desk = house.open(policy)
     sampling = Sampling(
-        temperature=0.7, top_p=0.95, top_k=20, min_p=0.05, repetition_penalty=1.1, max_tokens=256, reasoning="off"
+        temperature=0.7,
+        top_p=0.95,
+        top_k=20,
+        min_p=0.05,
+        repetition_penalty=1.1,
+        max_tokens=256,
+        reasoning="off",
+        mode="completion",
     )
     more = {
         "engine_version": "0.11.0",
@@ -83,6 +90,7 @@ async def test_a_release_says_what_was_tested_and_what_was_found(house):
         min_p_milli=50,
         repetition_penalty_milli=1100,
         reasoning_off=True,
+        completion=True,
         precision="bf16",
         chat_template_digest="1" * 64,
         system_profile="assistant-v1",

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from heldout_server.domain import Ending
 from heldout_server.errors import EndpointError
-from heldout_server.runtimes.answer import MAX_TEXT_CHARACTERS, is_blocked_input, read_completion
+from heldout_server.runtimes.answer import MAX_TEXT_CHARACTERS, is_blocked_input, read_completion, read_text_completion
 
 
 def body(**choice):
@@ -153,3 +153,40 @@ def test_a_text_that_no_limit_of_tokens_held_is_cut_and_ends_by_length(finish_re
     assert (len(whole.text), whole.ending) == (MAX_TEXT_CHARACTERS, Ending.STOP)
     cut = read_completion(body(finish_reason=finish_reason, message={"content": "a" * (MAX_TEXT_CHARACTERS + 1)}))
     assert (len(cut.text), cut.ending) == (MAX_TEXT_CHARACTERS, ending)
+
+
+def text_body(*choices):
+    return json.dumps({"choices": list(choices)}).encode()
+
+
+@pytest.mark.parametrize(
+    ("finish_reason", "ending"),
+    [("stop", Ending.STOP), ("length", Ending.LENGTH), ("content_filter", Ending.BLOCKED_OUTPUT)],
+)
+def test_what_a_model_went_on_with_is_its_answer(finish_reason, ending):
+    answer = read_text_completion(text_body({"text": " A lark.", "finish_reason": finish_reason}))
+    assert (answer.text.reveal(), answer.ending) == (" A lark.", ending)
+
+
+def test_a_text_without_end_is_cut_and_ended_by_length():
+    answer = read_text_completion(text_body({"text": "a" * (MAX_TEXT_CHARACTERS + 1), "finish_reason": "stop"}))
+    assert (len(answer.text), answer.ending) == (MAX_TEXT_CHARACTERS, Ending.LENGTH)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b" ", "EMPTY"),
+        (b"{", "MALFORMED"),
+        (b"[]", "MALFORMED"),
+        (text_body(), "MALFORMED"),
+        (text_body({"text": None, "finish_reason": "stop"}), "MALFORMED"),
+        (text_body({"message": {"content": "x"}, "finish_reason": "stop"}), "MALFORMED"),
+        (text_body(*[{"text": "x", "finish_reason": "stop"}] * 2), "MALFORMED"),
+        (text_body({"text": "x", "finish_reason": None}), "UNKNOWN_FINISH"),
+    ],
+)
+def test_what_is_no_text_completion_is_an_error(content, reason):
+    with pytest.raises(EndpointError) as caught:
+        read_text_completion(content)
+    assert caught.value.reason == reason

@@ -66,6 +66,14 @@ async def test_every_parameter_is_sent_explicitly(client, endpoint):
     assert "user-agent" not in endpoint.heads[0].lower()
 
 
+async def test_a_text_to_go_on_goes_to_the_other_way_of_the_endpoint(client, endpoint):
+    endpoint.replies = [reply(b'{"choices": [{"text": " A lark.", "finish_reason": "stop"}]}')]
+    answer = await client.complete(MESSAGES, Sampling(mode="completion"), timeout_s=30)
+    assert answer.text.reveal() == " A lark."
+    assert endpoint.heads[0].startswith("POST /v1/completions HTTP/1.1\r\n")
+    assert endpoint.requests[0]["prompt"].endswith("\n\nAssistant:")
+
+
 @pytest.mark.parametrize(
     ("finish_reason", "ending"),
     [("stop", Ending.STOP), ("length", Ending.LENGTH), ("content_filter", Ending.BLOCKED_OUTPUT)],

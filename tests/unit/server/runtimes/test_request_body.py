@@ -39,6 +39,20 @@ def test_each_dialect_spells_what_goes_beyond_openai(dialect, beyond):
     assert encode(dialect, top_k=20, min_p=0.1, repetition_penalty=1.2) == COMMON | beyond
 
 
+@pytest.mark.parametrize(
+    ("dialect", "beyond"),
+    [("openai", {}), ("vllm", {"top_k": -1, "min_p": 0.0, "repetition_penalty": 1.0})],
+)
+def test_a_checkpoint_without_a_chat_template_goes_on_with_a_text_of_turns(dialect, beyond):
+    said = [("system", "Be kind."), ("user", "who sings?"), ("assistant", "A lark."), ("user", "why?")]
+    messages = [Message(role, SecretText(text)) for role, text in said]
+    sampling = Sampling(**ASKED, mode="completion", reasoning="off")
+    asked = json.loads(encode_request(messages, sampling, model="nova", dialect=dialect))
+    text = "Be kind.\n\nUser: who sings?\n\nAssistant: A lark.\n\nUser: why?\n\nAssistant:"
+    common = {name: value for name, value in COMMON.items() if name != "messages"}
+    assert asked == common | {"prompt": text, "stop": ["\nUser:"]} | beyond
+
+
 def test_all_tokens_are_spelt_differently():
     assert encode("vllm")["top_k"] == -1
     assert encode("llamacpp")["top_k"] == 0

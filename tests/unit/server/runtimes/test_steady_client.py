@@ -360,6 +360,22 @@ async def test_a_probe_that_gets_any_answer_shows_that_the_endpoint_is_there(ste
     assert await ask(steady) is ANSWER
 
 
+async def test_a_probe_takes_the_way_that_the_trials_take(steady, speaker):
+    """An endpoint that has no chat template may know no other."""
+    fails(speaker, "one", "HTTP_500")
+    probed = []
+
+    async def listen(messages, sampling, **rest):
+        if messages is PROBE:
+            probed.append(sampling.mode)
+        return await FakeSpeaker.complete(speaker, messages, sampling, **rest)
+
+    speaker.complete = listen
+    messages = (Message("user", SecretText("one")),)
+    await steady.complete(messages, Sampling(mode="completion"), timeout_s=30)
+    assert set(probed) == {"completion"}
+
+
 async def test_a_process_that_ends_under_a_probe_has_ended(steady, speaker):
     fails(speaker, "one", "CONNECTION")
 
