@@ -57,7 +57,9 @@ def verify_logs(
     folder: ExportFolder = None,
     head: Annotated[
         list[Path] | None,
-        typer.Option(help="A file with a signed head that somebody else was given: log_head of budget --json."),
+        typer.Option(
+            metavar="FILE", help="A file with a signed head that somebody else was given: log_head of budget --json."
+        ),
     ] = None,
     against: Annotated[Path | None, typer.Option(help="Another export: one history, or where they fork?")] = None,
     counters: Annotated[

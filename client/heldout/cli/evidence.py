@@ -24,7 +24,7 @@ COSIGNED: Final = "cosigned"
 
 Vkeys = Annotated[
     list[str] | None,
-    typer.Option("--vkey", help="Verifier key of a log, instead of the profile's; once for each log."),
+    typer.Option("--vkey", metavar="KEY", help="Verifier key of a log, instead of the profile's; once for each log."),
 ]
 
 

@@ -135,7 +135,7 @@ def list_techniques(context: typer.Context, as_json: Json = False) -> None:
     session.show(cards_page(cards), as_json=as_json)
 
 
-@techniques.command("show", epilog=examples("techniques show persona"))
+@techniques.command("show", epilog=examples("techniques show persona", "techniques show base64+persona"))
 def show_technique(
     context: typer.Context,
     technique: Annotated[str, typer.Argument(help="Its id; a stack shows the card of each of its techniques.")],
@@ -151,8 +151,7 @@ def show_technique(
     for one in wanted:
         if one not in cards:
             raise HeldoutClientError(f"there is no card of {one}{suggest(one, list(cards))}")
-    for one in wanted:
-        session.show(card_page(cards[one]), as_json=as_json)
+    session.show(card_page(*(cards[one] for one in wanted)), as_json=as_json)
 
 
 @scores.command("record", epilog=examples("scores record v3 --benchmark swe-bench --value 41.0"))

@@ -231,11 +231,15 @@ def cards_page(cards: Sequence[Card]) -> Page:
     return Page(lines=tuple(lines), data=[card_data(card) for card in cards])
 
 
-def card_page(card: Card) -> Page:
-    """Show one technique card."""
-    lines = card_lines(card)
-    lines += ["", *join_parts([f"written by {card.author}", f"approved by {card.approved_by}", "receipt verified"])]
-    return Page(lines=tuple(lines), data=card_data(card))
+def card_page(*cards: Card) -> Page:
+    """Show a technique's card, or those of a stack: in JSON an object, or a list of them."""
+    lines: list[str] = []
+    for card in cards:
+        lines += [*card_lines(card), ""]
+        lines += join_parts([f"written by {card.author}", f"approved by {card.approved_by}", "receipt verified"])
+        lines += [] if card is cards[-1] else ["", ""]
+    found = [card_data(card) for card in cards]
+    return Page(lines=tuple(lines), data=found[0] if len(found) == 1 else found)
 
 
 def card_lines(card: Card) -> list[str]:
@@ -269,7 +273,8 @@ def scores_page(scores: Sequence[Score]) -> Page:
     """List recorded scores, oldest first."""
     header = ("checkpoint", "kind", "benchmark", "value")
     records = tuple((score.checkpoint, score.kind.value, score.benchmark, score.value) for score in scores)
-    rows = [[*header]] + [[name, kind, benchmark, f"{value:g}"] for name, kind, benchmark, value in records]
+    digits = max((len(f"{score.value:g}".partition(".")[2]) for score in scores), default=0)  # so that points align
+    rows = [[*header], *([*words, f"{value:.{digits}f}"] for *words, value in records)]
     lines = lay_out(rows, "<<<>") if scores else ["no scores yet: heldout scores record CHECKPOINT --benchmark NAME"]
     return Page(
         lines=(*lines, "receipt verified"),

@@ -123,6 +123,9 @@ def test_techniques(published):
     assert "Base64" in out
     assert "Persona" in out
     assert published.json("techniques", "list")[0]["technique"] == "base64"
+    assert published.json("techniques", "show", "persona")["technique"] == "persona"
+    stack = published.json("techniques", "show", "base64+persona")
+    assert [card["technique"] for card in stack] == ["base64", "persona"]
 
 
 def test_scores(published):
