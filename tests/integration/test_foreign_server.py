@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import importlib.util
 import os
 import subprocess
@@ -112,9 +113,9 @@ def key_file(folder, key):
     return path
 
 
-async def ask(runtime):
+async def ask(runtime, sampling=SAMPLING):
     async with asyncio.timeout(60), runtime.serve(CHECKPOINT, patient=False) as client:
-        return await client.complete((Message("user", SecretText("Name a colour.")),), SAMPLING, timeout_s=50)
+        return await client.complete((Message("user", SecretText("Name a colour.")),), sampling, timeout_s=50)
 
 
 async def test_it_answers_the_same_question_alike_and_says_when_it_was_cut_short(foreign):
@@ -123,6 +124,13 @@ async def test_it_answers_the_same_question_alike_and_says_when_it_was_cut_short
     assert len(first.text)
     assert first == second
     assert first.ending is Ending.LENGTH
+
+
+async def test_it_goes_on_with_a_text_where_no_chat_template_is_to_be_used(foreign):
+    runtime = runtime_of(foreign())
+    completed = await ask(runtime, dataclasses.replace(SAMPLING, mode="completion"))
+    assert len(completed.text)
+    assert completed.text.reveal() != (await ask(runtime)).text.reveal()
 
 
 async def test_a_server_that_wants_a_key_answers_who_has_it_and_nobody_else(foreign, tmp_path):

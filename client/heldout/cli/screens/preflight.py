@@ -9,7 +9,7 @@ from heldout.services.runs import Preflight, PreflightFinding
 
 ADVICE: Final = {
     PreflightFinding.NO_START: "nothing came up that could be asked: look at the files, or at the endpoint's address",
-    PreflightFinding.NOT_CONTAINED: "the machine cannot keep a runtime in: the operator's log says why, and what does",
+    PreflightFinding.NOT_CONTAINED: "the machine cannot keep a runtime in: see its log, and isolation in config.toml",
     PreflightFinding.ACCESS_REFUSED: "the endpoint refused the appliance's key: correct what api_key points to",
     PreflightFinding.NO_ANSWER: "a question got no answer: look at the engine, or raise deadline_s",
     PreflightFinding.NO_CHAT_TEMPLATE: 'its files hold no chat template: add its own, or set mode = "completion"',
