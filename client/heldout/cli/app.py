@@ -130,7 +130,9 @@ def run(
             if type(error).__name__ == HELP:
                 sys.stderr.write(f"{message()}\n")
                 return USAGE
-            return _fail(f"heldout: {message()}", int(getattr(error, "exit_code", USAGE)))
+            command = getattr(getattr(error, "ctx", None), "command_path", "heldout")
+            line = f"heldout: {message().rstrip('.')}; see {command} --help"
+            return _fail(line, int(getattr(error, "exit_code", USAGE)))
         return _fail(*explain(error))
     if code == INTERRUPTED:  # Typer makes an exit of an interrupt, and says nothing
         return _fail("heldout: interrupted", INTERRUPTED)

@@ -209,7 +209,10 @@ def _explain(error: BaseException) -> str:
     # The command line's own errors: their class has moved between versions of Typer, their methods have not.
     message = getattr(error, "format_message", None)
     if callable(message):
-        return str(message())
+        if type(error).__name__ == HELP:
+            return str(message())
+        command = getattr(getattr(error, "ctx", None), "command_path", "heldout-server")
+        return f"{message().rstrip('.')}; see {command} --help"
     return f"failed inside ({type(error).__name__}); HELDOUT_TRACEBACK=1 shows where"
 
 

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from heldout_server.cli.offline import read_config
 from heldout_server.cli.options import AsJson, ConfigPath, Shares, examples
 
 app = typer.Typer(help="Key shares: give an appliance new ones.", no_args_is_help=True)
@@ -35,16 +36,16 @@ def reshare(
     config: ConfigPath = Path("config.toml"),
     as_json: AsJson = False,
 ) -> None:
-    """Exchange the root key for another, and split that among new key holders. Both logs record it.
+    """Exchange a shared root key, and share out the new one.
 
+    It is split among new key holders, and both logs record it.
     The appliance must not run. Pass --share for as many old shares as open it: from then on they open nothing here. A
     copy of the key ring from before, as in a backup made --with-keys, they still open.
     """
     from heldout_server.app.resharing import reshare as share_out_anew
-    from heldout_server.config import load_config
 
     made = asyncio.run(
-        share_out_anew(load_config(config), share or (), to.absolute(), shares=shares, threshold=threshold)
+        share_out_anew(read_config(config), share or (), to.absolute(), shares=shares, threshold=threshold)
     )
     if as_json:
         typer.echo(json.dumps(dataclasses.asdict(made)))
