@@ -20,6 +20,7 @@ from recorded_channel import RecordedChannel
 
 from heldout_proto.v1 import bank_pb2, findings_pb2
 from heldout_server.api.contract import methods
+from heldout_server.domain import Role
 from served_appliance import prompt_rows, until
 
 PROMPT_WORD = "quokkafjordzephyr"
@@ -28,7 +29,7 @@ REQUEST_WORD = "narwhaltundraprism"
 TEMPLATE_WORD = "axolotlmeadowquartz"
 SCANNER = CanaryScanner(PROMPT_WORD, ANSWER_WORD, REQUEST_WORD, TEMPLATE_WORD)
 
-OTHERS = ("trainer", "run_tester", "auditor", "operator", "key_holder")
+OTHERS = tuple(role.value for role in Role if role is not Role.BANK_TESTER)
 METHODS = methods()
 SCALARS = {
     FieldDescriptor.CPPTYPE_STRING: lambda word, field: word if field.type == field.TYPE_STRING else word.encode(),

@@ -36,7 +36,7 @@ from heldout_server.app.serving import serve
 from heldout_server.app.tools import Environment
 from heldout_server.bank import SqlBank, intake
 from heldout_server.config import load_config
-from heldout_server.domain import Intent, PromptDraft, SecretText
+from heldout_server.domain import Intent, PromptDraft, Role, SecretText
 from heldout_server.evaluation import Evaluation
 from heldout_server.installation import install
 from heldout_server.keys import FileKeyRing
@@ -203,7 +203,7 @@ class Twin:
         self.speak()
         running = await stack.enter_async_context(serve(self.config, self.telemetry.metrics, openers, environment))
         self.evaluation = Watched.made.pop()
-        for role in ("bank_tester", "trainer", "run_tester", "auditor", "operator", "key_holder"):
+        for role in map(str, Role):
             profile = read_profile(self.folder / "profiles" / f"{role}.toml")
             channel = RecordedChannel(profile, f"127.0.0.1:{running.port}")
             self.channels[role] = await stack.enter_async_context(channel)

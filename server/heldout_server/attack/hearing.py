@@ -1,6 +1,7 @@
 """Hear all that a role can be told: every method that reads, asked for everything there is.
 
-What to ask for is read from the contract's descriptors, so that a method that comes later is asked too.
+What to ask for is read from the contract's descriptors, and the names that requests ask by from what was answered
+before, so that a method that comes later is asked too.
 """
 
 from __future__ import annotations
@@ -12,49 +13,76 @@ from typing import Any, Final
 
 from google.protobuf import message_factory
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.message import Message
 
-from heldout_proto.v1 import audit_pb2, bank_pb2, options_pb2
-from heldout_server.api.contract import methods
+from heldout_proto.v1 import audit_pb2, options_pb2
+from heldout_server.api.contract import Method, methods
 from heldout_server.attack.caller import Caller, Told
 from heldout_server.attack.stage import PAGE, Stage
+from heldout_server.domain import IDENTIFIER, Role
 
-OTHERS: Final = ("trainer", "run_tester", "auditor", "operator", "key_holder")
+OTHERS: Final = tuple(role.value for role in Role if role is not Role.BANK_TESTER)
 """Everybody who may not see a prompt."""
 
-READS: Final = re.compile(r"(Get|List|Watch)[A-Z]\w*")
+CHANGES: Final = re.compile(
+    r"(Add|Approve|Cancel|Give|Import|Open|Preflight|Propose|Record|Refuse|Retire|Revoke|Seal|Start|Withdraw)([A-Z]\w*)?"
+)
+"""How a method is named that changes something. One that is named in another way is asked."""
+
 LEAVES: Final = "/heldout.v1.AuditService/ListEntries"
 PAGE_LEAVES: Final = 1000
 NAMED: Final = 3
-"""How many of each kind are asked for by name: the newest runs and releases, the first prompts."""
+"""How many of each kind are asked for by name: those that were told last."""
+
+PAGING: Final = frozenset({"page_token"})
 
 LOGS: Final = (options_pb2.HALF_VAULT, options_pb2.HALF_WINDOW)
 
 
 async def known_names(stage: Stage) -> Mapping[str, Sequence[str]]:
-    """Return some names that requests ask for, by the field that holds them, as somebody would who knows them all."""
-    told = await stage.ask(
-        "bank_tester",
-        "/heldout.v1.BankService/ListPrompts",
-        bank_pb2.ListPromptsRequest(page_size=PAGE).SerializeToString(),
-    )
-    releases = [one.release.release_id for one in await stage.releases()]
+    """Return some names that requests ask for, by the field that holds them, as somebody would who knows them all.
+
+    They are what bank testers and trainers are told by methods that need no name, by the field that it stands in; what
+    names a message, its first field, is also known by the name of the message's type.
+    """
+    found: dict[str, list[str]] = {}
+    for role in ("bank_tester", "trainer"):
+        async with stage.caller(role) as caller:
+            for name, method in reading().items():
+                if not method.shape.endswith("stream"):
+                    told = await caller.call(name, next(requests(method.request, {})))
+                    _learn(message_factory.GetMessageClass(method.response).FromString(told.body), found)
+    return {field: [*dict.fromkeys(values)][-NAMED:] for field, values in found.items()}
+
+
+def reading() -> Mapping[str, Method]:
+    """Return the methods of the contract that change nothing, but for the log's own leaves, by full name."""
     return {
-        "handle": bank_pb2.ListPromptsResponse.FromString(told.body).handles[:NAMED],
-        "run_id": [run.run_id for run in await stage.runs()][-NAMED:],
-        "release_id": releases[-NAMED:],
+        name: method
+        for name, method in methods().items()
+        if not CHANGES.fullmatch(name.rpartition("/")[2]) and name != LEAVES
     }
+
+
+def _learn(message: Message, found: dict[str, list[str]]) -> None:
+    for field, value in message.ListFields():
+        for one in value if field.is_repeated else (value,):
+            if field.message_type is not None:
+                _learn(one, found)
+            elif isinstance(one, str) and IDENTIFIER.fullmatch(one):
+                for name in {field.name, field.name.removesuffix("s")}:
+                    found.setdefault(name, []).append(one)
+                if field.number == 1:
+                    found.setdefault(message.DESCRIPTOR.name.lower(), []).append(one)
 
 
 async def hear_everything(stage: Stage, role: str, names: Mapping[str, Sequence[str]]) -> Mapping[str, Sequence[Told]]:
     """Call every method that reads as a role, for everything there is, and return what was told by method."""
     heard: dict[str, list[Told]] = {}
     async with stage.caller(role) as caller:
-        for name, method in methods().items():
-            if READS.fullmatch(name.rpartition("/")[2]) and name != LEAVES:
-                heard[name] = [await caller.call(name, request) for request in _requests(method.request, names)]
-        heard[LEAVES] = [
-            told for log in (options_pb2.HALF_VAULT, options_pb2.HALF_WINDOW) async for told in _pages(caller, log)
-        ]
+        for name, method in reading().items():
+            heard[name] = [await caller.call(name, request) for request in requests(method.request, names)]
+        heard[LEAVES] = [told for log in LOGS async for told in _pages(caller, log)]
     return heard
 
 
@@ -77,7 +105,7 @@ async def _pages(caller: Caller, log: options_pb2.Half) -> AsyncIterator[Told]:
             return
 
 
-def _requests(descriptor: Descriptor, names: Mapping[str, Sequence[str]]) -> Iterator[bytes]:
+def requests(descriptor: Descriptor, names: Mapping[str, Sequence[str]]) -> Iterator[bytes]:
     """Yield a request for each combination of what its fields may name; one request where nothing is named."""
     chosen = {field.name: _values(field, names) for field in descriptor.fields if _values(field, names)}
     kind = message_factory.GetMessageClass(descriptor)
@@ -90,7 +118,7 @@ def _values(field: FieldDescriptor, names: Mapping[str, Sequence[str]]) -> Seque
         return ()
     if field.enum_type is not None:
         return [value.number for value in field.enum_type.values if value.number]
-    if field.name in names:
+    if field.name in names and field.name not in PAGING:
         return names[field.name]
     return {"page_size": (PAGE,), "index": (0,), "tree_size": (1,), "old_size": (1,), "new_size": (1,)}.get(
         field.name, ()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from heldout_policy.disclosure import unclassified_fields
 from heldout_server.api.contract import Method, methods
 from heldout_server.attack.attack import Attack, Finding, Needs, Player
+from heldout_server.attack.hearing import OTHERS
 from heldout_server.attack.stage import Stage
 
 AUDIENCE = {
@@ -26,7 +27,7 @@ ALONE = {"RecordScore": "trainer", "Seal": "operator", "GiveShare": "key_holder"
 async def run(stage: Stage) -> Finding:
     """Call without a message: what is refused is refused before it is read."""
     calls, answered = 0, []
-    for role in AUDIENCE:
+    for role in OTHERS:
         async with stage.caller(role) as caller:
             for method in methods().values():
                 if _is_meant_for(role, method):
@@ -36,7 +37,7 @@ async def run(stage: Stage) -> Finding:
                 if told.code != "PERMISSION_DENIED" or told.bodies:
                     answered.append(f"{role} {method.name.rpartition('/')[2]}: {told.code}")
     return Finding(
-        tried=f"{calls} calls by {len(AUDIENCE)} roles of methods for others, or that answer with what may not leave",
+        tried=f"{calls} calls by {len(OTHERS)} roles of methods for others, or that answer with what may not leave",
         learned=f"not refused: {'; '.join(answered) or 'none'}",
         held=not answered,
     )
@@ -45,7 +46,7 @@ async def run(stage: Stage) -> Finding:
 def _is_meant_for(role: str, method: Method) -> bool:
     """Say whether a role may have an answer: of a service that is for it, and without a field that may not leave."""
     _, service, name = method.name.replace(".", "/").rsplit("/", 2)
-    return service in AUDIENCE[role] and ALONE.get(name, role) == role and not unclassified_fields(method.response)
+    return service in AUDIENCE.get(role, ()) and ALONE.get(name, role) == role and not unclassified_fields(method.response)
 
 
 ATTACK = Attack(

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator
 from typing import Any, Final
 
-from google.protobuf import json_format
+from google.protobuf import json_format, message_factory
+from google.protobuf.descriptor import FieldDescriptor
 
-from heldout_proto.v1 import evaluation_pb2, findings_pb2
+from heldout_proto.v1 import findings_pb2
+from heldout_server.api.contract import Method, methods
 from heldout_server.attack.attack import Attack, Finding, Needs, Player
 from heldout_server.attack.caller import Told
+from heldout_server.attack.hearing import OTHERS
 from heldout_server.attack.scene import bank_table, try_in_turn
 from heldout_server.attack.stage import Stage
 
@@ -54,29 +57,33 @@ def _without(value: Any) -> Any:
 
 
 async def _heard(stage: Stage, run_id: str) -> dict[str, Any]:
-    """Return what a run tester and a trainer are told of a run that is over, whatever they try with it."""
-    pb = evaluation_pb2
-    requests: Mapping[str, Any] = {
-        "StartRun": pb.StartRunRequest(run_id=run_id),
-        "CancelRun": pb.CancelRunRequest(run_id=run_id),
-        "ApproveRun": pb.ApproveRunRequest(run_id=run_id, manifest_digest="0" * 64),
-        "GetResults": pb.GetResultsRequest(run_id=run_id),
-        "GetRun": pb.GetRunRequest(run_id=run_id),
-    }
+    """Return what everybody else is told of a run that is over, by every method that names one."""
     heard: dict[str, Any] = {}
-    for role in ("run_tester", "trainer"):
+    for role in OTHERS:
         async with stage.caller(role) as caller:
-            for name, request in requests.items():
-                told = await caller.call(f"/heldout.v1.EvaluationService/{name}", request.SerializeToString())
-                heard[f"{name} as {role}"] = _told(name, told)
+            for method in methods().values():
+                fields = {field.name: value for field, value in _named(method, run_id)}
+                if "run_id" in fields:
+                    request = message_factory.GetMessageClass(method.request)(**fields)
+                    told = await caller.call(method.name, request.SerializeToString())
+                    heard[f"{method.name.rpartition('/')[2]} as {role}"] = _told(method, told)
     return heard
 
 
-def _told(name: str, told: Told) -> Any:
-    if told.code != "OK" or name != "GetRun":
+def _named(method: Method, run_id: str) -> Iterator[tuple[FieldDescriptor, str]]:
+    """Yield the fields of a request that name a run or a digest, with what to say there."""
+    for field in method.request.fields:
+        if field.name == "run_id":
+            yield field, run_id
+        elif field.name.endswith("_digest"):
+            yield field, "0" * 64
+
+
+def _told(method: Method, told: Told) -> Any:
+    if told.code != "OK":
         return told.shape
-    answer = evaluation_pb2.GetRunResponse.FromString(told.body)
-    return _without(json_format.MessageToDict(answer, always_print_fields_with_no_presence=True))
+    answers = map(message_factory.GetMessageClass(method.response).FromString, told.bodies)
+    return [_without(json_format.MessageToDict(one, always_print_fields_with_no_presence=True)) for one in answers]
 
 
 ATTACK = Attack(
