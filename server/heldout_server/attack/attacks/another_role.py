@@ -46,7 +46,9 @@ async def run(stage: Stage) -> Finding:
 def _is_meant_for(role: str, method: Method) -> bool:
     """Say whether a role may have an answer: of a service that is for it, and without a field that may not leave."""
     _, service, name = method.name.replace(".", "/").rsplit("/", 2)
-    return service in AUDIENCE.get(role, ()) and ALONE.get(name, role) == role and not unclassified_fields(method.response)
+    return (
+        service in AUDIENCE.get(role, ()) and ALONE.get(name, role) == role and not unclassified_fields(method.response)
+    )
 
 
 ATTACK = Attack(
