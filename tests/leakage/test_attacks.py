@@ -16,6 +16,29 @@ from heldout_server.errors import ConfigError
 
 COMMAND = Path(sys.executable).parent / "heldout-server"
 
+ROOT = Path(__file__).parents[2]
+ATOMS = "tests/unit/policy/test_atoms.py"
+RELEASE = "tests/unit/server/release"
+GUARDED_BY = {
+    "another-logs-proof": "tests/unit/client/verification/test_receipts.py::test_a_receipt_of_another_log_is_refused",
+    "approve-after-seeing": "tests/unit/server/evaluation/test_evaluation_transitions.py"
+    "::test_a_run_starts_only_with_every_approval_that_policy_asks_for",
+    "cancel-for-a-refund": "tests/integration/test_main_job.py"
+    "::test_of_a_run_that_is_cancelled_a_release_without_figures_is_published",
+    "crash-for-a-refund": "tests/integration/test_kill.py::test_kill_9_again_and_again_during_one_run",
+    "group-minus-one": f"{ATOMS}::test_an_epoch_that_loses_one_unit_is_withheld",
+    "one-flipped-bit": "tests/integration/test_main_job.py::test_the_budget_counts_down_and_then_nothing_starts",
+    "one-unit-more": f"{ATOMS}::test_an_epoch_that_gains_one_unit_is_withheld",
+    "parallel-requests": f"{RELEASE}/test_release_slots.py::test_two_desks_on_one_ledger_do_not_overspend",
+    "policy-downgraded": f"{RELEASE}/test_policy_versions.py::test_a_later_version_takes_its_place_for_good",
+    "policy-edited": "tests/integration/test_server_command.py::test_a_policy_that_was_edited_is_no_policy",
+    "policy-swapped": f"{RELEASE}/test_publishing.py::test_the_policy_of_the_debit_is_the_policy_of_the_release",
+    "repeat-and-average": f"{RELEASE}/test_publishing.py::test_publishing_again_does_nothing",
+    "total-minus-cells": f"{ATOMS}::test_a_small_category_takes_another_with_it",
+    "trainer-who-tests": "tests/unit/policy/test_principals.py::test_nobody_has_two_roles_whichever_they_are",
+}
+"""Attacks that are left to the slow check, each with the fast test of the guard that it is stopped by."""
+
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def stages():
@@ -25,12 +48,25 @@ async def stages():
 
 @pytest.mark.parametrize(
     "attack",
-    [pytest.param(one, id=one.name, marks=[pytest.mark.slow] if one.slow else []) for one in all_attacks()],
+    [
+        pytest.param(one, id=one.name, marks=[pytest.mark.slow] if one.slow or one.name in GUARDED_BY else [])
+        for one in all_attacks()
+    ],
 )
 @pytest.mark.asyncio(loop_scope="module")
 async def test_the_boundary_holds(attack, stages):
     finding = await stages.run(attack)
     assert finding.held, (finding.tried, finding.learned)
+
+
+@pytest.mark.parametrize("name", GUARDED_BY)
+def test_an_attack_that_is_left_to_the_slow_check_has_a_fast_test_of_its_guard(name):
+    assert name in {one.name for one in all_attacks()}
+    file, _, test = GUARDED_BY[name].partition("::")
+    before, found, _ = (ROOT / file).read_text().partition(f"def {test}(")
+    assert found
+    assert "slow" not in before.rpartition("\n\n\n")[2]  # its decorators
+    assert "pytestmark" not in before
 
 
 def attack_that(run, needs=Needs.NOTHING):
