@@ -25,7 +25,15 @@ GUARDED_BY = {
     "::test_a_run_starts_only_with_every_approval_that_policy_asks_for",
     "cancel-for-a-refund": "tests/integration/test_main_job.py"
     "::test_of_a_run_that_is_cancelled_a_release_without_figures_is_published",
+    "cells-at-the-ends": f"{RELEASE}/test_publishing.py::test_figures_are_not_clamped",
+    "clock-steps": f"{RELEASE}/test_release_slots.py::test_an_epoch_grants_so_many_releases_and_no_more",
     "crash-for-a-refund": "tests/integration/test_kill.py::test_kill_9_again_and_again_during_one_run",
+    "drip-over-cards": "tests/unit/server/bank/test_cards_gate.py"
+    "::test_words_dripped_two_at_a_time_over_cards_are_caught",
+    "drip-over-categories": "tests/unit/server/bank/test_category_names.py"
+    "::test_a_prompt_dealt_out_to_several_names_is_found",
+    "forged-proof": "tests/unit/client/verification/test_receipts.py"
+    "::test_a_flipped_bit_anywhere_in_a_receipt_is_noticed",
     "group-minus-one": f"{ATOMS}::test_an_epoch_that_loses_one_unit_is_withheld",
     "one-flipped-bit": "tests/integration/test_main_job.py::test_the_budget_counts_down_and_then_nothing_starts",
     "one-unit-more": f"{ATOMS}::test_an_epoch_that_gains_one_unit_is_withheld",
@@ -34,6 +42,8 @@ GUARDED_BY = {
     "policy-edited": "tests/integration/test_server_command.py::test_a_policy_that_was_edited_is_no_policy",
     "policy-swapped": f"{RELEASE}/test_publishing.py::test_the_policy_of_the_debit_is_the_policy_of_the_release",
     "repeat-and-average": f"{RELEASE}/test_publishing.py::test_publishing_again_does_nothing",
+    "restored-image": "tests/unit/client/test_client_memory.py"
+    "::test_a_new_process_notices_a_log_that_shrank_and_says_what_a_restore_needs",
     "total-minus-cells": f"{ATOMS}::test_a_small_category_takes_another_with_it",
     "trainer-who-tests": "tests/unit/policy/test_principals.py::test_nobody_has_two_roles_whichever_they_are",
 }

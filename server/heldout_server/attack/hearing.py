@@ -6,6 +6,7 @@ before, so that a method that comes later is asked too.
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import re
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
@@ -81,7 +82,9 @@ async def hear_everything(stage: Stage, role: str, names: Mapping[str, Sequence[
     heard: dict[str, list[Told]] = {}
     async with stage.caller(role) as caller:
         for name, method in reading().items():
-            heard[name] = [await caller.call(name, request) for request in requests(method.request, names)]
+            heard[name] = await asyncio.gather(
+                *(caller.call(name, request) for request in requests(method.request, names))
+            )
         heard[LEAVES] = [told for log in LOGS async for told in _pages(caller, log)]
     return heard
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from heldout_policy.disclosure import unclassified_fields
 from heldout_server.api.contract import Method, methods
 from heldout_server.attack.attack import Attack, Finding, Needs, Player
@@ -29,13 +31,14 @@ async def run(stage: Stage) -> Finding:
     calls, answered = 0, []
     for role in OTHERS:
         async with stage.caller(role) as caller:
-            for method in methods().values():
-                if _is_meant_for(role, method):
-                    continue
-                told = await caller.call(method.name)
-                calls += 1
-                if told.code != "PERMISSION_DENIED" or told.bodies:
-                    answered.append(f"{role} {method.name.rpartition('/')[2]}: {told.code}")
+            names = [method.name for method in methods().values() if not _is_meant_for(role, method)]
+            told = await asyncio.gather(*(caller.call(name) for name in names))
+            calls += len(names)
+            answered += [
+                f"{role} {name.rpartition('/')[2]}: {one.code}"
+                for name, one in zip(names, told, strict=True)
+                if one.code != "PERMISSION_DENIED" or one.bodies
+            ]
     return Finding(
         tried=f"{calls} calls by {len(OTHERS)} roles of methods for others, or that answer with what may not leave",
         learned=f"not refused: {'; '.join(answered) or 'none'}",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncIterator, Iterable
 from typing import Any, Final
@@ -43,8 +44,9 @@ async def run(stage: Stage) -> Finding:
     for role in ("trainer", "run_tester", "bank_tester"):
         async with stage.caller(role) as caller:
             for method in (*every_method(), *FOREIGN):
-                for request in NONSENSE:
-                    told += [await caller.call(method, request, metadata=note) for note in NOTES]
+                told += await asyncio.gather(
+                    *(caller.call(method, request, metadata=note) for request in NONSENSE for note in NOTES)
+                )
     foreign = await _foreign(stage)
     healthy = [answer async for answer in _health(stage)]
     said = [part for one in told for part in one.contents()] + healthy
