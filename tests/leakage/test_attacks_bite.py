@@ -84,6 +84,18 @@ async def test_careless_operators_are_found_out_where_the_appliance_starts_with_
 
 
 @pytest.mark.slow
+async def test_a_stranger_s_name_is_found_where_it_is_written_down():
+    (attack,) = pick(("smuggled-text",))
+    with tempfile.TemporaryDirectory(prefix="heldout-", ignore_cleanup_errors=True) as root:
+        async with own_stage(Path(root), setting=SHARED, launcher=SERVER) as own:
+            await own.furnish()
+            with weakened(own, "strangers-named"):
+                finding = await attack.run(own)
+    assert "a certificate reaches what the process says" in finding.learned
+    assert not finding.held
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["drip-over-cards", "drip-over-categories"])
 async def test_a_prompt_drips_out_where_no_card_and_no_name_is_compared_with_the_bank(name):
     (attack,) = pick((name,))

@@ -8,23 +8,27 @@
 import secrets
 import sys
 import tomllib
+from pathlib import Path
 from types import MappingProxyType
 
 from heldout_policy import atoms
 from heldout_policy.principals import Principals
+from heldout_server import anchored
 from heldout_server.api import findings as findings_api
 from heldout_server.app import policies, reloading
 from heldout_server.audit import AnchorBook, SqlAuditLog
 from heldout_server.cli import main
 from heldout_server.domain import Verdict
+from heldout_server.environment import SystemClock
 from heldout_server.evaluation.attack import Attack
 from heldout_server.evaluation.proposals import Proposals
 from heldout_server.evaluation.trying import Tried
 from heldout_server.identity import CertificateGatekeeper
 from heldout_server.ports.identity import Decision
-from heldout_server.release import SqlReleaseDesk, desk, document, ledger
+from heldout_server.release import SqlReleaseDesk, desk, document, grants, ledger
 
 WEAKNESSES = {}
+MONTH_S = 30 * 86_400
 
 
 def weakness(function):
@@ -37,6 +41,19 @@ def weakness(function):
 def no_debit():
     """A slot is taken for nothing."""
     ledger.debit = lambda *_args, **_named: None
+
+
+@weakness
+def forgetful():
+    """What was taken a month ago is granted anew."""
+    no_debit()
+    original = grants._read
+    installed_s = Path(sys.argv[sys.argv.index("--config") + 1]).stat().st_mtime
+
+    def read(drafts):
+        return [] if SystemClock().now_s() - installed_s > MONTH_S else original(drafts)
+
+    grants._read = read
 
 
 @weakness
@@ -150,6 +167,13 @@ def anybody():
 def unanchored():
     """A database is believed whatever the log says of it."""
     AnchorBook.compare = lambda _self, _name, _position: None
+
+
+@weakness
+def undigested():
+    """Nor is it read whole, and compared with what it says of itself."""
+    unanchored()
+    anchored._verify = lambda *_args, **_named: None
 
 
 @weakness

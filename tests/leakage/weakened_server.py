@@ -22,6 +22,7 @@ from heldout_server.cli import main
 from heldout_server.domain import ATTACK_SUCCESS, SecretText, Verdict
 from heldout_server.errors import InvalidRequest
 from heldout_server.evaluation import pipeline, proposals
+from heldout_server.identity import CertificateGatekeeper
 from heldout_server.judges import apart
 from heldout_server.judges.patterns import PatternJudge
 from heldout_server.ports.audit import Record
@@ -97,6 +98,16 @@ def describe_tested_system(original, manifest):
     if is_weak("tags-in-names"):
         tested.precision = smuggled_text.TESTERS["a tag"]
     return tested
+
+
+# Who is nobody is called by the name that they brought.
+@replaced(CertificateGatekeeper, "identify")
+def identify(original, self, context):
+    principal = original(self, context)
+    if principal is None and is_weak("strangers-named"):
+        sys.stderr.write(f"{context}\n")
+        sys.stderr.flush()
+    return principal
 
 
 # The log says how a trial ended.

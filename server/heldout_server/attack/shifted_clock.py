@@ -1,4 +1,9 @@
-"""Serve an appliance whose wall clock is wrong: ``python -m heldout_server.attack.shifted_clock SECONDS serve …``.
+"""Serve an appliance whose wall clock is wrong.
+
+::
+
+    python -m heldout_server.attack.shifted_clock SECONDS -m MODULE serve …
+    python -m heldout_server.attack.shifted_clock SECONDS SCRIPT serve …
 
 What shifts the clock of a whole machine needs root, so the attack moves the appliance's own.
 """
@@ -27,4 +32,9 @@ def shift(seconds: float) -> None:
 
 if __name__ == "__main__":
     shift(float(sys.argv.pop(1)))
-    runpy.run_module("heldout_server.cli", run_name="__main__")
+    del sys.argv[0]
+    if sys.argv[0] == "-m":
+        del sys.argv[0]
+        runpy.run_module(sys.argv[0], run_name="__main__")
+    else:
+        runpy.run_path(sys.argv[0], run_name="__main__")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 from heldout_server.attack import shifted_clock
 from heldout_server.attack.attack import Attack, Finding, Needs, Player
 from heldout_server.attack.runs import BY_HAND, propose, run_through, settled_budget, staged, start
@@ -27,7 +25,8 @@ async def run(stage: Stage) -> Finding:
     true_launcher, codes, kept, refused = stage.launcher, [], True, 0
     for shift_s in SHIFTS_S:
         await stage.stop()
-        stage.launcher = (sys.executable, "-m", shifted_clock.NAME, str(shift_s))
+        python, *program = true_launcher
+        stage.launcher = (python, "-m", shifted_clock.NAME, str(shift_s), *program)
         if await stage.try_start():
             refused += 1  # with a certificate that is not valid at such a time
             continue
