@@ -86,6 +86,7 @@ class SqlReleaseDesk:
         self._audit = audit
         self._publisher = publisher
         self._publishing = asyncio.Lock()  # so that two calls about one release do not both draw noise
+        self._refreshing = asyncio.Lock()
 
     @classmethod
     def open(
@@ -173,6 +174,12 @@ class SqlReleaseDesk:
             InvalidRequest: its plan lacks the plain cell, in which benign prompts are tried.
             NotFound: there is no such epoch.
         """
+        number = await self._take(run)
+        # Now, and not when it is published, hours later: whoever asks for the next run sees what is left.
+        await self.refresh_budget()
+        return number
+
+    async def _take(self, run: Run) -> int:
         taken = await self._find(run.run_id)
         if taken is not None:
             await self._database.anchor()  # a caller that went away may have left it out of the log
@@ -353,8 +360,9 @@ class SqlReleaseDesk:
 
     async def refresh_budget(self) -> None:
         """Publish what the newest epoch has left, known from policy and membership alone; nothing before the first."""
-        epochs = await self._memberships.epochs()
-        if epochs:
-            state = await self.budget(epochs[-1].epoch_id)
-            document = budget_document(state, policy_digest=self._policy_digest)
-            await self._publisher.put_state(BUDGET_STATE, document)
+        async with self._refreshing:  # what was read earlier is not published later
+            epochs = await self._memberships.epochs()
+            if epochs:
+                state = await self.budget(epochs[-1].epoch_id)
+                document = budget_document(state, policy_digest=self._policy_digest)
+                await self._publisher.put_state(BUDGET_STATE, document)

@@ -8,6 +8,7 @@ import dataclasses
 import pytest
 
 from heldout_policy.mechanism import Side, plan_tables, side_debit
+from heldout_proto.v1 import findings_pb2
 from heldout_server.domain import Intent, Member, RunState
 from heldout_server.errors import BudgetExhausted, InvalidRequest, NotFound, WrongState
 from heldout_server.release import ledger
@@ -50,6 +51,15 @@ async def test_a_run_takes_one_slot_however_often_it_asks(house):
 
     assert [*numbers, await again.reserve(house.outcomes.runs["run-1"])] == [1] * 6
     assert house.ledger() == once
+
+
+async def test_what_is_left_is_told_as_soon_as_a_slot_is_taken_and_not_when_it_is_published(house):
+    desk = house.open()
+    await asyncio.gather(*(desk.reserve(house.propose(f"run-{number}")) for number in range(1, 4)))
+
+    told = findings_pb2.Budget.FromString(house.publisher.states["budget"])
+    assert (told.releases_used, told.releases_payable) == (3, 22)
+    assert told.harmful_spent_nano_rho == house.ledger()["unit-0", "harmful"]
 
 
 async def test_full_releases_cost_more_and_come_every_fifth_time(house):
