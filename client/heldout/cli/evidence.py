@@ -83,6 +83,25 @@ def find_logs(folder: Path, vkeys: Mapping[str, str]) -> list[tuple[Path, str]]:
     return logs
 
 
+def verify_log(place: Path, vkey: str, *, earlier: Sequence[str] = ()) -> ExportReport:
+    """Verify one exported log; what does not hold is told with the log's name.
+
+    Args:
+        place: where it lies.
+        vkey: its verifier key.
+        earlier: heads that were seen before.
+
+    Raises:
+        VerificationError: it does not hold.
+    """
+    from heldout.verification import verify_export  # noqa: PLC0415 - help must be fast
+
+    try:
+        return verify_export(place, vkey, earlier=earlier)
+    except VerificationError as error:
+        raise VerificationError(f"{vkey.partition('+')[0]}: {error}") from None
+
+
 def read_logs(folder: Path, vkeys: Mapping[str, str]) -> list[Log]:
     """Verify every exported log in a folder.
 
@@ -90,11 +109,9 @@ def read_logs(folder: Path, vkeys: Mapping[str, str]) -> list[Log]:
         UsageProblem: there is none.
         VerificationError: one does not hold.
     """
-    from heldout.verification import verify_export  # noqa: PLC0415 - help must be fast
-
     logs = []
     for place, vkey in find_logs(folder, vkeys):
-        report = verify_export(place, vkey)
+        report = verify_log(place, vkey)
         logs.append(Log(half=half_of(report.origin), folder=place, vkey=vkey, report=report))
     return logs
 

@@ -7,13 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from heldout.cli.evidence import COSIGNED, HALVES, find_logs, policy_folders, read_logs, take_away
+from heldout.cli.evidence import COSIGNED, HALVES, find_logs, policy_folders, read_logs, take_away, verify_log
 from heldout.cli.heads import SeenHeads, default_root
 from heldout.cli.screens.audit import VerifiedLog
 from heldout.cli.session import Session, UsageProblem
 from heldout.cli.witnesses import newest_cosignature, trusted_witnesses
-from heldout.errors import MissingExtra
-from heldout.verification import ExportReport, verify_export
+from heldout.errors import MissingExtra, VerificationError
+from heldout.verification import ExportReport
 from heldout.verification.archive import read_documents, read_releases, receipt_heads
 from heldout.verification.comparison import compare_exports
 from heldout.verification.entry import parse_entry
@@ -100,7 +100,7 @@ class Verification:
         cosigned = place / COSIGNED
         note = cosigned.read_text(encoding="utf-8", errors="replace") if cosigned.is_file() else None
         beside = receipt_heads(place.parent, vkey)
-        report = verify_export(place, vkey, earlier=[*earlier, *beside, *([note] if note else [])])
+        report = verify_log(place, vkey, earlier=[*earlier, *beside, *([note] if note else [])])
         documents = read_documents(policy_folders(place, None))
         trusted = trusted_witnesses(report.history, documents)
         return VerifiedLog(
@@ -150,7 +150,10 @@ def compare(folder: Path, other: Path, vkeys: Mapping[str, str]) -> list[str]:
         VerificationError: the other does not hold.
     """
     ours = {vkey: place for place, vkey in find_logs(folder, vkeys)}
-    theirs = {log.vkey: log for log in read_logs(other, vkeys)}
+    try:
+        theirs = {log.vkey: log for log in read_logs(other, vkeys)}
+    except VerificationError as error:
+        raise VerificationError(f"{other}: {error}") from None
     shared = [vkey for vkey in ours if vkey in theirs]
     if not shared:
         raise UsageProblem(f"{other}: holds no log that is in {folder} too")

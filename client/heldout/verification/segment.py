@@ -87,7 +87,9 @@ def _check_bundle(folder: Path, segment: Segment, *, first: int, width: int, siz
     if b"" in leaves:
         segment.damaged |= _put_in(hashes, leaves, tile, first=first)
     if tile != b"".join(hashes):
-        raise VerificationError(f"{path} is not of these entries")
+        same = (one == tile[n * HASH_BYTES : (n + 1) * HASH_BYTES] for n, one in enumerate(hashes))
+        wrong = next((n for n, whole in enumerate(same) if not whole), len(hashes))
+        raise VerificationError(f"entry {first + wrong} is not what {path} has the hash of")
     if width == TILE_WIDTH:
         segment.tiles.append(root_of(hashes))
     for size in sizes:

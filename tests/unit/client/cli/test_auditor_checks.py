@@ -266,3 +266,14 @@ def test_what_does_not_go_together_is_said(audited, exported):
 def test_the_principals_are_part_of_the_policy(audited):
     out = audited("audit", "policy")
     assert f"principals.toml, SHA-256 {digest(PRINCIPALS)[:12]}" in out
+
+
+def test_a_changed_entry_is_named_with_its_log(audited, tmp_path):
+    folder = tmp_path / "export"
+    audited("audit", "export", str(folder))
+    (bundle,) = (file for file in (folder / "vault" / "tile" / "entries").rglob("*") if file.is_file())
+    content = bytearray(bundle.read_bytes())
+    second = 2 + int.from_bytes(content[:2], "big")  # behind the first: two bytes of length, then the leaf
+    content[second + 10] ^= 1
+    bundle.write_bytes(content)
+    assert "does not verify: lab/vault: entry 1 is not what" in audited("audit", "verify", str(folder), code=1)
