@@ -125,6 +125,14 @@ def test_the_command_exits_with_1_if_anything_broke(tmp_path):
     assert json.loads(done.stdout)["held"] is False
 
 
+def test_where_nothing_is_left_to_run_the_command_says_why():
+    done = subprocess.run(
+        [COMMAND, "attack", "--only", "one-question", "--quick"], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "--quick leaves out what is slow" in done.stderr
+
+
 def test_the_list_names_every_attack():
     done = subprocess.run([COMMAND, "attack", "--list", "--json"], capture_output=True, text=True, check=True)
     assert [one["name"] for one in json.loads(done.stdout)] == [attack.name for attack in all_attacks()]

@@ -37,10 +37,17 @@ def attack(
     Appliances are started in temporary folders, and removed. With --profiles only those attacks run that need nothing
     but calls: they change nothing and start no run.
     """
-    from heldout_server.attack.attack import pick
+    from heldout_server.attack.attack import Needs, pick
     from heldout_server.attack.running import as_object, run_attacks
+    from heldout_server.errors import ConfigError
 
-    picked = [one for one in pick(tuple(only or ())) if not (quick and one.slow)]
+    picked = [
+        one
+        for one in pick(tuple(only or ()))
+        if not (quick and one.slow) and not (profiles and one.needs is not Needs.CALLS)
+    ]
+    if not picked:
+        raise ConfigError("nothing to run: --quick leaves out what is slow, --profiles what needs more than calls")
     if list_them:
         _list(picked, as_json=as_json)
         return
@@ -52,7 +59,7 @@ def attack(
         typer.echo(json.dumps({"held": not broken, "attacks": [as_object(result) for result in results]}))
     else:
         screen.sum_up(results, broken)
-    if broken or not results:
+    if broken:
         raise typer.Exit(EXIT_BROKEN)
 
 
@@ -101,5 +108,6 @@ def _list(picked: Iterable[Attack], *, as_json: bool) -> None:
         if one.plays.value != plays:
             typer.echo(_heading(one.plays.value, first=not plays))
             plays = one.plays.value
-        typer.echo(f"{one.name}{'  (slow)' if one.slow else ''}")
+        marks = ", ".join(["slow"] * one.slow + ["with --profiles too"] * (one.needs.value == "calls"))
+        typer.echo(f"{one.name}  ({marks})" if marks else one.name)
         typer.echo(textwrap.fill(one.explains, WIDTH, initial_indent="    ", subsequent_indent="    "))
