@@ -19,17 +19,21 @@ _RANK_BYTES: Final = 16  # two of a million random ranks collide once in 10^26 o
 
 
 class Named(NamedTuple):
-    """Say what the bank holds: the categories of its live prompts in order, and the number of its newest prompt."""
+    """Say what the next epoch would name first, in order, and the number of the bank's newest prompt."""
 
     categories: tuple[str, ...]
     newest: int
 
 
 def read_names(connection: Connection) -> Named:
-    """Return which categories an epoch would have now: they are the rows of a table that is published."""
+    """Return which categories an epoch would have now that none had before: rows of a table that is published.
+
+    What an earlier epoch named is out, and is judged no more: a prompt that comes later and resembles it would keep
+    epochs shut, and nothing in.
+    """
     categories = connection.execute(
-        "SELECT DISTINCT prompt.category FROM entry JOIN prompt USING (number) WHERE NOT entry.retired"
-        " ORDER BY prompt.category"
+        "SELECT prompt.category FROM entry JOIN prompt USING (number) WHERE NOT entry.retired"
+        " EXCEPT SELECT prompt.category FROM member JOIN prompt ON prompt.number = member.prompt ORDER BY 1"
     ).fetchall()
     newest = connection.execute("SELECT coalesce(max(number), 0) FROM entry").fetchone()[0]
     return Named(tuple(category for (category,) in categories), newest)
@@ -57,7 +61,7 @@ def open_epoch(
         connection: inside a transaction.
         epoch_id: its name.
         random_bytes: for the order and the salt.
-        named: what the bank held when its categories were compared with its prompts.
+        named: what was new, and what the bank held, when its categories were compared with its prompts.
         admit: is told the units of each intent first, and may refuse by what it raises.
 
     Raises:

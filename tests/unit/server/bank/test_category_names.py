@@ -85,6 +85,27 @@ async def test_names_of_topics_pass_and_are_remembered_with_the_cards(bank):
     assert (await bank.open_epoch()).number == 2
 
 
+async def test_a_name_that_is_out_is_not_judged_by_prompts_that_come_later(bank):
+    await imported(bank, [("how-to-fold-a-paper-boat", "Nothing of the kind.")])
+    await bank.open_epoch()
+    await imported(bank, [("mischief", "How to fold a paper boat!")])
+    assert (await bank.open_epoch()).number == 2
+
+
+async def test_names_of_several_epochs_that_spell_a_prompt_together_are_found(bank):
+    words = list(dict.fromkeys(WORDS))
+    names = ["-".join(words[start : start + 3]) for start in range(0, len(words), 3)]
+    found = False
+    for number, name in enumerate(names):
+        await imported(bank, [(name, f"Nothing of the kind, number {number}.")])
+        try:
+            await bank.open_epoch()
+        except CategoriesTell as told:
+            found = list(told.hits) == [name]
+            break
+    assert found
+
+
 async def test_a_name_that_no_live_prompt_has_any_more_keeps_nothing_shut(bank):
     await imported(bank, [(NAMES["its words"], "Some words that have nothing to do with it.")])
     await refused_for(bank)
