@@ -20,7 +20,7 @@ from heldout_server.cli.serving import collect_seldom
 from heldout_server.config.appliance import DEFAULT_STACKS, DEFAULT_TECHNIQUES
 from heldout_server.domain import Intent, PromptDraft, Run, RunState, SecretText, Verdict
 from heldout_server.environment import RandomIds, SystemClock
-from heldout_server.evaluation import Evaluation
+from heldout_server.evaluation import Evaluation, Terms
 from heldout_server.judges import PatternJudge
 from heldout_server.judges.apart import JudgeProcess
 from heldout_server.keys import FileKeyRing
@@ -179,11 +179,8 @@ async def open_rooms(folder: Path, runtime: Runtime, *, in_flight: int) -> Async
             desk=desk,
             audit=audit,
             clock=clock,
-            policy_digest=digest,
-            approving_roles=(),
+            terms=Terms(policy_digest=digest, approving_roles=(), in_flight=in_flight, deadline_s=30.0),
             role_of=lambda _identity: None,
-            in_flight=in_flight,
-            deadline_s=30.0,
             cards=no_cards,
             judging=JudgeProcess(judge),
         )

@@ -20,8 +20,8 @@ from heldout_server.audit import AnchorBook, SqlAuditLog
 from heldout_server.cli import main
 from heldout_server.domain import Verdict
 from heldout_server.environment import SystemClock
-from heldout_server.evaluation.attack import Attack
 from heldout_server.evaluation.proposals import Proposals
+from heldout_server.evaluation.trials import TrialLoop
 from heldout_server.evaluation.trying import Tried
 from heldout_server.identity import CertificateGatekeeper
 from heldout_server.ports.identity import Decision
@@ -189,7 +189,7 @@ def any_cosignature():
 @weakness
 def no_second_chance():
     """What was in flight when the model died has failed."""
-    original = Attack._session
+    original = TrialLoop._session
 
     async def session(self, client):
         finished = await original(self, client)
@@ -198,7 +198,7 @@ def no_second_chance():
             self._conclude(suspect, Tried(suspect.trial, Verdict.ERROR))
         return finished
 
-    Attack._session = session
+    TrialLoop._session = session
 
 
 if __name__ == "__main__":

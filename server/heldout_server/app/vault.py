@@ -21,7 +21,7 @@ from heldout_server.bank import SealedPacks, SqlBank
 from heldout_server.checkpoints import SqlCheckpoints, open_source
 from heldout_server.config import Config
 from heldout_server.domain import Checkpoint, Sampling
-from heldout_server.evaluation import Evaluation
+from heldout_server.evaluation import Evaluation, Terms
 from heldout_server.judges import PatternJudge
 from heldout_server.judges.apart import JudgeProcess
 from heldout_server.outcomes import SqlOutcomes
@@ -44,6 +44,16 @@ class Vault:
     evaluation: Evaluation
     cards: CardsDesk
     standing: PlanRequest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Stores:
+    """Hold the rooms that are a database each, and that others are built on."""
+
+    bank: SqlBank
+    outcomes: SqlOutcomes
+    checkpoints: SqlCheckpoints
+    publisher: SqlPublisher
 
 
 async def open_half(config: Config, stack: contextlib.AsyncExitStack, ground: Ground) -> Half:
@@ -73,27 +83,60 @@ async def open_half(config: Config, stack: contextlib.AsyncExitStack, ground: Gr
 
 
 async def _open_rooms(config: Config, stack: contextlib.AsyncExitStack, ground: Ground) -> Vault:
-    policies, audit = ground.policies, ground.logs["vault"]
-    folder, clock, ids, ring = config.data.vault, ground.tools.clock, ground.tools.ids, ground.tools.ring
-    book = ground.anchors.books["vault"]
-    random_bytes = ground.tools.random_bytes
-    bank = SqlBank.open(folder / "bank.db", keys=ring, ids=ids, random_bytes=random_bytes, anchor=book.of("bank"))
+    stores = _open_stores(config, stack, ground)
+    desk = _open_desk(config, stack, ground, stores)
+    techniques = TechniqueLibrary.standard()
+    cards = CardsDesk(
+        store=stores.bank.cards,
+        gate=stores.bank.gate,
+        memberships=stores.bank,
+        shipped=techniques.cards(),
+        audit=ground.logs["vault"],
+        publisher=stores.publisher,
+        clock=ground.tools.clock,
+        policy=ground.policies.release.cards,
+        policy_digest=ground.policies.documents.digest,
+        on_change=ground.approved.show,
+    )
+    evaluation = _build_evaluation(config, ground, stores, desk=desk, cards=cards, techniques=techniques)
+    await stack.enter_async_context(evaluation)
+    return Vault(
+        bank=stores.bank,
+        outcomes=stores.outcomes,
+        checkpoints=stores.checkpoints,
+        desk=desk,
+        evaluation=evaluation,
+        cards=cards,
+        standing=PlanRequest(
+            checkpoint="", techniques=config.plan.techniques, stacks=config.plan.stacks, attempts=config.plan.attempts
+        ),
+    )
+
+
+def _open_stores(config: Config, stack: contextlib.AsyncExitStack, ground: Ground) -> _Stores:
+    folder, tools, book = config.data.vault, ground.tools, ground.anchors.books["vault"]
+    bank = SqlBank.open(
+        folder / "bank.db",
+        keys=tools.ring,
+        ids=tools.ids,
+        random_bytes=tools.random_bytes,
+        anchor=book.of("bank"),
+    )
     stack.callback(bank.close)
     outcomes = SqlOutcomes.open(
         folder / "outcomes.db",
-        keys=ring,
-        ids=ids,
-        clock=clock,
-        random_bytes=random_bytes,
+        keys=tools.ring,
+        ids=tools.ids,
+        clock=tools.clock,
+        random_bytes=tools.random_bytes,
         anchor=book.of("outcomes"),
     )
     stack.callback(outcomes.close)
-    source = open_source(config.watch.source)
     checkpoints = SqlCheckpoints.open(
         folder / "checkpoints.db",
-        keys=ring,
-        clock=clock,
-        source=source,
+        keys=tools.ring,
+        clock=tools.clock,
+        source=open_source(config.watch.source),
         staging=config.data.staging,
         limits=config.watch.limits,
         anchor=book.of("checkpoints"),
@@ -101,78 +144,73 @@ async def _open_rooms(config: Config, stack: contextlib.AsyncExitStack, ground: 
     )
     stack.callback(checkpoints.close)
     publisher = SqlPublisher.open(
-        config.data.window / "published.db", keys=ring, clock=clock, anchor=book.of("published")
+        config.data.window / "published.db", keys=tools.ring, clock=tools.clock, anchor=book.of("published")
     )
     stack.callback(publisher.close)
     ground.anchors.join(
         "vault",
         leave=publisher.leave_heads,
-        read=partial(read_heads, config.data.window / "window.db", ring.database_key("window"), scores.MIGRATIONS),
+        read=partial(
+            read_heads, config.data.window / "window.db", tools.ring.database_key("window"), scores.MIGRATIONS
+        ),
     )
+    return _Stores(bank=bank, outcomes=outcomes, checkpoints=checkpoints, publisher=publisher)
+
+
+def _open_desk(config: Config, stack: contextlib.AsyncExitStack, ground: Ground, stores: _Stores) -> SqlReleaseDesk:
     desk = SqlReleaseDesk.open(
-        folder / "releases.db",
-        keys=ring,
-        clock=clock,
-        ids=ids,
+        config.data.vault / "releases.db",
+        keys=ground.tools.ring,
+        clock=ground.tools.clock,
+        ids=ground.tools.ids,
         noise=ground.tools.noise or OpenDpNoise(),
-        policy=policies.release,
-        policy_digest=policies.documents.digest,
-        memberships=bank,
-        outcomes=outcomes,
-        audit=audit,
-        publisher=publisher,
-        anchor=book.of("releases"),
+        policy=ground.policies.release,
+        policy_digest=ground.policies.documents.digest,
+        memberships=stores.bank,
+        outcomes=stores.outcomes,
+        audit=ground.logs["vault"],
+        publisher=stores.publisher,
+        anchor=ground.anchors.books["vault"].of("releases"),
     )
     stack.callback(desk.close)
-    techniques, judge = TechniqueLibrary.standard(), PatternJudge()
-    cards = CardsDesk(
-        store=bank.cards,
-        gate=bank.gate,
-        memberships=bank,
-        shipped=techniques.cards(),
-        audit=audit,
-        publisher=publisher,
-        clock=clock,
-        policy=policies.release.cards,
-        policy_digest=policies.documents.digest,
-        on_change=ground.approved.show,
-    )
-    in_flight = config.evaluation.in_flight
-    evaluation = Evaluation(
-        bank=bank,
-        checkpoints=checkpoints,
-        runtimes=open_runtimes(config.runtimes, run_folder=config.data.run, ids=ids, in_flight=in_flight),
+    return desk
+
+
+def _build_evaluation(
+    config: Config,
+    ground: Ground,
+    stores: _Stores,
+    *,
+    desk: SqlReleaseDesk,
+    cards: CardsDesk,
+    techniques: TechniqueLibrary,
+) -> Evaluation:
+    judge, policy, in_flight = PatternJudge(), ground.policies.release, config.evaluation.in_flight
+    return Evaluation(
+        bank=stores.bank,
+        checkpoints=stores.checkpoints,
+        runtimes=open_runtimes(config.runtimes, run_folder=config.data.run, ids=ground.tools.ids, in_flight=in_flight),
         techniques=techniques,
         judge=judge,
         # On a single core a second process would only take turns with this one.
         judging=JudgeProcess(judge) if len(os.sched_getaffinity(0)) > 1 else None,
-        outcomes=outcomes,
+        outcomes=stores.outcomes,
         desk=desk,
-        audit=audit,
-        clock=clock,
-        policy_digest=policies.documents.digest,
-        approving_roles=policies.release.approval_roles,
-        role_of=policies.gatekeeper.role_of,
-        in_flight=in_flight,
-        deadline_s=config.evaluation.deadline_s,
-        cards=cards.digests,
-        sampling=Sampling(**dataclasses.asdict(config.sampling)),
-        system=read_system_prompt(config.system_prompt),
-        guarded=policies.release.profile == "private",
-        preflight=config.evaluation.preflight,
-        schedule=policies.release.schedule,
-    )
-    await stack.enter_async_context(evaluation)
-    return Vault(
-        bank=bank,
-        outcomes=outcomes,
-        checkpoints=checkpoints,
-        desk=desk,
-        evaluation=evaluation,
-        cards=cards,
-        standing=PlanRequest(
-            checkpoint="", techniques=config.plan.techniques, stacks=config.plan.stacks, attempts=config.plan.attempts
+        audit=ground.logs["vault"],
+        clock=ground.tools.clock,
+        terms=Terms(
+            policy_digest=ground.policies.documents.digest,
+            approving_roles=policy.approval_roles,
+            in_flight=in_flight,
+            deadline_s=config.evaluation.deadline_s,
+            sampling=Sampling(**dataclasses.asdict(config.sampling)),
+            system=read_system_prompt(config.system_prompt),
+            guarded=policy.profile == "private",
+            preflight=config.evaluation.preflight,
+            schedule=policy.schedule,
         ),
+        role_of=ground.policies.gatekeeper.role_of,
+        cards=cards.digests,
     )
 
 

@@ -3,23 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import replace
 from types import TracebackType
 from typing import Final, Self
 
 import structlog
 
-from heldout_policy.schedule import Schedule
-from heldout_server.domain import (
-    Manifest,
-    Preflight,
-    Run,
-    RunState,
-    Sampling,
-    SystemPrompt,
-    TrustClass,
-)
+from heldout_server.domain import Manifest, Preflight, Run, RunState, TrustClass
 from heldout_server.errors import CallerError, RunError, WrongState
 from heldout_server.evaluation.approvals import Approvals
 from heldout_server.evaluation.events import burn_event, run_event
@@ -29,6 +20,8 @@ from heldout_server.evaluation.judging import JudgingHere
 from heldout_server.evaluation.pipeline import Pipeline
 from heldout_server.evaluation.plan import Plan
 from heldout_server.evaluation.proposals import Proposals
+from heldout_server.evaluation.reports import Reports
+from heldout_server.evaluation.terms import Terms
 from heldout_server.evaluation.timetable import Timetable
 from heldout_server.ports.audit import AuditLog
 from heldout_server.ports.bank import Bank
@@ -40,10 +33,8 @@ from heldout_server.ports.outcomes import Outcomes
 from heldout_server.ports.release import ReleaseDesk
 from heldout_server.ports.runtimes import Runtime
 from heldout_server.ports.techniques import Techniques
-from heldout_server.statistics import exact_rows
 from heldout_server.telemetry.logs import error_fields
 
-WATCH_S: Final = 0.5
 PAGE_RUNS: Final = 100
 _log = structlog.get_logger("evaluation")
 
@@ -61,18 +52,10 @@ class Evaluation:
 
     Args:
         runtimes: by the engine that a checkpoint asks for.
-        policy_digest: hex SHA-256 of the release policy in force.
-        approving_roles: roles that must each have approved a manifest before its start.
+        terms: what config and policy say of every run.
         role_of: the role of an identity, or None.
-        in_flight: trials tried at the same time, at least 1.
-        deadline_s: seconds that one trial may take.
         cards: returns the digests of the published cards by technique, in order.
-        sampling: what every request asks for.
-        system: what is said before every prompt.
-        guarded: no prompt goes to an exposed runtime unless the manifest says so.
-        preflight: ask a checkpoint a few harmless questions before its run starts.
         judging: gives the judge's verdicts; in this process by default.
-        schedule: when runs publish; on completion by default.
         pause: sleeps between two looks: at a watched run, at the clock.
     """
 
@@ -88,51 +71,34 @@ class Evaluation:
         desk: ReleaseDesk,
         audit: AuditLog,
         clock: Clock,
-        policy_digest: str,
-        approving_roles: Sequence[str],
+        terms: Terms,
         role_of: Callable[[str], str | None],
-        in_flight: int,
-        deadline_s: float,
         cards: Callable[[], Awaitable[Mapping[str, str]]],
-        sampling: Sampling | None = None,
-        system: SystemPrompt | None = None,
-        guarded: bool = True,
-        preflight: bool = False,
         judging: Judging | None = None,
-        schedule: Schedule | None = None,
         pause: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
         self._bank = bank
         self._outcomes = outcomes
         self._desk = desk
         self._audit = audit
-        self._clock = clock
-        self._pause = pause
         self._runtimes = runtimes
-        self._timetable = Timetable(
-            schedule=schedule or Schedule(slot_s=0), clock=clock, in_flight=in_flight, pause=pause
-        )
-        self._preflight = preflight
+        self._terms = terms
+        # Start and cancel look at a state and then act on it, and so does the end of a run: one of them at a time.
+        self._moving = asyncio.Lock()
+        self._submitting = asyncio.Lock()
+        self._timetable = Timetable(schedule=terms.schedule, clock=clock, in_flight=terms.in_flight, pause=pause)
         self._proposals = Proposals(
             bank=bank,
             checkpoints=checkpoints,
             runtimes=runtimes,
             techniques=techniques,
             judge=judge,
-            policy_digest=policy_digest,
-            approving_roles=approving_roles,
+            terms=terms,
             role_of=role_of,
-            deadline_s=deadline_s,
             cards=cards,
-            sampling=sampling or Sampling(),
-            system=system or SystemPrompt(),
-            guarded=guarded,
         )
-        self._examination = Examination(self._proposals, audit=audit)
         self._approvals = Approvals(outcomes, audit=audit, clock=clock)
-        # Start and cancel look at a state and then act on it, and so does the end of a run: one of them at a time.
-        self._moving = asyncio.Lock()
-        self._submitting = asyncio.Lock()
+        self._examination = Examination(self._proposals, audit=audit)
         pipeline = Pipeline(
             bank=bank,
             checkpoints=checkpoints,
@@ -144,12 +110,12 @@ class Evaluation:
             desk=desk,
             audit=audit,
             clock=clock,
-            in_flight=in_flight,
-            system=system or SystemPrompt(),
+            terms=terms,
             moving=self._moving,
             pause=pause,
         )
         self._execution = Execution(pipeline, outcomes=outcomes, timetable=self._timetable)
+        self._reports = Reports(self._execution, outcomes=outcomes, bank=bank, clock=clock, pause=pause)
 
     async def __aenter__(self) -> Self:
         """Begin to execute what is started."""
@@ -246,7 +212,7 @@ class Evaluation:
             IntegrityError: the checkpoint is not what was staged.
             BudgetExhausted: the ledger or the epoch has no release left.
         """
-        if self._preflight:
+        if self._terms.preflight:
             await self._examine(await self._startable(run_id))
         async with self._moving:
             run = await self._startable(run_id)
@@ -293,9 +259,7 @@ class Evaluation:
             WrongState: it was refused, or nothing serves it.
             IntegrityError: it is not what was staged.
         """
-        return await self._examination.question(
-            checkpoint, self._proposals.sampling, timeout_s=self._proposals.deadline_s
-        )
+        return await self._examination.question(checkpoint, self._terms.sampling, timeout_s=self._terms.deadline_s)
 
     async def _examine(self, run: Run) -> None:
         manifest = run.manifest
@@ -351,44 +315,23 @@ class Evaluation:
             if await self._desk.has_slot(run.run_id):
                 await self._finish_start(run.run_id)
 
-    async def watch(self, run_id: str) -> AsyncIterator[Progress]:
+    def watch(self, run_id: str) -> AsyncIterator[Progress]:
         """Yield progress about twice a second until the run is published or cancelled.
 
         Raises:
             NotFound: there is no such run.
             RunError: the run was interrupted; it is taken up again at the next start.
         """
-        while True:
-            failure = self.failures.get(run_id)
-            run = await self._outcomes.get(run_id)
-            yield await self._progress(run)
-            if run.state in {RunState.PUBLISHED, RunState.CANCELLED}:
-                return
-            if failure:
-                raise RunError(f"{run_id} is interrupted", reason=failure)
-            await self._pause(WATCH_S)
+        return self._reports.watch(run_id)
 
     async def results(self, run_id: str) -> tuple[ExactRow, ...]:
-        """Return exact figures.
-
-        They are there once every trial has a verdict: a run may wait long for its slot. Of a run that was cancelled
-        they are over what was tried: its prompts and trials alone are the denominators.
+        """Return exact figures; of a run that was cancelled, over what was tried.
 
         Raises:
             NotFound: there is no such run.
-            WrongState: it is not complete.
+            WrongState: not every trial has a verdict yet.
         """
-        run = await self._outcomes.get(run_id)
-        done = run.state in {RunState.COMPLETE, RunState.PUBLISHED}
-        if not done and run.state is RunState.RUNNING:
-            done = len(await self._outcomes.finished(run_id)) == run.planned_trials
-        if not done:
-            raise WrongState(f"{run_id} is {run.state.value}", reason="NOT_COMPLETE")
-        counts = await self._outcomes.counts(run_id)
-        members = await self._bank.members(run.manifest.epoch_id)
-        return await asyncio.to_thread(
-            exact_rows, counts, members=members, manifest=run.manifest, cancelled=run.cancelled
-        )
+        return await self._reports.results(run_id)
 
     async def _list_all(self, state: RunState | None = None) -> list[Run]:
         found: list[Run] = []
@@ -401,20 +344,3 @@ class Evaluation:
             await self.start(run_id)
         except CallerError as error:  # something it names changed since: what was debited stays debited
             _log.error("start_not_finished", run_id=run_id, **error_fields(error))
-
-    async def _progress(self, run: Run) -> Progress:
-        job = self._execution.find(run.run_id)
-        finished, rate = 0, 0.0
-        if run.state in {RunState.COMPLETE, RunState.PUBLISHED} and not run.cancelled:
-            finished = run.planned_trials
-        elif job is not None and job.tally.loaded:
-            finished, rate = job.tally.finished, job.tally.rate(self._clock.monotonic_s())
-        elif run.state is RunState.RUNNING or run.cancelled:
-            finished = len(await self._outcomes.finished(run.run_id))
-        return Progress(
-            run=run,
-            finished_trials=finished,
-            trials_per_s=rate,
-            paused="" if job is None else job.paused,
-            faults=() if job is None else tuple(sorted(" ".join(fault) for fault in job.faults)),
-        )

@@ -19,7 +19,7 @@ class Examination:
     """Ask checkpoints a few harmless questions.
 
     Args:
-        proposals: knows the checkpoints, what serves them, and the system prompt.
+        proposals: knows the checkpoints, what serves them, and the terms.
         audit: the vault's log.
     """
 
@@ -46,7 +46,9 @@ class Examination:
         checkpoint, runtime = await self._proposals.find_served(name)
         async with self._one_at_a_time:
             await self._proposals.checkpoints.verify(checkpoint)
-            report = await examine(runtime, checkpoint, sampling, self._proposals.system.text, timeout_s=timeout_s)
+            report = await examine(
+                runtime, checkpoint, sampling, self._proposals.terms.system.text, timeout_s=timeout_s
+            )
         await self._audit.append(preflight_event(name, report, run_id=run_id))
         if report.findings:
             _log.warning("preflight", checkpoint=name, findings=tuple(finding.value for finding in report.findings))

@@ -37,15 +37,16 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
-from heldout_server.domain import Member, Run, RunState, SystemPrompt, Verdict
+from heldout_server.domain import Checkpoint, Member, Run, RunState, Verdict
 from heldout_server.errors import ConfigError, HeldoutError, IntegrityError, StorageError
 from heldout_server.evaluation.assignments import Assignments
-from heldout_server.evaluation.attack import Attack
 from heldout_server.evaluation.batching import BATCH_TRIALS, BatchWriter
 from heldout_server.evaluation.events import run_event
 from heldout_server.evaluation.job import Job
 from heldout_server.evaluation.plan import Plan
 from heldout_server.evaluation.tally import Tally
+from heldout_server.evaluation.terms import Terms
+from heldout_server.evaluation.trials import TrialLoop
 from heldout_server.evaluation.trying import TrialBench, Tried, conclude
 from heldout_server.ports.audit import AuditLog
 from heldout_server.ports.bank import Bank
@@ -68,8 +69,7 @@ class Pipeline:
     Attributes:
         judge: what the manifest names.
         judging: gives its verdicts.
-        in_flight: trials tried at the same time, at least 1.
-        system: what is said before every prompt.
+        terms: what config and policy say of every run.
         moving: held by whoever looks at a run's state and then acts on it: start, cancel, and the end of a run.
         pause: sleeps so many seconds.
     """
@@ -84,8 +84,7 @@ class Pipeline:
     desk: ReleaseDesk
     audit: AuditLog
     clock: Clock
-    in_flight: int
-    system: SystemPrompt
+    terms: Terms
     moving: asyncio.Lock
     pause: Callable[[float], Awaitable[object]]
 
@@ -148,7 +147,51 @@ class Pipeline:
                 return
 
     async def _try_trials(self, run: Run, plan: Plan, members: Sequence[Member], job: Job) -> None:
-        # (4) what would be tested; the attack digests the staged files at each start of the runtime
+        # (4) what would be tested; the loop digests the staged files at each start of the runtime
+        manifest = run.manifest
+        checkpoint, runtime = await self._find_approved(run)
+        async with self.judging.open() as judge_all:
+            bench = TrialBench(
+                manifest=manifest,
+                plan=plan,
+                intents=tuple(member.intent for member in members),
+                techniques=self.techniques,
+                judge_all=judge_all,
+                system=self.terms.system,
+                faults=job.faults,
+            )
+
+            async def store(tried: Sequence[Tried]) -> None:
+                await self._store(run, await bench.judge(tried), job.tally)
+
+            writer = BatchWriter(store)
+            loop = TrialLoop(
+                runtime=runtime,
+                checkpoint=checkpoint,
+                verify=self.checkpoints.verify,
+                bench=bench,
+                assignments=Assignments(
+                    bank=self.bank,
+                    epoch_id=manifest.epoch_id,
+                    plan=plan,
+                    units=tuple(member.unit for member in members),
+                    tally=job.tally,
+                    in_flight=self.terms.in_flight,
+                ),
+                writer=writer,
+                in_flight=self.terms.in_flight,
+            )
+            try:
+                # (5) each trial, (6) verdicts in batches; a run that is stopped keeps those it has
+                async with asyncio.TaskGroup() as group:
+                    group.create_task(writer.run())
+                    await _unless(job, loop.run())
+                    writer.close()
+            except BaseExceptionGroup as failures:
+                raise _first(failures) from None
+
+    async def _find_approved(self, run: Run) -> tuple[Checkpoint, Runtime]:
+        """Return what would be tested and what serves it, if they are still what was approved."""
         manifest = run.manifest
         checkpoint = await self.checkpoints.get(manifest.checkpoint)
         runtime = self.runtimes.get(manifest.runtime)
@@ -161,50 +204,11 @@ class Pipeline:
             (runtime.version, manifest.engine_version),
             (runtime.dialect, manifest.dialect),
             (runtime.filters, manifest.filters),
-            (self.system.digest, manifest.system_digest),
+            (self.terms.system.digest, manifest.system_digest),
         )
         if any(found != approved for found, approved in tested):
             raise IntegrityError(f"{run.run_id}: this is not what was approved", reason="NOT_AS_APPROVED")
-
-        async with self.judging.open() as judge_all:
-            bench = TrialBench(
-                manifest=manifest,
-                plan=plan,
-                intents=tuple(member.intent for member in members),
-                techniques=self.techniques,
-                judge_all=judge_all,
-                system=self.system,
-                faults=job.faults,
-            )
-
-            async def store(tried: Sequence[Tried]) -> None:
-                await self._store(run, await bench.judge(tried), job.tally)
-
-            writer = BatchWriter(store)
-            attack = Attack(
-                runtime=runtime,
-                checkpoint=checkpoint,
-                verify=self.checkpoints.verify,
-                bench=bench,
-                assignments=Assignments(
-                    bank=self.bank,
-                    epoch_id=manifest.epoch_id,
-                    plan=plan,
-                    units=tuple(member.unit for member in members),
-                    tally=job.tally,
-                    in_flight=self.in_flight,
-                ),
-                writer=writer,
-                in_flight=self.in_flight,
-            )
-            try:
-                # (5) each trial, (6) verdicts in batches; a run that is stopped keeps those it has
-                async with asyncio.TaskGroup() as group:
-                    group.create_task(writer.run())
-                    await _unless(job, attack.run())
-                    writer.close()
-            except BaseExceptionGroup as failures:
-                raise _first(failures) from None
+        return checkpoint, runtime
 
     async def _score_rest(self, run: Run, plan: Plan, tally: Tally) -> None:
         rest = (

@@ -3,22 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, fields
 from typing import Final
 
-from heldout_server.domain import (
-    PLAIN,
-    Checkpoint,
-    CheckpointState,
-    Epoch,
-    Manifest,
-    Run,
-    Sampling,
-    SystemPrompt,
-    TrustClass,
-)
+from heldout_server.domain import PLAIN, Checkpoint, CheckpointState, Epoch, Manifest, Run, TrustClass
 from heldout_server.errors import InvalidRequest, NotFound, WrongState
+from heldout_server.evaluation.terms import Terms
 from heldout_server.ports.bank import Bank
 from heldout_server.ports.checkpoints import Checkpoints
 from heldout_server.ports.evaluation import PlanRequest
@@ -61,14 +52,9 @@ class Proposals:
     """Hold what a manifest is written from, and what a start is checked against.
 
     Attributes:
-        policy_digest: hex SHA-256 of the release policy in force.
-        approving_roles: roles that must each have approved a manifest.
+        terms: what config and policy say of every run.
         role_of: the role of an identity, or None if it is not known any more.
         cards: returns the digests of the published cards by technique, in order.
-        deadline_s: seconds that one trial may take.
-        sampling: what every request asks for.
-        system: what is said before every prompt.
-        guarded: the policy lets no prompt go to an exposed runtime unless the manifest says so.
     """
 
     bank: Bank
@@ -76,14 +62,9 @@ class Proposals:
     runtimes: Mapping[str, Runtime]
     techniques: Techniques
     judge: Judge
-    policy_digest: str
-    approving_roles: Sequence[str]
+    terms: Terms
     role_of: Callable[[str], str | None]
-    deadline_s: float
     cards: Callable[[], Awaitable[Mapping[str, str]]]
-    sampling: Sampling = field(default_factory=Sampling)
-    system: SystemPrompt = field(default_factory=SystemPrompt)
-    guarded: bool = True
 
     async def write(self, request: PlanRequest) -> Manifest:
         """Return the manifest of a request.
@@ -111,12 +92,12 @@ class Proposals:
             stacks=request.stacks,
             judge=self.judge.judge_id,
             judge_digest=self.judge.digest,
-            policy_digest=self.policy_digest,
+            policy_digest=self.terms.policy_digest,
             runtime=runtime.engine,
             trust=runtime.trust,
-            sampling=self.sampling,
+            sampling=self.terms.sampling,
             attempts=request.attempts,
-            deadline_s=self.deadline_s,
+            deadline_s=self.terms.deadline_s,
             engine_version=runtime.version,
             dialect=runtime.dialect,
             filters=runtime.filters,
@@ -124,8 +105,8 @@ class Proposals:
             chat_template_digest=checkpoint.facts.chat_template_digest,
             base=checkpoint.base.name if checkpoint.base else "",
             base_digest=checkpoint.base.digest if checkpoint.base else "",
-            system_profile=self.system.profile,
-            system_digest=self.system.digest,
+            system_profile=self.terms.system.profile,
+            system_digest=self.terms.system.digest,
             allow_exposed=request.allow_exposed,
             burnt_prompts=epoch.prompts if exposed else 0,
             techniques_digest=self.techniques.digest(used),
@@ -146,7 +127,7 @@ class Proposals:
                 anew; the reason says what), nothing serves the checkpoint, or prompts would be exposed.
         """
         given = Counter(str(role) for identity in set(run.approvals) if (role := self.role_of(identity)) is not None)
-        missing = Counter(str(role) for role in self.approving_roles) - given
+        missing = Counter(str(role) for role in self.terms.approving_roles) - given
         if missing:
             raise WrongState(f"{run.run_id}: no approval yet by {', '.join(sorted(missing))}", reason="NOT_APPROVED")
         approved = run.manifest
@@ -182,7 +163,7 @@ class Proposals:
         return checkpoint, runtime
 
     def _check_exposure(self, *, exposed: bool, allowed: bool) -> None:
-        if exposed and self.guarded and not allowed:
+        if exposed and self.terms.guarded and not allowed:
             raise WrongState("the runtime is exposed, and the run does not allow it", reason="EXPOSED_RUNTIME")
 
     def _check_plan(self, request: PlanRequest) -> None:

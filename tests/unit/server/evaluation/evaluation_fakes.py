@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import hashlib
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 
 from heldout_server.domain import (
     Checkpoint,
@@ -37,13 +37,14 @@ from heldout_server.errors import (
     StorageError,
     WrongState,
 )
-from heldout_server.evaluation import Evaluation
+from heldout_server.evaluation import Evaluation, Terms
 from heldout_server.ports.audit import Logged
 from heldout_server.ports.bank import BankStats
 from heldout_server.ports.evaluation import PlanRequest
 from heldout_server.ports.outcomes import VerdictCount
 from heldout_server.ports.techniques import Delivery
 
+TERMS = {one.name for one in fields(Terms)}
 POLICY = "b" * 64
 JUDGE = "c" * 64
 ROLES = {"spiffe://x/bank": "bank_tester", "spiffe://x/bank-2": "bank_tester", "spiffe://x/run": "run_tester"}
@@ -456,6 +457,8 @@ class Bench:
         return dict(self.cards)
 
     def evaluation(self, **options):
+        options = self.options | options
+
         async def pause(_seconds):
             await asyncio.sleep(0)
 
@@ -472,7 +475,8 @@ class Bench:
             role_of=ROLES.get,
             cards=self.published_cards,
             pause=pause,
-            **(self.options | options),
+            terms=Terms(**{name: options.pop(name) for name in TERMS & options.keys()}),
+            **options,
         )
 
     @staticmethod

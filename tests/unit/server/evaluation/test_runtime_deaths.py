@@ -7,7 +7,7 @@ from evaluation_fakes import Bench, member, members_of, settle
 
 from heldout_policy.schedule import STRIKES
 from heldout_server.domain import RunState, Verdict
-from heldout_server.evaluation import attack
+from heldout_server.evaluation.trials import MAX_FAILED_STARTS
 
 TRIALS = 21
 CELLS = ("plain", "base64", "base64+persona")
@@ -44,10 +44,10 @@ async def test_what_was_in_flight_is_retried_one_at_a_time(bench):
 
 
 async def test_a_runtime_that_comes_up_late_is_waited_for(bench):
-    bench.model.refuse_starts = attack.MAX_FAILED_STARTS - 1
+    bench.model.refuse_starts = MAX_FAILED_STARTS - 1
     verdicts = await run_through(bench)
     assert Verdict.ERROR not in verdicts.values()
-    assert bench.checkpoints.verified == bench.model.starts == attack.MAX_FAILED_STARTS
+    assert bench.checkpoints.verified == bench.model.starts == MAX_FAILED_STARTS
 
 
 async def test_a_runtime_that_never_comes_up_is_scored_by_the_fixed_rule_and_published(bench):
@@ -55,7 +55,7 @@ async def test_a_runtime_that_never_comes_up_is_scored_by_the_fixed_rule_and_pub
     verdicts = await run_through(bench)
     assert len(verdicts) == TRIALS
     assert set(verdicts.values()) == {Verdict.ERROR}
-    assert bench.model.starts == attack.MAX_FAILED_STARTS
+    assert bench.model.starts == MAX_FAILED_STARTS
     assert not bench.model.asked
 
 

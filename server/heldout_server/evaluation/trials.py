@@ -1,15 +1,16 @@
 """Drive all trials of a run through a runtime that may die under them.
 
-No trial may suffer for another's prompt (``release.md`` section 1). So when the runtime's process ends, what was in
-flight gets no verdict: the runtime is started again and those trials are retried one at a time. One whose lone retry
-ends the process again is the culprit, and gets ``error``. Then the rest goes on side by side.
+No trial may suffer for another's prompt: the bound on releases holds only if what is counted of a unit depends on that
+unit alone. So when the runtime's process ends, what was in flight gets no verdict: the runtime is started again and
+those trials are retried one at a time. One whose lone retry ends the process again is the culprit, and gets ``error``.
+Then the rest goes on side by side.
 
 Such deaths are counted by unit, and so are its trials that fail alone while all others wait: after
 :data:`heldout_policy.schedule.STRIKES` of them, what is left of that unit gets ``error`` untried. That depends on the
 unit alone, since its trials are tried one after the other in the order of the plan; no other unit pays for it, and the
 time that a run is given covers it. Every process that comes up ends in such a death or gives at least one trial its
-verdict, so the restarts are bounded by the plan. :data:`MAX_FAILED_STARTS` in a row that do not come up end the
-attack: what is left is scored by the fixed rule.
+verdict, so the restarts are bounded by the plan. :data:`MAX_FAILED_STARTS` in a row that do not come up end the loop:
+what is left is scored by the fixed rule.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from heldout_server.ports.runtimes import ModelClient, Runtime
 MAX_FAILED_STARTS: Final = 3
 
 
-class Attack:
+class TrialLoop:
     """Try every assignment once, and hand each trial with what came of it to the writer.
 
     Args:
