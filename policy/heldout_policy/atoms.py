@@ -3,7 +3,7 @@
 Every released row is a sum over a set of units. Whoever adds and subtracts released sums can reach every *atom*: a
 group of units that belong to exactly the same released sets, over all releases and epochs. An atom of one unit would
 be that unit's own figure. So no atom may be smaller than the policy's minimum: beside the noise that is hygiene, and
-where there is no noise it is the whole protection (design section 10).
+where there is no noise it is the whole protection.
 
 The rules, all of them here:
 

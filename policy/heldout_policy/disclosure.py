@@ -30,6 +30,8 @@ IDENTIFIER: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,255}")
 
 DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 MINUTE_S: Final = 60
+"""A time leaves as the minute it lies in: an exact one would tell how long something took."""
+
 MAX_PROOF_BYTES: Final = 1 << 20
 
 
@@ -67,6 +69,11 @@ def _is_public_meta(value: Any, _approved: frozenset[str]) -> bool:
 
 def _is_approved_text(value: Any, approved: frozenset[str]) -> bool:
     return value in approved
+
+
+def whole_minute(moment_s: float) -> int:
+    """Return the minute that a moment lies in, both in Unix seconds, as it may leave."""
+    return int(moment_s // MINUTE_S) * MINUTE_S
 
 
 def _is_time_bucket(value: Any, _approved: frozenset[str]) -> bool:

@@ -1,7 +1,7 @@
 """The release mechanism: what a table costs, how much noise it carries, which rows it has.
 
 Given the policy, the number of the release and who is in the epoch, everything here is fixed. No outcome enters: rows,
-units, withholding, noise and debits are the same whatever a checkpoint does (design section 10, ``release.md``).
+units, withholding, noise and debits are the same whatever a checkpoint does.
 
 The mechanism, for a table in which one unit touches m cells with at most 1 each:
 
@@ -133,7 +133,7 @@ class TablePlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claims:
-    """Say what a spend of rho lets out about one unit, given every other unit (``release.md`` section 1).
+    """Say what a spend of rho lets out about one unit, given every other unit (``SECURITY.md``, "The bound, exactly").
 
     Attributes:
         tight_bits: bits of mutual information, an average, by the bound for Gaussian noise on shares: rho / (4 ln 2).

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 BENCH = Path(__file__).parents[1] / "bench" / "bench.py"
-AREAS = ("trials", "memory", "bank", "findings", "release", "audit", "start", "judge")
+AREAS = ("trials", "memory", "bank", "cards", "findings", "release", "audit", "start", "judge")
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""What a spend of the budget lets out about one unit, in three figures (``release.md`` section 1)."""
+"""What a spend of the budget lets out about one unit, in three figures (``SECURITY.md``, "The bound, exactly")."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What changed between two releases, in four words (``release.md`` sections 3 and 4).
+"""What changed between two releases, in four words.
 
 Two releases are compared only on the same units by the same judge: same epoch, same judge digest, same attempts. The
 prompts then are the same and only the noise differs, so a change d = p̃₂ - p̃₁ has variance v₁ + v₂ with

@@ -1,4 +1,4 @@
-"""Intervals for published rates (``release.md`` section 3).
+"""Intervals for published rates.
 
 Two intervals, named for what they are about, both at 95 %:
 

@@ -56,9 +56,9 @@ def chi_square_survival(value: float, *, degrees: int) -> float:
 def homogeneity_p(changes: Sequence[float], variances: Sequence[float]) -> float | None:
     """Return how likely changes that differ this much are if all true changes are alike.
 
-    The sum of (d - mean d)²/variance against chi-square with T - 1 degrees (``release.md`` section 3: the variance of
-    a change is 2·sigma² in units where both sides carry the same noise); the mean is weighted by 1/variance, which
-    are all alike where all rows have the same units.
+    The sum of (d - mean d)²/variance against chi-square with T - 1 degrees (Cochran 1954, "The combination of estimates
+    from different experiments"); where both sides carry the same noise the variance of a change is 2·sigma², in units.
+    The mean is weighted by 1/variance, which are all alike where all rows have the same units.
 
     Returns:
         The probability, or None for fewer than two changes.

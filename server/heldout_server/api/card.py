@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from heldout_policy.disclosure import whole_minute
 from heldout_proto.v1 import card_pb2 as pb
 from heldout_proto.v1 import card_pb2_grpc
 from heldout_server.api.bank import card_hits
@@ -13,7 +14,6 @@ from heldout_server.card_document import describe_card
 from heldout_server.errors import NotFound
 from heldout_server.ports.cards import Cards, CardState, CardText, StoredCard
 
-MINUTE_S: Final = 60
 STATES: Final = {
     CardState.PROPOSED: pb.CARD_STATE_PROPOSED,
     CardState.APPROVED: pb.CARD_STATE_APPROVED,
@@ -82,5 +82,5 @@ def _record(stored: StoredCard) -> pb.CardRecord:
     return pb.CardRecord(
         card=describe_card(stored),
         state=pb.CARD_STATE_WITHHELD if withheld else STATES[stored.state],
-        proposed_s=stored.proposed_s - stored.proposed_s % MINUTE_S,
+        proposed_s=whole_minute(stored.proposed_s),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from heldout_policy.disclosure import whole_minute
 from heldout_proto.v1 import checkpoint_pb2 as pb
 from heldout_proto.v1 import checkpoint_pb2_grpc
 from heldout_server.api.edge import Call
@@ -11,7 +12,6 @@ from heldout_server.api.paging import after_sequence, next_token, page_size
 from heldout_server.domain import CheckpointState
 from heldout_server.ports.checkpoints import Checkpoints
 
-MINUTE_S: Final = 60
 STATES: Final = {
     CheckpointState.STAGED: pb.CHECKPOINT_STATE_STAGED,
     CheckpointState.REFUSED: pb.CHECKPOINT_STATE_REFUSED,
@@ -38,7 +38,7 @@ class CheckpointServicer(checkpoint_pb2_grpc.CheckpointServiceServicer):
                     digest=one.digest,
                     state=STATES[one.state],
                     reason=one.reason,
-                    noticed_s=one.noticed_s - one.noticed_s % MINUTE_S,
+                    noticed_s=whole_minute(one.noticed_s),
                 )
                 for one in found
             ],

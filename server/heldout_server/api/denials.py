@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Final, NamedTuple
 
+from heldout_policy.disclosure import whole_minute
 from heldout_server.api.limits import Buckets
 from heldout_server.config.limits import Rate
 from heldout_server.domain import Principal
@@ -20,7 +21,6 @@ ALLOWANCE: Final = Rate(per_s=1 / 6, burst=100)
 """Denials of one identity that are logged one by one."""
 
 UNKNOWN_IDENTITY: Final = "unknown"
-MINUTE_S: Final = 60
 
 
 class _Kind(NamedTuple):
@@ -46,7 +46,7 @@ class Denials:
     def count(self, principal: Principal | None, reason: str, *, half: str) -> None:
         """Count a denial that is not logged by itself."""
         if not self._counts:
-            self._since_s = int(self._clock.now_s() // MINUTE_S) * MINUTE_S
+            self._since_s = whole_minute(self._clock.now_s())
         self._counts[_Kind(half, identity_of(principal), reason)] += 1
 
     def take_summaries(self) -> dict[str, tuple[Record, ...]]:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from math import ceil
 from typing import Final
 
+from heldout_policy.disclosure import whole_minute
 from heldout_proto.v1 import evaluation_pb2 as pb
 from heldout_proto.v1 import evaluation_pb2_grpc, findings_pb2
 from heldout_server.api.edge import Call
@@ -17,7 +18,6 @@ from heldout_server.ports.evaluation import Evaluations, PlanRequest
 from heldout_server.ports.outcomes import Outcomes
 from heldout_server.tested_system import describe_tested_system
 
-MINUTE_S: Final = 60
 STATES: Final = {
     RunState.PROPOSED: pb.RUN_STATE_PROPOSED,
     RunState.RUNNING: pb.RUN_STATE_RUNNING,
@@ -100,7 +100,7 @@ class EvaluationServicer(evaluation_pb2_grpc.EvaluationServiceServicer):
                     line=one.line,
                     identity=one.identity,
                     run_id=one.run_id,
-                    given_s=one.given_s - one.given_s % MINUTE_S,
+                    given_s=whole_minute(one.given_s),
                 )
                 for one in await self._outcomes.standing()
             ]
@@ -182,7 +182,7 @@ class EvaluationServicer(evaluation_pb2_grpc.EvaluationServiceServicer):
         if planned is None:
             return None
         return pb.PlannedTime(
-            publishes_s=planned.publishes_s - planned.publishes_s % MINUTE_S,
+            publishes_s=whole_minute(planned.publishes_s),
             run_s=ceil(planned.run_s),
             width=planned.width,
             units=planned.units,
@@ -230,9 +230,9 @@ def _run(run: Run, *, now_s: float, role: Role) -> pb.Run:
         approvals=run.approvals,
         release_number=run.release_number,
         planned_trials=run.planned_trials,
-        created_s=run.created_s - run.created_s % MINUTE_S,
+        created_s=whole_minute(run.created_s),
         cancelled=run.cancelled,
-        publishes_s=run.publishes_s - run.publishes_s % MINUTE_S,
+        publishes_s=whole_minute(run.publishes_s),
         planned_time_percent=_planned_time_percent(run, now_s=now_s),
         anchor=manifest.anchor,
     )

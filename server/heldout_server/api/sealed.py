@@ -17,6 +17,7 @@ from typing import Final, NoReturn
 import grpc
 import structlog
 
+from heldout_policy.disclosure import whole_minute
 from heldout_proto.v1 import findings_pb2
 from heldout_server.api.contract import Method
 from heldout_server.api.denials import Denials, identity_of
@@ -41,8 +42,6 @@ RATE: Final = Rate(per_s=1 / 6, burst=20)
 
 ATTEMPTS: Final = Rate(per_s=1 / 60, burst=5)
 """Shares that one identity may try."""
-
-MINUTE_S: Final = 60
 
 Settle = Callable[[str], Awaitable[Logged | None]]
 """Return, for the identity whose share was taken, its outcome in the log once all is open; None if more are needed."""
@@ -131,7 +130,7 @@ class SealedEdge(grpc.aio.ServerInterceptor):
                     decision="allow" if decision.allowed else "deny",
                     rules=decision.rules,
                     status=reason,
-                    at_s=int(self._clock.now_s() // MINUTE_S) * MINUTE_S,
+                    at_s=whole_minute(self._clock.now_s()),
                     request_sha256=salt.hex() + hashlib.sha256(salt + request).hexdigest(),
                     response_sha256="" if status else hashlib.sha256(salt + answer).hexdigest(),
                 )

@@ -17,10 +17,11 @@ from typing import Final
 import grpc
 import structlog
 
+from heldout_policy.disclosure import whole_minute
 from heldout_policy.errors import PolicyError
 from heldout_proto.v1 import seal_pb2_grpc
 from heldout_server.api.contract import methods
-from heldout_server.api.denials import MINUTE_S, Denials
+from heldout_server.api.denials import Denials
 from heldout_server.api.gate import ApprovedTexts, Gate
 from heldout_server.api.seal import SealServicer
 from heldout_server.api.sealed import SealedEdge
@@ -206,7 +207,7 @@ class SealedDoor:
         await self._stack.aclose()
 
     async def _keep_event(self, name: str) -> None:
-        await self._kept.keep_event(name, at_s=int(self._clock.now_s() // MINUTE_S) * MINUTE_S)
+        await self._kept.keep_event(name, at_s=whole_minute(self._clock.now_s()))
 
     async def _record_kept(self, logs: Mapping[str, AuditLog], ring: KeyRing) -> Recorded:
         recorded = await self._kept.record(logs["vault"], ring, policy_digest=self._policies.documents.digest)
@@ -283,7 +284,7 @@ async def wait_sealed(
     try:
         policies = load_policies(config)
     except (ConfigError, PolicyError) as error:
-        at_s = int(outside.clock.now_s() // MINUTE_S) * MINUTE_S
+        at_s = whole_minute(outside.clock.now_s())
         await kept.keep_event(POLICY_REFUSED, at_s=at_s, details=refusal_details(error))
         raise
     unsealing = Unsealing.begin(config.keys.shares, config.keys.ring)

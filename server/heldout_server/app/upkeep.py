@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import Mapping
 from typing import Final
 
-from heldout_server.api.denials import MINUTE_S, Denials
+from heldout_server.api.denials import Denials
 from heldout_server.app.clock_watch import ClockWatch
 from heldout_server.app.reloading import Reloader
 from heldout_server.ports.audit import AuditLog
@@ -15,6 +15,9 @@ from heldout_server.ports.environment import Clock
 
 LOOK_S: Final = 1.0
 """Seconds between two looks."""
+
+DENIALS_S: Final = 60.0
+"""Seconds between two records of the denials that were only counted."""
 
 
 async def keep_up(
@@ -39,7 +42,7 @@ async def keep_up(
         reload.clear()
         await clock_watch.look()
         await reloader.look(asked=asked)
-        if clock.monotonic_s() - recorded_s >= MINUTE_S:
+        if clock.monotonic_s() - recorded_s >= DENIALS_S:
             recorded_s = clock.monotonic_s()
             await record_denials(denials, logs)
 

@@ -7,7 +7,13 @@ from enum import StrEnum
 
 
 class TrustClass(StrEnum):
-    """Who can see what a runtime is sent (design section 7)."""
+    """Who can see what a runtime is sent.
+
+    Attributes:
+        CONTAINED: nobody outside: the appliance started it, and nothing leaves it.
+        ATTESTED: nobody outside, as the runtime itself proves.
+        EXPOSED: whoever runs it, so each prompt that it is sent is burnt.
+    """
 
     CONTAINED = "contained"
     ATTESTED = "attested"

@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class Role(StrEnum):
-    """What an identity may be (design section 1)."""
+    """What an identity is: each has exactly one, and ``authorization.cedar`` says what it may."""
 
     TRAINER = "trainer"
     BANK_TESTER = "bank_tester"

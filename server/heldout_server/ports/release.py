@@ -29,7 +29,9 @@ class BudgetState:
         lines: what model lines have, where the policy grants each its own.
         anchors_used, anchors_total: releases that restate an earlier checkpoint, beside the others.
         exact: figures are published without noise: there is no budget, and no bound.
-        spent_nano_rho, budget_nano_rho: zCDP rho in billionths, the largest spend among the units of that intent.
+        harmful_spent_nano_rho, benign_spent_nano_rho: the largest spend among the units that have prompts of that
+            intent, in billionths of zCDP rho.
+        budget_nano_rho: what no unit may pass, likewise.
     """
 
     epoch_id: str
@@ -66,7 +68,7 @@ class ReleaseDesk(Protocol):
         ...
 
     async def publish(self, run_id: str) -> None:
-        """Publish a complete run in the four steps of design section 3. Idempotent; noise is drawn once.
+        """Publish a complete run, each step durable before the next. Idempotent; noise is drawn once.
 
         Raises:
             WrongState: the run is not complete, or it has no slot.

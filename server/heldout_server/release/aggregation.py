@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from heldout_policy.mechanism import DEPTH, LEVELS, MICRO, TableKind, levels_of, unit_categories
+from heldout_policy.mechanism import DEPTH, LEVELS, MICRO, Level, TableKind, levels_of, unit_categories
 from heldout_server.domain import ATTACK_SUCCESS, NON_ANSWERS, OVER_REFUSAL, PLAIN, Intent, Manifest, Member
 from heldout_server.errors import IntegrityError
 from heldout_server.ports.outcomes import VerdictCount
@@ -125,7 +125,8 @@ def _count(
     trials = [0] * (prompts * cells)
     units = len(harmful.names)
     tally = _Tally([0] * (units * cells), [0] * units, [0] * len(benign.names), [])
-    depths = bytes([*(0 if cell == plain else 1 for cell in range(len(manifest.techniques))), *[2] * cells])[:cells]
+    levels = [Level.PLAIN if name == PLAIN else Level.SINGLE for name in manifest.techniques]
+    depths = bytes(DEPTH[level] for level in (*levels, *(Level.STACK for _ in manifest.stacks)))  # by cell
     shallowest = bytearray([LEVELS]) * prompts  # by prompt; LEVELS for one that nothing broke
     harmful_of, benign_of = harmful.of, benign.of
     successes, answered, refused = tally.successes, tally.answered, tally.refused

@@ -16,8 +16,8 @@ that was reached:
 4.  Refresh the standing budget, move the run to ``published``, then the slot.
 
 After a crash between the log's write and ours in step 2 the leaf is found in the log, behind the newest anchor of
-``releases.db``, and not appended again. A crash in step 1 before the bytes
-are stored draws noise anew; what was drawn before was stored nowhere and seen by nobody.
+``releases.db``, and not appended again. A crash in step 1 before the bytes are stored draws noise anew; what was drawn
+before was stored nowhere and seen by nobody.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from heldout_policy.disclosure import whole_minute
 from heldout_policy.mechanism import FULL_ONLY, RowPlan, Side, TableKind, TablePlan, to_grid
 from heldout_policy.release_policy import ReleasePolicy
 from heldout_proto.v1 import findings_pb2
@@ -18,7 +19,6 @@ from heldout_server.ports.environment import Noise
 from heldout_server.ports.release import BudgetState
 from heldout_server.tested_system import describe_tested_system
 
-MINUTE_S: Final = 60
 PADDING_BYTES: Final = 256
 """What a release has of padding at least, its frame included: enough for a length of two bytes."""
 
@@ -93,7 +93,7 @@ def finish_release(draft: bytes, *, sums: Mapping[TableKind, Sequence[int]], noi
         IntegrityError: a table has no noise, and the draft does not say that it is published so.
     """
     release = findings_pb2.Release.FromString(draft)
-    release.published_s = published_s // MINUTE_S * MINUTE_S
+    release.published_s = whole_minute(published_s)
     length = _longest(release) + PADDING_BYTES
     for table in release.tables:
         exact = [
@@ -143,7 +143,7 @@ def finish_cancelled(draft: bytes, *, published_s: int) -> bytes:
         published_s: Unix time, of which the document tells the minute.
     """
     release = findings_pb2.Release.FromString(draft)
-    release.published_s = published_s // MINUTE_S * MINUTE_S
+    release.published_s = whole_minute(published_s)
     release.cancelled = True
     del release.tables[:]
     return release.SerializeToString(deterministic=True)

@@ -8,9 +8,10 @@
 It serves until it gets SIGTERM or SIGINT; with ``--until-eof`` also until its standard input closes, so that it never
 outlives the process that started it. It exits with 2 if the file is no model, and with 3 where xllamacpp is missing.
 
-Nothing of one request stays for the next (``release.md`` section 1): the prompt cache, its copies in memory and context
-checkpoints are off. The pages that show what is being answered (``/slots``, ``/props``, the chat page) are off as well.
-With ``--parallel`` above 1 requests are computed in one batch: floats then round differently by who else is in it.
+Nothing of one request stays for the next, or one prompt's outcome would depend on another's: the prompt cache, its
+copies in memory and context checkpoints are off. The pages that show what is being answered (``/slots``, ``/props``,
+the chat page) are off as well. With ``--parallel`` above 1 requests are computed in one batch: floats then round
+differently by who else is in it.
 """
 
 from __future__ import annotations

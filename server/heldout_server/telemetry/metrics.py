@@ -1,6 +1,6 @@
 """Count calls and time them, with declared attributes alone, inside the process.
 
-Error counts and times of an *endpoint* are outcomes of a checkpoint and are not measured here (design section 2.2).
+Error counts and times of an *endpoint* are outcomes of a checkpoint, so they are not measured here.
 Nothing is exported over a network; on request the figures go into the log.
 """
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
+from heldout_policy.disclosure import whole_minute
 from heldout_server.anchored import AnchoredDatabase
 from heldout_server.anchoring import Anchor, Content
 from heldout_server.database import Connection
@@ -39,8 +40,6 @@ CONTENT: Final = Content(
         "states": "SELECT name, document FROM states ORDER BY name",
     }
 )
-
-MINUTE_S: Final = 60
 
 
 class SqlPublisher:
@@ -78,7 +77,7 @@ class SqlPublisher:
         if row is None:
             connection.execute(
                 "INSERT INTO releases (release_id, document, receipt, inserted_s) VALUES (?, ?, ?, ?)",
-                (release_id, document, receipt, self._minute_s()),
+                (release_id, document, receipt, whole_minute(self._clock.now_s())),
             )
         elif row[0] != document:
             raise IntegrityError(f"{release_id}: another document is published", reason="PUBLISHED_DIFFERENTLY")
@@ -89,7 +88,7 @@ class SqlPublisher:
             lambda connection: connection.execute(
                 "INSERT INTO states (name, document, updated_s) VALUES (?, ?, ?) "
                 "ON CONFLICT DO UPDATE SET document = excluded.document, updated_s = excluded.updated_s",
-                (name, document, self._minute_s()),
+                (name, document, whole_minute(self._clock.now_s())),
             )
         )
 
@@ -100,7 +99,3 @@ class SqlPublisher:
             StorageError: the database cannot be written.
         """
         await leave_heads(self._database, heads)
-
-    def _minute_s(self) -> int:
-        # Whole minutes, as everywhere in the window half: an exact time would tell how long a run took.
-        return int(self._clock.now_s()) // MINUTE_S * MINUTE_S

@@ -1,4 +1,4 @@
-"""The planner: figures before a key is turned, the same as ``release.md`` gives and as the mechanism will do."""
+"""The planner: figures before a key is turned, as they were simulated, and as the mechanism will do."""
 
 from __future__ import annotations
 

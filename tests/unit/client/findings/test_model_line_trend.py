@@ -57,7 +57,7 @@ def test_withheld_tables_leave_gaps_and_no_zeroes():
 
 
 def test_the_three_figures_of_the_default_budget():
-    """release.md section 1: rho 5.545 is 2.0 bits, 8 by the general bound, 95.2 % for one question."""
+    """SECURITY.md: rho 5.545 is 2.0 bits, 8 by the general bound, 95.2 % for one question."""
     claims = state_claims(5_545_177_444)
     assert claims.tight_bits == pytest.approx(2.0, abs=1e-6)
     assert claims.general_bits == pytest.approx(8.0, abs=1e-6)

@@ -1,4 +1,4 @@
-"""The intervals of ``release.md`` section 3."""
+"""The intervals of published rates: their formulas, and how often they hold what is true."""
 
 import math
 import random
@@ -31,13 +31,13 @@ def is_in_set(p, rate, *, units, variance, slack=1e-9):
 
 
 def test_noise_alone_gives_the_figure_of_the_published_table():
-    """release.md section 2: sigma 7.75 over 300 units is 5.1 points."""
+    """Sigma 7.75 over 300 units is 5.1 points."""
     interval = noise_interval(0.4, variance=(7.75 / 300) ** 2)
     assert (interval.high - interval.low) / 2 == pytest.approx(0.0506, abs=5e-4)
 
 
 def test_noise_and_sampling_give_the_figure_of_the_published_table():
-    """release.md section 2: 7.6 points at 300 units, for a rate of one half; the half unit adds 0.17."""
+    """7.6 points at 300 units, for a rate of one half; the half unit adds 0.17."""
     interval = sampling_interval(0.5, units=300, variance=(7.75 / 300) ** 2)
     assert (interval.high - interval.low) / 2 == pytest.approx(0.076 + 0.0017, abs=1e-3)
 
@@ -117,7 +117,7 @@ def test_a_shown_interval_holds_all_that_is_possible_and_never_shrinks_to_a_poin
     ("rate", "units", "sigma"), [(0.02, 30, 1.5), (0.2, 100, 4.0), (0.5, 300, 7.75), (0.97, 60, 0.0)]
 )
 def test_the_interval_covers_the_truth_about_95_times_in_100(rate, units, sigma):
-    """release.md section 3: simulated worst coverage 94.2 %."""
+    """The worst coverage in a simulation was 94.2 %."""
     source = random.Random(20_261_125)  # noqa: S311 - draws to be repeated
     grid = sigma / 2
     covered, draws = 0, 1500
