@@ -2,13 +2,12 @@
 
 import json
 
-from heldout_server.attack import stage
+from heldout_server.attack.furnishing import TABLE
 from heldout_server.attack.setting import Setting
 
 ROLES = ("trainer", "bank_tester", "run_tester", "auditor", "operator", "key_holder")
 
-POLICY = stage.policy_text(Setting(releases=3))
-TABLE = stage.TABLE
+POLICY = Setting(releases=3).policy
 
 
 def write_checkpoint(source, name, *, table=None, line="nova"):

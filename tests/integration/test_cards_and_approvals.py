@@ -6,14 +6,13 @@ from heldout.errors import NotFound, Refused, WrongState
 from heldout.services.cards import CardState
 from heldout.services.runs import RunState
 from heldout_server.attack.setting import Setting
-from heldout_server.attack.stage import policy_text
 from heldout_server.environment import SystemClock
 from heldout_server.installation import install
 from lab_texts import prompt_rows as texts
 from raw_calls import entries_of
 from served_appliance import prompt_rows, until
 
-POLICY = policy_text(Setting(releases=3, approvals=("bank_tester", "run_tester"))).replace(
+POLICY = Setting(releases=3, approvals=("bank_tester", "run_tester")).policy.replace(
     'approved_by = "bank_tester"', 'approved_by = "run_tester"'
 )
 CARD = {

@@ -15,7 +15,7 @@ from heldout_server.api import edge, gate
 from heldout_server.api import evaluation as evaluation_api
 from heldout_server.app import door
 from heldout_server.attack.attacks import smuggled_text
-from heldout_server.attack.stage import CANARY
+from heldout_server.attack.furnishing import CANARY
 from heldout_server.audit import SqlAuditLog
 from heldout_server.bank.gate import SqlCardsGate
 from heldout_server.cli import main

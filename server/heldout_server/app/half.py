@@ -14,8 +14,8 @@ from heldout_server.app.anchors import Anchors
 from heldout_server.app.log_watch import LogWatch
 from heldout_server.app.policies import Policies
 from heldout_server.app.tools import Tools
+from heldout_server.audit import SqlAuditLog
 from heldout_server.config import AnyConfig
-from heldout_server.ports.audit import AuditLog
 
 Registration: TypeAlias = Callable[[grpc.aio.Server], None]
 """Puts a servicer into a server."""
@@ -33,7 +33,7 @@ class Ground:
     config: AnyConfig
     tools: Tools
     policies: Policies
-    logs: Mapping[str, AuditLog]
+    logs: Mapping[str, SqlAuditLog]
     anchors: Anchors
     log_watch: LogWatch
     approved: ApprovedTexts

@@ -75,6 +75,10 @@ async def serve(
 ) -> AsyncIterator[Appliance]:
     """Start an appliance, or a half of it, and stop it on leaving.
 
+    In the order of trust: (1) keys, the signed policy, the logs, and whether they belong together; (2) the rooms of the
+    halves; (3) the door, with its ports bound; (4) what each half was in the midst of, before the first call; (5) what
+    goes on beside the calls. Leaving undoes it from the end.
+
     Args:
         config: what the operator decided.
         metrics: counts the calls.
@@ -91,43 +95,31 @@ async def serve(
     """
     log_failed, reload, sealing = asyncio.Event(), asyncio.Event(), asyncio.Event()
     async with contextlib.AsyncExitStack() as stack:
+        # (1) what stands before any room
         tools = _open_tools(stack, config, environment or Environment(), door)
-        policies = await load_policies_or_record(config, tools, halves=tuple(openers))
-        log_watch = LogWatch(metrics)
-        kept = await open_logs(
+        ground = await _lay_ground(
             stack,
             config,
             tools,
-            policies,
             halves=openers,
+            door=door,
+            metrics=metrics,
             log_failed=log_failed,
             on_log_failed=on_log_failed,
-            on_fault=log_watch.note_fault,
         )
-        logs: dict[str, AuditLog] = dict(kept)
-        if door is not None:
-            await door.record(logs, tools.ring)
-        anchors = await Anchors.open(kept)
-        await anchors.verify_logs()
-        ground = Ground(
-            config=config,
-            tools=tools,
-            policies=policies,
-            logs=logs,
-            anchors=anchors,
-            log_watch=log_watch,
-            approved=ApprovedTexts(),
-        )
+        logs, anchors = ground.logs, ground.anchors
+        # (2) rooms
         halves = [await open_half(stack, ground) for open_half in openers.values()]
         await anchors.settle()
         await anchors.exchange()
         stack.push_async_callback(_unless_failed, anchors.exchange, log_failed)
         stack.push_async_callback(_unless_failed, anchors.settle, log_failed)
+        # (3) the door
         denials = Denials(tools.clock)
         edge = build_edge(
             config,
             tools,
-            policies=policies,
+            policies=ground.policies,
             denials=denials,
             logs=logs,
             approved=ground.approved,
@@ -144,19 +136,20 @@ async def serve(
         health = Health()
         health_port = await health.start(config.listen.health_address)
         stack.push_async_callback(health.stop)
-
+        # (4) what was begun before, then calls
         for half in halves:
             await half.begin()
         stack.push_async_callback(_record_last_denials, denials, logs, log_failed)
         await server.start()
         stack.push_async_callback(_stop_server, server, edge, log_failed)
-        reloader = Reloader(config, policies, shown, logs, tools.clock)
+        # (5) beside the calls
+        reloader = Reloader(config, ground.policies, shown, logs, tools.clock)
         clock_watch = ClockWatch(tools.clock, logs.values())
         keeping_up = partial(keep_up, reloader, clock_watch, denials, logs, clock=tools.clock, reload=reload)
         pace = Pace(leaves_per_s=config.audit.sweep_leaves_per_s, pause_s=config.audit.sweep_pause_s)
         work: dict[str, Callable[[], Coroutine[Any, Any, None]]] = {
             "upkeep": keeping_up,
-            "logs": partial(log_watch.run, kept.values(), pace, health),
+            "logs": partial(ground.log_watch.run, logs.values(), pace, health),
             "anchors": anchors.exchange_now_and_then,
         }
         for half in halves:
@@ -172,6 +165,46 @@ async def serve(
                 await health.set(serving=False)
                 for task in beside:
                     task.cancel()
+
+
+async def _lay_ground(
+    stack: contextlib.AsyncExitStack,
+    config: AnyConfig,
+    tools: Tools,
+    *,
+    halves: Iterable[str],
+    door: SealedDoor | None,
+    metrics: Metrics,
+    log_failed: asyncio.Event,
+    on_log_failed: Callable[[], None],
+) -> Ground:
+    """Read the policy, open the logs, and see that logs and anchors belong together."""
+    names = tuple(halves)
+    policies = await load_policies_or_record(config, tools, halves=names)
+    log_watch = LogWatch(metrics)
+    logs = await open_logs(
+        stack,
+        config,
+        tools,
+        policies,
+        halves=names,
+        log_failed=log_failed,
+        on_log_failed=on_log_failed,
+        on_fault=log_watch.note_fault,
+    )
+    if door is not None:
+        await door.record(logs, tools.ring)
+    anchors = await Anchors.open(logs)
+    await anchors.verify_logs()
+    return Ground(
+        config=config,
+        tools=tools,
+        policies=policies,
+        logs=logs,
+        anchors=anchors,
+        log_watch=log_watch,
+        approved=ApprovedTexts(),
+    )
 
 
 def _open_tools(
@@ -204,7 +237,7 @@ async def _unless_failed(work: Callable[[], Awaitable[None]], log_failed: asynci
         await work()
 
 
-async def _record_last_denials(denials: Denials, logs: dict[str, AuditLog], log_failed: asyncio.Event) -> None:
+async def _record_last_denials(denials: Denials, logs: Mapping[str, AuditLog], log_failed: asyncio.Event) -> None:
     if not log_failed.is_set():
         await record_denials(denials, logs)
 

@@ -10,8 +10,9 @@ from typing import Final
 from heldout_proto.v1 import findings_pb2
 from heldout_server.app import restoring
 from heldout_server.app.logs import DATABASES, LOG_FILE
+from heldout_server.attack.furnishing import mild_prompts
 from heldout_server.attack.runs import settled_budget
-from heldout_server.attack.stage import Stage, mild_prompts
+from heldout_server.attack.stage import Stage
 from heldout_server.config import load_config
 from heldout_server.errors import HeldoutError
 

@@ -14,9 +14,10 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from heldout_server.attack.attack import Attack, Finding, Needs
+from heldout_server.attack.process import LAUNCHER
 from heldout_server.attack.scene import SHARED
 from heldout_server.attack.setting import Setting
-from heldout_server.attack.stage import LAUNCHER, Stage, own_stage, staging
+from heldout_server.attack.stage import Stage, own_stage, staging
 from heldout_server.errors import HeldoutError
 
 WIDTH: Final = 80

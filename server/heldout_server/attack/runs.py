@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from heldout_proto.v1 import checkpoint_pb2, evaluation_pb2, findings_pb2
 from heldout_server.attack.caller import Told
+from heldout_server.attack.patience import until
 from heldout_server.attack.stage import Stage
 from heldout_server.errors import ConfigError
 
@@ -24,7 +25,7 @@ async def staged(stage: Stage, name: str) -> None:
         found = checkpoint_pb2.ListCheckpointsResponse.FromString(told.body).checkpoints
         return any(one.name == name for one in found)
 
-    await stage.until(look)
+    await until(look)
 
 
 async def propose(stage: Stage, checkpoint: str, *, role: str = TESTER) -> evaluation_pb2.Run:
@@ -78,7 +79,7 @@ async def find_run(
         found = (run for run in await stage.runs() if run.tested.checkpoint == checkpoint)
         return next((run for run in found if state is None or run.state == state), None)
 
-    return await stage.until(look)
+    return await until(look)
 
 
 async def settled_budget(stage: Stage, *, used: int) -> findings_pb2.Budget:
@@ -88,7 +89,7 @@ async def settled_budget(stage: Stage, *, used: int) -> findings_pb2.Budget:
         budget = await stage.budget()
         return budget if budget.releases_used >= used else None
 
-    return await stage.until(look)
+    return await until(look)
 
 
 def debited_nano_rho(releases: Sequence[findings_pb2.Release]) -> int:

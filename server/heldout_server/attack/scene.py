@@ -9,8 +9,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from heldout_proto.v1 import evaluation_pb2
+from heldout_server.attack.furnishing import CANARY, TABLE
+from heldout_server.attack.patience import until
 from heldout_server.attack.setting import Setting
-from heldout_server.attack.stage import CANARY, TABLE, Stage
+from heldout_server.attack.stage import Stage
 
 ANSWER_WORD: Final = "wombatglacierember"
 SYSTEM_WORD: Final = "axolotlmeadowquartz"
@@ -74,4 +76,4 @@ async def try_in_turn(stage: Stage, models: Mapping[str, Mapping[str, Any]], *, 
             runs = [run for run in await stage.runs() if run.tested.checkpoint == name]
             return all(run.state == evaluation_pb2.RUN_STATE_PUBLISHED for run in runs)
 
-        await stage.until(over)
+        await until(over)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from heldout_proto.v1 import evaluation_pb2
 from heldout_server.attack.attack import Attack, Finding, Needs, Player
+from heldout_server.attack.furnishing import mild_prompts
 from heldout_server.attack.runs import (
     BY_HAND,
     EVALUATION,
@@ -16,7 +17,7 @@ from heldout_server.attack.runs import (
     start,
 )
 from heldout_server.attack.setting import Setting
-from heldout_server.attack.stage import Stage, mild_prompts
+from heldout_server.attack.stage import Stage
 
 APPROVE = ("run_tester", "bank_tester")
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from heldout_proto.v1 import evaluation_pb2
 from heldout_server.attack.attack import Attack, Finding, Needs, Player
+from heldout_server.attack.furnishing import FIRST, TABLE
 from heldout_server.attack.runs import cancel, debited_nano_rho, find_run, settled_budget
-from heldout_server.attack.stage import FIRST, TABLE, Stage
+from heldout_server.attack.stage import Stage
 
 RUNS = 2
 

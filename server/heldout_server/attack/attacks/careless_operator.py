@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Final
 
 from heldout_server.attack.attack import Attack, Finding, Needs, Player
+from heldout_server.attack.furnishing import CANARY
 from heldout_server.attack.scene import SHARED, SYSTEM_WORD, WORDS
 from heldout_server.attack.search import find_words
 from heldout_server.attack.setting import Setting
-from heldout_server.attack.stage import CANARY, Stage
+from heldout_server.attack.stage import Stage
 from heldout_server.errors import ConfigError
 
 KEYS: Final = ("keys/root.key", "keys/ring.json", "pki/server.key")

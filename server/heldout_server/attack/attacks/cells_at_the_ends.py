@@ -5,7 +5,8 @@ from __future__ import annotations
 from heldout_policy.mechanism import MICRO
 from heldout_proto.v1 import findings_pb2
 from heldout_server.attack.attack import Attack, Finding, Needs, Player
-from heldout_server.attack.stage import FIRST, TABLE, Stage
+from heldout_server.attack.furnishing import FIRST, TABLE
+from heldout_server.attack.stage import Stage
 
 COPIES = 2
 """Of each: some figure of 30 lies beyond its end, but for one time in four million. (Of those that were not clamped two

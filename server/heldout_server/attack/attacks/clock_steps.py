@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from heldout_server.attack import shifted_clock
 from heldout_server.attack.attack import Attack, Finding, Needs, Player
+from heldout_server.attack.furnishing import mild_prompts
 from heldout_server.attack.runs import BY_HAND, propose, run_through, settled_budget, staged, start
 from heldout_server.attack.setting import Setting
-from heldout_server.attack.stage import Stage, mild_prompts
+from heldout_server.attack.stage import Stage
 
 DAY_S = 86_400
 SHIFTS_S = (100 * DAY_S, -200, -100 * DAY_S)
@@ -22,11 +23,11 @@ async def run(stage: Stage) -> Finding:
     stage.submit("nova-v2")
     await staged(stage, "nova-v2")
 
-    true_launcher, codes, kept, refused = stage.launcher, [], True, 0
+    true_launcher, codes, kept, refused = stage.process.launcher, [], True, 0
     for shift_s in SHIFTS_S:
         await stage.stop()
         python, *program = true_launcher
-        stage.launcher = (python, "-m", shifted_clock.NAME, str(shift_s), *program)
+        stage.process.launcher = (python, "-m", shifted_clock.NAME, str(shift_s), *program)
         if await stage.try_start():
             refused += 1  # with a certificate that is not valid at such a time
             continue
@@ -34,7 +35,7 @@ async def run(stage: Stage) -> Finding:
         budget = await stage.budget()
         now = {one.release.SerializeToString(deterministic=True) for one in await stage.releases()}
         kept &= (budget.releases_used, budget.harmful_spent_nano_rho, now) == (1, spent, documents)
-    stage.launcher = true_launcher
+    stage.process.launcher = true_launcher
     return Finding(
         tried="spent the last release of an epoch, and asked for another 100 days later, some minutes earlier"
         " and 100 days earlier",

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from heldout_proto.v1 import findings_pb2
 from heldout_server.attack.attack import Attack, Finding, Needs, Player
-from heldout_server.attack.stage import TABLE, Stage, mild_prompts
+from heldout_server.attack.furnishing import TABLE, mild_prompts
+from heldout_server.attack.patience import until
+from heldout_server.attack.stage import Stage
 
 KILLS = 3
 
@@ -20,7 +22,7 @@ async def run(stage: Stage) -> Finding:
             run.release_number > 0 for run in await stage.runs()
         )
 
-    await stage.until(reserved)
+    await until(reserved)
     for _ in range(KILLS):
         await stage.kill()
         await stage.start()
@@ -31,7 +33,7 @@ async def run(stage: Stage) -> Finding:
         budget = await stage.budget()
         return budget if budget.releases_used else None
 
-    budget = await stage.until(settled)
+    budget = await until(settled)
     releases = await stage.releases()
     debited = sum(
         table.debit_nano_rho

@@ -10,6 +10,7 @@ from heldout_proto.v1 import card_pb2, findings_pb2
 from heldout_server.attack.attack import Attack, Finding, Needs, Player
 from heldout_server.attack.caller import Caller, Certificate
 from heldout_server.attack.certificates import authority_of
+from heldout_server.attack.patience import until
 from heldout_server.attack.stage import PAGE, Stage
 
 PROMPT: Final = (
@@ -42,7 +43,7 @@ async def run(stage: Stage) -> Finding:
         async def known() -> bool:
             return (await approver.call("/heldout.v1.FindingsService/GetBudget")).code == "OK"
 
-        await stage.until(known)
+        await until(known)
         techniques = [card.technique for card in await _cards(stage)]
         whole = [what for what, text in _whole() if await _let_out(author, approver, techniques[0], text)]
         out: list[str] = []

@@ -9,7 +9,8 @@ from typing import Final
 
 from heldout_proto.v1 import bank_pb2
 from heldout_server.attack.attack import Attack, Finding, Needs, Player
-from heldout_server.attack.stage import PAGE, Stage, mild_prompts
+from heldout_server.attack.furnishing import mild_prompts
+from heldout_server.attack.stage import PAGE, Stage
 from heldout_server.errors import ConfigError
 
 WORDS: Final = ("fetch", "seventeen", "quilted", "marmalade", "jars", "past", "lighthouse", "keepers")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from heldout_server.attack.attack import Attack, Finding, Needs, Player
+from heldout_server.attack.furnishing import TABLE
 from heldout_server.attack.runs import debited_nano_rho, settled_budget
-from heldout_server.attack.stage import TABLE, Stage
+from heldout_server.attack.stage import Stage
 
 COPIES = 3
 

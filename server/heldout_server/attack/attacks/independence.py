@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from heldout_server.attack.attack import Attack, Finding, Needs, Player
+from heldout_server.attack.furnishing import TABLE, mild_prompts
 from heldout_server.attack.setting import Setting
-from heldout_server.attack.stage import TABLE, Stage, mild_prompts
+from heldout_server.attack.stage import Stage
 from heldout_server.config import load_config
 from heldout_server.environment import RandomIds, SystemClock
 from heldout_server.keys import open_ring

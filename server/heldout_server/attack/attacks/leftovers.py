@@ -9,9 +9,11 @@ from typing import Final
 
 from heldout_proto.v1 import evaluation_pb2
 from heldout_server.attack.attack import Attack, Finding, Needs, Player
+from heldout_server.attack.furnishing import CANARY
+from heldout_server.attack.patience import until
 from heldout_server.attack.scene import SYSTEM_WORD, WORDS, bank_table
 from heldout_server.attack.search import find_words
-from heldout_server.attack.stage import CANARY, Stage
+from heldout_server.attack.stage import Stage
 
 CHECKPOINT: Final = "nova-busy"
 OWN: Final = ("checkpoints", "staging")
@@ -33,7 +35,7 @@ async def run(stage: Stage) -> Finding:
             for run in await stage.runs()
         )
 
-    await stage.until(running)
+    await until(running)
     places = list(_places(stage))
     await stage.published(CHECKPOINT)
     places += list(_places(stage))
@@ -57,7 +59,7 @@ def _places(stage: Stage) -> Iterator[tuple[str, tuple[str, ...], bytes]]:
         yield f"name {name}", WORDS, name.encode()
         if path.is_file() and path.stat().st_size < MOST_BYTES and name != "system.txt":
             yield f"file {name}", (CANARY, SYSTEM_WORD) if name.startswith(OWN) else WORDS, _read(path)
-    for pid in (stage.pid, *children_of(stage.pid)):
+    for pid in (stage.process.pid, *children_of(stage.process.pid)):
         process = PROC / str(pid)
         for path in (*(process / name for name in SHOWN), *process.glob("task/*/comm")):
             yield f"process {path.name}", WORDS, _read(path)

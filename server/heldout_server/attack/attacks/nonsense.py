@@ -12,7 +12,7 @@ import grpc
 from heldout_server.attack.attack import Attack, Finding, Needs, Player
 from heldout_server.attack.caller import Metadata, Told, every_method
 from heldout_server.attack.search import find_words
-from heldout_server.attack.stage import SERVING, Stage
+from heldout_server.attack.stage import Stage
 
 WORD: Final = "narwhaltundraprism"
 NONSENSE: Final = (
@@ -73,8 +73,8 @@ async def _foreign(stage: Stage) -> dict[str, Told]:
 
 async def _health(stage: Stage) -> AsyncIterator[bytes]:
     """Yield what the health server answers, which has no TLS and asks for no certificate."""
-    *_, last = SERVING.finditer(stage.said)
-    async with grpc.aio.insecure_channel(f"127.0.0.1:{last[2]}", options=[("grpc.enable_http_proxy", 0)]) as channel:
+    address = stage.process.health_address
+    async with grpc.aio.insecure_channel(address, options=[("grpc.enable_http_proxy", 0)]) as channel:
         for method in ("/grpc.health.v1.Health/Check", "/grpc.health.v1.Health/List", *FOREIGN[:3], *every_method()):
             for request in HEALTH:
                 try:

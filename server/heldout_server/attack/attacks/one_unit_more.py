@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from heldout_proto.v1 import bank_pb2
 from heldout_server.attack.attack import Attack, Finding, Needs, Player
+from heldout_server.attack.furnishing import mild_prompts
 from heldout_server.attack.runs import BY_HAND, run_through
 from heldout_server.attack.setting import Setting
-from heldout_server.attack.stage import Stage, mild_prompts
+from heldout_server.attack.stage import Stage
 from heldout_server.attack.subtraction import judge
 
 UNITS = 24

@@ -6,9 +6,11 @@ import asyncio
 
 from heldout_proto.v1 import evaluation_pb2
 from heldout_server.attack.attack import Attack, Finding, Needs, Player
+from heldout_server.attack.furnishing import mild_prompts
+from heldout_server.attack.patience import until
 from heldout_server.attack.runs import BY_HAND, cancel, debited_nano_rho, propose, settled_budget, staged, start
 from heldout_server.attack.setting import Setting
-from heldout_server.attack.stage import Stage, mild_prompts
+from heldout_server.attack.stage import Stage
 
 GRANTED = 3
 RUNS = 8
@@ -34,7 +36,7 @@ async def run(stage: Stage) -> Finding:
         found = await stage.runs()
         return found if all(one.state in ENDED for one in found) else None
 
-    await stage.until(over)
+    await until(over)
     budget = await settled_budget(stage, used=GRANTED)
     releases = [one.release for one in await stage.releases()]
     figures = [one for one in releases if not one.cancelled]

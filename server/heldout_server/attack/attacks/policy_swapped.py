@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from heldout_proto.v1 import evaluation_pb2, findings_pb2
 from heldout_server.attack.attack import Attack, Finding, Needs, Player
+from heldout_server.attack.furnishing import TABLE, mild_prompts
 from heldout_server.attack.policies import put_signed
 from heldout_server.attack.runs import BY_HAND, find_run, propose, staged, start
 from heldout_server.attack.setting import Setting
-from heldout_server.attack.stage import TABLE, Stage, mild_prompts
+from heldout_server.attack.stage import Stage
 
 
 async def run(stage: Stage) -> Finding:

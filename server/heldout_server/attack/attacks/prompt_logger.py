@@ -10,8 +10,10 @@ from aiohttp import web
 
 from heldout_proto.v1 import checkpoint_pb2, evaluation_pb2, findings_pb2
 from heldout_server.attack.attack import Attack, Finding, Needs, Player
+from heldout_server.attack.furnishing import CANARY
+from heldout_server.attack.patience import until
 from heldout_server.attack.scene import ENDPOINT, SOCKET
-from heldout_server.attack.stage import CANARY, Stage
+from heldout_server.attack.stage import Stage
 from heldout_server.config import load_config
 from heldout_server.errors import ConfigError
 
@@ -26,7 +28,7 @@ async def run(stage: Stage) -> Finding:
     claimed = [claim for claim in CLAIMS if _is_believed(stage.own_folder, claim)]
     async with _logging_endpoint(stage.own_folder / SOCKET) as log:
         stage.submit(CHECKPOINT, runtime=ENDPOINT)
-        await stage.until(lambda: _is_staged(stage))
+        await until(lambda: _is_staged(stage))
         proposed = evaluation_pb2.ProposeRunRequest(checkpoint=CHECKPOINT)
         told = await stage.ask("run_tester", f"{EVALUATION}/ProposeRun", proposed.SerializeToString())
         if told.code != "FAILED_PRECONDITION" or any(CANARY in line for line in log):

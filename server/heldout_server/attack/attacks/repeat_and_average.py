@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from heldout_server.attack.attack import Attack, Finding, Needs, Player
-from heldout_server.attack.stage import Stage, mild_prompts
+from heldout_server.attack.furnishing import mild_prompts
+from heldout_server.attack.stage import Stage
 
 TIMES = 50
 

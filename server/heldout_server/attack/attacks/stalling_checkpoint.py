@@ -10,9 +10,11 @@ from typing import Any, Final
 
 from heldout_proto.v1 import evaluation_pb2
 from heldout_server.attack.attack import Attack, Finding, Needs, Player
+from heldout_server.attack.furnishing import mild_prompts
+from heldout_server.attack.patience import until
 from heldout_server.attack.scene import bank_table, table
 from heldout_server.attack.setting import Setting
-from heldout_server.attack.stage import Stage, mild_prompts, own_stage
+from heldout_server.attack.stage import Stage, own_stage
 
 SLOT_S: Final = 1
 DEADLINE_S: Final = 0.6
@@ -54,7 +56,7 @@ async def time_release(model: Any, *, setting: Setting = SETTING) -> float:
                 states = (evaluation_pb2.RUN_STATE_RUNNING, evaluation_pb2.RUN_STATE_PUBLISHED)
                 return any(run.state in states for run in await stage.runs())
 
-            await stage.until(running)
+            await until(running)
             began = time.monotonic()
             await stage.published("nova-v1", patience_s=PATIENCE_S)
             return time.monotonic() - began

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from heldout_server.attack.attack import Attack, Finding, Needs, Player
+from heldout_server.attack.patience import until
 from heldout_server.attack.stage import Stage
 
 TRAINER = "spiffe://heldout.example/trainer"
@@ -24,7 +25,7 @@ async def run(stage: Stage) -> Finding:
     taken = []
     for count, (name, document) in enumerate(tries.items(), start=1):
         principals.write_text(document)
-        await stage.until(lambda count=count: _refusals(stage, count))  # type: ignore[misc]  # a lambda's default
+        await until(lambda count=count: _refusals(stage, count))  # type: ignore[misc]  # a lambda's default
         if (await stage.ask("trainer", STATS)).code != "PERMISSION_DENIED":
             taken.append(f"{name} (while it runs)")
     still = (await stage.ask("trainer", LIST)).code

@@ -5,6 +5,7 @@ from __future__ import annotations
 from heldout_server.attack.attack import Attack, Finding, Needs, Player
 from heldout_server.attack.caller import Certificate
 from heldout_server.attack.certificates import authority_of
+from heldout_server.attack.patience import until
 from heldout_server.attack.stage import Stage
 
 SECOND = "spiffe://heldout.example/trainer-two"
@@ -29,9 +30,9 @@ async def run(stage: Stage) -> Finding:
         return (listed.body, budget.body) if listed.code == budget.code == "OK" else None
 
     try:
-        answers = {await stage.until(lambda: told_to("trainer", second))}  # once the second name is known
+        answers = {await until(lambda: told_to("trainer", second))}  # once the second name is known
         for role in READERS:
-            answers.add(await stage.until(lambda role=role: told_to(role)))  # type: ignore[misc]  # a lambda's default
+            answers.add(await until(lambda role=role: told_to(role)))  # type: ignore[misc]  # a lambda's default
     finally:
         principals.write_text(before)
     return Finding(

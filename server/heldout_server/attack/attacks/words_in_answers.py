@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from heldout_server.attack.attack import Attack, Finding, Needs, Player
+from heldout_server.attack.furnishing import CANARY
 from heldout_server.attack.hearing import OTHERS, hear_everything, known_names
 from heldout_server.attack.scene import WORDS, table, try_in_turn
 from heldout_server.attack.search import find_words
-from heldout_server.attack.stage import CANARY, Stage
+from heldout_server.attack.stage import Stage
 
 
 async def run(stage: Stage) -> Finding:
