@@ -8,6 +8,7 @@
     │   ├── NotFound               no such thing, or none that this caller may know of
     │   ├── Refused                this identity may not do that
     │   ├── WrongState             right in itself, but not now
+    │   │   └── RunUnderWay            since a run is between its start and its slot
     │   └── BudgetExhausted        the ledger has nothing left for these units
     ├── ConfigError            a file that the operator wrote is missing or wrong
     ├── CheckpointError        a checkpoint cannot be taken in
@@ -70,6 +71,12 @@ class WrongState(CallerError):
     """Say that the request is right in itself, but not now."""
 
     reason = "WRONG_STATE"
+
+
+class RunUnderWay(WrongState):
+    """Say that something has to wait, since a run is between its start and its slot."""
+
+    reason = "RUN_UNDER_WAY"
 
 
 class BudgetExhausted(CallerError):

@@ -45,7 +45,7 @@ from heldout_server.config.watch import Store
 endpoint, staging = sys.argv[1:]
 options = {"endpoint": endpoint, "allow_http": True, "access_key_id": "k", "secret_access_key": "s", "region": "r"}
 source = open_source(Store(url="s3://big/lab", options=options, place=Place("config.toml", 1), option_places={}))
-staged = stage(source, name="nova-1", staging=Path(staging), stop=threading.Event())
+staged = stage(source, name="nova-1", staging=Path(staging), stop=threading.Event(), quota=4 * 1024**3)
 held_kib = re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1]
 print(staged.digest, staged.facts.precision, int(held_kib) // 1024)
 """
@@ -188,7 +188,13 @@ async def test_a_checkpoint_in_s3_is_staged_in_parts_as_one_in_a_folder_is(make_
     assert await registry.scan() == ()
     write_folder(tmp_path / "folder" / "nova-1", files)
     (tmp_path / "other").mkdir()
-    folder = stage(FolderSource(tmp_path / "folder"), name="nova-1", staging=tmp_path / "other", stop=threading.Event())
+    folder = stage(
+        FolderSource(tmp_path / "folder"),
+        name="nova-1",
+        staging=tmp_path / "other",
+        stop=threading.Event(),
+        quota=10**9,
+    )
     assert folder.digest == one.digest
 
 

@@ -125,7 +125,8 @@ class EvaluationServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def PreflightCheckpoint(self, request, context):
-        """Asks a checkpoint a few harmless questions, as a start does, and says what looks wrong. It costs nothing.
+        """Asks a checkpoint a few harmless questions, as a start does, and says what looks wrong. It costs nothing. Refused
+        while a run is between its start and its slot.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -133,7 +134,7 @@ class EvaluationServiceServicer:
 
     def StartRun(self, request, context):
         """Takes a release slot, debits the ledger, and begins. The run always publishes from here on. Before that the checkpoint
-        is asked a few harmless questions, for which it has to come up.
+        is asked a few harmless questions, for which it has to come up; not while another is between its start and its slot.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -76,6 +76,7 @@ def stage(
     name: str,
     staging: Path,
     stop: threading.Event,
+    quota: int,
     limits: Limits = DEFAULT_LIMITS,
     elsewhere: Container[str] = (),
 ) -> Staged:
@@ -86,6 +87,7 @@ def stage(
         name: its folder's name there, and what its manifest must call it.
         staging: the appliance's own folder, on one file system.
         stop: ends the work at the next part.
+        quota: bytes that all that is staged may take.
         limits: what it may take.
         elsewhere: engines whose model is served elsewhere: such a checkpoint may be a manifest alone.
 
@@ -100,7 +102,7 @@ def stage(
     remove(final)
     try:
         with source.open(name, stop=stop) as holding:
-            allowance = Allowance(limits, staging)
+            allowance = Allowance(limits, staging, quota=quota)
             staged = _copy_tree(holding, partial, name=name, allowance=allowance, elsewhere=elsewhere)
         _publish(partial, final)
     except BaseException:

@@ -14,7 +14,7 @@ import structlog
 
 from heldout_server.anchored import AnchoredDatabase
 from heldout_server.anchoring import Anchor, Content
-from heldout_server.checkpoints.allowance import STAGING_FULL
+from heldout_server.checkpoints.allowance import STAGING_FULL, decide_quota
 from heldout_server.checkpoints.intake import Staged, digest_folder, remove, stage
 from heldout_server.checkpoints.refusal import Reason, Unacceptable
 from heldout_server.checkpoints.sources import Ready, Source
@@ -87,6 +87,7 @@ class SqlCheckpoints:
         source: Source,
         staging: Path,
         limits: Limits,
+        quota: int,
         elsewhere: Container[str],
     ) -> None:
         self._database = database
@@ -94,6 +95,7 @@ class SqlCheckpoints:
         self._source = source
         self._staging = staging
         self._limits = limits
+        self._quota = quota
         self._elsewhere = elsewhere
         self._turns = Turns()
         self._scanning = asyncio.Lock()
@@ -130,9 +132,18 @@ class SqlCheckpoints:
         """
         for leftover in staging.glob(".*.partial"):
             remove(leftover)
+        quota = decide_quota(limits, staging)
         key = keys.database_key("checkpoints")
         database = AnchoredDatabase.open(path, key, MIGRATIONS, content=CONTENT, anchor=anchor)
-        return cls(database, clock=clock, source=source, staging=staging.absolute(), limits=limits, elsewhere=elsewhere)
+        return cls(
+            database,
+            clock=clock,
+            source=source,
+            staging=staging.absolute(),
+            limits=limits,
+            quota=quota,
+            elsewhere=elsewhere,
+        )
 
     def close(self) -> None:
         """Wait for what was begun, then close the file."""
@@ -236,6 +247,7 @@ class SqlCheckpoints:
                     name=name,
                     staging=self._staging,
                     stop=stop,
+                    quota=self._quota,
                     limits=self._limits,
                     elsewhere=self._elsewhere,
                 )

@@ -4,7 +4,7 @@
 
     [watch]
     source = "s3://bucket/prefix"           # or a folder's path; gs, az, abfss, https and http are read alike
-    max_checkpoint_bytes = 200_000_000_000  # and max_files, min_free_bytes: what one checkpoint may take
+    max_checkpoint_bytes = 200_000_000_000  # and max_files: what one checkpoint may take
 
     [watch.options]                         # handed on to obstore; a folder takes none
     region = "eu-central-1"
@@ -54,17 +54,20 @@ class Store:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """Bound what one checkpoint may take.
+    """Bound what one checkpoint may take, and all of them.
 
     Attributes:
         max_checkpoint_bytes: of all its files, holes included.
         max_files: how many files and folders.
         min_free_bytes: what stays free on the staging folder's disk; None for 5 GiB, or 5 % of a smaller disk.
+        max_staged_bytes: what all of them together may take, which must be free for them alone; None for most of what
+            is free when the appliance starts.
     """
 
     max_checkpoint_bytes: int = 1024**4
     max_files: int = 10_000
     min_free_bytes: int | None = None
+    max_staged_bytes: int | None = None
 
 
 DEFAULT_LIMITS: Final = Limits()
@@ -81,9 +84,10 @@ class Watch:
         source: where they appear.
         poll_s: seconds between two looks, 0.05 to 3600.
         auto_run: start a run for each.
-        max_checkpoint_bytes: see :class:`Limits`, as for the two below.
+        max_checkpoint_bytes: see :class:`Limits`, as for the three below.
         max_files: likewise.
         min_free_bytes: likewise.
+        max_staged_bytes: likewise.
     """
 
     source: Path | Store
@@ -92,6 +96,7 @@ class Watch:
     max_checkpoint_bytes: int
     max_files: int
     min_free_bytes: int | None
+    max_staged_bytes: int | None
 
     @property
     def limits(self) -> Limits:
@@ -100,6 +105,7 @@ class Watch:
             max_checkpoint_bytes=self.max_checkpoint_bytes,
             max_files=self.max_files,
             min_free_bytes=self.min_free_bytes,
+            max_staged_bytes=self.max_staged_bytes,
         )
 
 
@@ -117,14 +123,16 @@ def read_watch(reader: Reader) -> Watch:
             "watch", "max_checkpoint_bytes", low=1, high=MOST_BYTES, default=DEFAULT_LIMITS.max_checkpoint_bytes
         ),
         max_files=reader.integer("watch", "max_files", low=1, high=MOST_FILES, default=DEFAULT_LIMITS.max_files),
-        min_free_bytes=_min_free(reader),
+        min_free_bytes=_bytes(reader, "min_free_bytes", low=0),
+        max_staged_bytes=_bytes(reader, "max_staged_bytes", low=1),
     )
 
 
-def _min_free(reader: Reader) -> int | None:
-    if not reader.has("watch", "min_free_bytes"):
+def _bytes(reader: Reader, name: str, *, low: int) -> int | None:
+    """Read a number of bytes, or None where the config does not say."""
+    if not reader.has("watch", name):
         return None
-    return reader.integer("watch", "min_free_bytes", low=0, high=MOST_BYTES, default=0)
+    return reader.integer("watch", name, low=low, high=MOST_BYTES, default=low)
 
 
 def _source(reader: Reader) -> Path | Store:

@@ -11,7 +11,7 @@ from typing import Final, Self
 import structlog
 
 from heldout_server.domain import Manifest, Preflight, Run, RunState, TrustClass
-from heldout_server.errors import CallerError, RunError, WrongState
+from heldout_server.errors import CallerError, RunError, RunUnderWay, WrongState
 from heldout_server.evaluation.approvals import Approvals
 from heldout_server.evaluation.events import burn_event, run_event
 from heldout_server.evaluation.examination import Examination
@@ -46,6 +46,10 @@ class Evaluation:
     cancels what is being executed; those runs stay running, and :meth:`resume` takes them up again.
 
     A run whose trials are over waits for its slot, and the next one is tried meanwhile.
+
+    Between a run's start and its slot no checkpoint is asked harmless questions. It would come up beside the one that
+    is tried, on the same processors and memory, and its answers, or how long they take, could say what that one does
+    to them; and they are for people who must not learn of a run before its slot.
 
     A run that an error interrupts (a disk, a checkpoint that is not what was staged) stays as it is:
     :attr:`failures` names it, and the next run goes on.
@@ -99,6 +103,8 @@ class Evaluation:
         )
         self._approvals = Approvals(outcomes, audit=audit, clock=clock)
         self._examination = Examination(self._proposals, audit=audit)
+        # One checkpoint comes up for questions at a time, and none while a run that has a slot is started.
+        self._asking = asyncio.Lock()
         pipeline = Pipeline(
             bank=bank,
             checkpoints=checkpoints,
@@ -175,8 +181,8 @@ class Evaluation:
     async def submit(self, checkpoint: str, plan: PlanRequest) -> Run | None:
         """Propose and start a run of a checkpoint, unless it has one that was started or dropped; idempotent.
 
-        A run that an earlier submission left proposed (the process ended, a disk failed) is started, if it is still
-        what would be proposed now; one that a person proposed is left to people.
+        A run that an earlier submission left proposed (the process ended, a disk failed, another run was under way) is
+        started, if it is still what would be proposed now; one that a person proposed is left to people.
 
         Args:
             checkpoint: its name.
@@ -188,6 +194,7 @@ class Evaluation:
         Raises:
             NotFound, InvalidRequest, WrongState, IntegrityError, BudgetExhausted: as :meth:`propose` and
                 :meth:`start` have them.
+            RunUnderWay: the checkpoint has to be asked its questions first, and cannot be yet: submit it again.
         """
         async with self._submitting:
             runs = [run for run in await self._list_all() if run.manifest.checkpoint == checkpoint]
@@ -197,13 +204,13 @@ class Evaluation:
             left = next((run for run in runs if run.submitted and run.manifest == manifest), None)
             run = left or await self._propose(manifest, submitted=True)
             await self._approvals.give_as_standing(run)
-            return await self.start(run.run_id)
+            return await self._start(run.run_id, unasked=False)
 
     async def start(self, run_id: str) -> Run:
         """Take a release, debit the ledger, plan its slot, log it, and queue the run. From here on it always publishes.
 
-        Before that the checkpoint is asked a few harmless questions. That takes as long as it takes to come up, and it
-        may be in memory a second time meanwhile.
+        Before that the checkpoint is asked a few harmless questions, which takes as long as it takes to come up; not so
+        if another run is under way, that is between its start and its slot.
 
         Raises:
             NotFound: there is no such run.
@@ -212,8 +219,20 @@ class Evaluation:
             IntegrityError: the checkpoint is not what was staged.
             BudgetExhausted: the ledger or the epoch has no release left.
         """
-        if self._terms.preflight:
-            await self._examine(await self._startable(run_id))
+        return await self._start(run_id, unasked=True)
+
+    async def _start(self, run_id: str, *, unasked: bool) -> Run:
+        """Start a run, whose checkpoint may go ``unasked`` where another is under way."""
+        async with self._asking:
+            if self._terms.preflight:
+                run = await self._startable(run_id)
+                if not self._execution.keeps_quiet:
+                    await self._examine(run)
+                elif not unasked:
+                    raise RunUnderWay(f"{run_id} waits: its checkpoint has to be asked, and another run is under way")
+            return await self._enqueue(run_id)
+
+    async def _enqueue(self, run_id: str) -> Run:
         async with self._moving:
             run = await self._startable(run_id)
             number = await self._desk.reserve(run)
@@ -257,9 +276,13 @@ class Evaluation:
         Raises:
             NotFound: there is no such checkpoint.
             WrongState: it was refused, or nothing serves it.
+            RunUnderWay: some run is between its start and its slot.
             IntegrityError: it is not what was staged.
         """
-        return await self._examination.question(checkpoint, self._terms.sampling, timeout_s=self._terms.deadline_s)
+        async with self._asking:
+            if self._execution.keeps_quiet:
+                raise RunUnderWay("a run is under way, so nothing is asked before its slot")
+            return await self._examination.question(checkpoint, self._terms.sampling, timeout_s=self._terms.deadline_s)
 
     async def _examine(self, run: Run) -> None:
         manifest = run.manifest

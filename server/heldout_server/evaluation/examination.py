@@ -1,8 +1,6 @@
-"""Examine a checkpoint before its run starts, or when a tester asks: one at a time, and on the record."""
+"""Examine a checkpoint before its run starts, or when a tester asks: on the record."""
 
 from __future__ import annotations
-
-import asyncio
 
 import structlog
 
@@ -26,7 +24,6 @@ class Examination:
     def __init__(self, proposals: Proposals, *, audit: AuditLog) -> None:
         self._proposals = proposals
         self._audit = audit
-        self._one_at_a_time = asyncio.Lock()  # each time a checkpoint comes up once more
 
     async def question(self, name: str, sampling: Sampling, *, timeout_s: float, run_id: str = "") -> Preflight:
         """Check that a checkpoint is what was staged, ask it the questions, and log what came of them.
@@ -44,11 +41,8 @@ class Examination:
             StorageError: the log cannot be written.
         """
         checkpoint, runtime = await self._proposals.find_served(name)
-        async with self._one_at_a_time:
-            await self._proposals.checkpoints.verify(checkpoint)
-            report = await examine(
-                runtime, checkpoint, sampling, self._proposals.terms.system.text, timeout_s=timeout_s
-            )
+        await self._proposals.checkpoints.verify(checkpoint)
+        report = await examine(runtime, checkpoint, sampling, self._proposals.terms.system.text, timeout_s=timeout_s)
         await self._audit.append(preflight_event(name, report, run_id=run_id))
         if report.findings:
             _log.warning("preflight", checkpoint=name, findings=tuple(finding.value for finding in report.findings))

@@ -63,6 +63,11 @@ class Execution:
         """Return the job of a run that is not at its end, or None."""
         return self._jobs.get(run_id)
 
+    @property
+    def keeps_quiet(self) -> bool:
+        """Say whether some run is between its start and its slot: known from its plan, whatever its checkpoint does."""
+        return any(job.due_s for job in self._jobs.values())
+
     def enqueue(self, run: Run) -> Job:
         """Execute a started run when its turn comes, at the latest shortly before its slot."""
         job = self._jobs[run.run_id] = Job(run.run_id, due_s=self._timetable.due_s(run))

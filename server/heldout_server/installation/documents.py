@@ -91,6 +91,9 @@ source = "checkpoints"
 # max_files = 10_000
 # What stays free on the disk of staging, in bytes. Not set: 5 GiB, or 5 % of the disk where that is less.
 #     min_free_bytes=5_368_709_120
+# What all checkpoints in staging may take, in bytes; all of it must be free for them. Not set: three quarters of what
+# is free at the start, rounded down.
+#     max_staged_bytes=549_755_813_888
 
 # Options of a store, as obstore calls them; a folder takes none. What is secret stands in a file of its own.
 #     [watch.options]
@@ -117,7 +120,7 @@ source = "checkpoints"
 # in_flight = 64
 # deadline_s = 30.0
 # Ask a checkpoint a few harmless questions before its run takes a release slot; one that says nothing is not started.
-# It may be in memory twice meanwhile, if another run is going on.
+# While a run is between its start and its slot none is asked: what appears meanwhile waits for that slot.
 # preflight = true
 
 # What every request asks for, and every release says. Engines take silent defaults: so all of it is sent.

@@ -2,7 +2,8 @@
 
 The child is exec'd with an empty environment but for a locale, and no open file of ours but a standard input that
 closes when we end. It contains itself before it becomes the server (:mod:`heldout_server.hardening.contained`): it
-reads libraries and its checkpoint, makes Unix sockets in the ``run`` folder, and no more. Under ``namespace`` it also
+reads libraries and its checkpoint, makes Unix sockets in a folder of its own, and no more. That folder goes with it:
+nothing that one child leaves is there for the next, which may answer somebody else. Under ``namespace`` it also
 has a network namespace of its own, with a loopback and no other interface, and nothing is started where any of this
 cannot be had. Under ``none`` it has no such namespace: with Landlock and seccomp it reaches no network all the same and
 is contained; where one is missing it is started in any case, and called exposed. Only this user may open its socket.
@@ -13,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import shutil
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -31,6 +33,9 @@ from heldout_server.runtimes.client import OpenAIClient
 
 MAX_SOCKET_BYTES: Final = 107
 """Longest path of a Unix socket (``sun_path`` of unix(7) has 108 bytes with its closing NUL)."""
+
+SOCKET: Final = "m.sock"
+"""What a child's socket is called; llama.cpp tells by the suffix that it is one."""
 
 UNSHARE: Final = "/usr/bin/unshare"
 ENVIRONMENT: Final = {"LANG": "C.UTF-8", "PATH": "/usr/bin:/bin"}
@@ -73,7 +78,7 @@ class Child:
 
 
 class RuntimeProcess:
-    """Start children whose sockets lie in one folder.
+    """Start children, each with a folder of its own for its socket.
 
     Attributes:
         trust: contained if no child is ever started that could reach a network or our files, else exposed.
@@ -121,11 +126,18 @@ class RuntimeProcess:
                 exec'd) or ``START_TIMEOUT``.
             RuntimeDied: it ended before it answered.
         """
-        socket = self._run_folder / f"{self._ids.new('rt')}.sock"  # llama.cpp tells by the suffix that it is one
+        folder = self._run_folder / self._ids.new("rt")
+        socket = folder / SOCKET
         if len(os.fsencode(socket)) > MAX_SOCKET_BYTES:
             raise EndpointError(f"a socket's path is over {MAX_SOCKET_BYTES} bytes", reason="SOCKET_PATH_TOO_LONG")
+        words = await self._contained()
         readable = (word for path in reads for word in ("--read", str(path)))
-        process = await self._start((*await self._contained(), *readable, "--", *command(socket)))
+        folder.mkdir(mode=0o700)
+        try:
+            process = await self._start((*words, "--sockets", str(folder), *readable, "--", *command(socket)))
+        except BaseException:
+            folder.rmdir()
+            raise
 
         async def end() -> None:
             """End the child: a stalled one may not come to handle a SIGTERM."""
@@ -140,16 +152,18 @@ class RuntimeProcess:
                 await self._wait_until_healthy(client, process)
                 yield Child(client, end)
         finally:
-            await self._stop(process)
-            socket.unlink(missing_ok=True)
+            try:
+                await self._stop(process)
+            finally:
+                await asyncio.to_thread(shutil.rmtree, folder)  # it may have made many
 
     async def _contained(self) -> tuple[str, ...]:
         """Return what to put before a command so that it is contained, having tried once that it can be."""
         prefix = self._prefix()
         required = ("--required",) if self.trust is TrustClass.CONTAINED else ()
-        words = (*prefix, *self._launcher, *required, "--sockets", str(self._run_folder))
+        words = (*prefix, *self._launcher, *required)
         if not self._tried:
-            held = await self._try((*words, "--probe"), apart=bool(prefix))
+            held = await self._try((*words, "--sockets", str(self._run_folder), "--probe"), apart=bool(prefix))
             _log.info("runtimes_contained", isolation=self._isolation, containment=held)
             self._tried = True
         return words

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 import structlog
 
 from heldout_server.domain import Checkpoint, CheckpointState
-from heldout_server.errors import HeldoutError, StorageError
+from heldout_server.errors import HeldoutError, RunUnderWay, StorageError
 from heldout_server.ports.audit import LOG_FAILED, AuditLog, Record
 from heldout_server.ports.checkpoints import Checkpoints
 
@@ -25,9 +25,9 @@ class Watcher:
     3. it is settled, and never looked at again, in this process or a later one.
 
     A submission that fails is reported and settled too: trying it again is for people, because a run costs budget that
-    is never refunded. Only a failed disk or database is tried again at the next look. When the process ends between
-    the steps, the next one begins at the first again: the event may stand in the log twice, and ``submit`` must itself
-    know a checkpoint that it has already taken.
+    is never refunded. Only one that meets a failed disk or database, or has to wait for a run that is under way, is
+    made again at the next look. When the process ends between the steps, the next one begins at the first again: the
+    event may stand in the log twice, and ``submit`` must itself know a checkpoint that it has already taken.
 
     Args:
         checkpoints: the registry.
@@ -89,6 +89,8 @@ class Watcher:
             if error.reason == LOG_FAILED:
                 raise
             _log.warning("submit_postponed", checkpoint=checkpoint.name, reason=error.reason)
+            return False
+        except RunUnderWay:
             return False
         except HeldoutError as error:
             _log.warning("submit_failed", checkpoint=checkpoint.name, reason=error.reason)

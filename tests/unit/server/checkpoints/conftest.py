@@ -16,6 +16,7 @@ from heldout_server.checkpoints import FolderSource, SqlCheckpoints
 from heldout_server.checkpoints.intake import stage
 from heldout_server.config.watch import Limits
 
+QUOTA = 100 * 1024**2
 HEADER = json.dumps({"weights": {"dtype": "BF16", "shape": [4], "data_offsets": [0, 8]}}).encode()
 MODEL = len(HEADER).to_bytes(8, "little") + HEADER + b"weights!"
 
@@ -95,12 +96,13 @@ def registry(place):
 
 @pytest.fixture
 def take_in(place):
-    def take_in(name="nova-1", stop=None, elsewhere=(), **limits):
+    def take_in(name="nova-1", stop=None, elsewhere=(), quota=QUOTA, **limits):
         return stage(
             FolderSource(place.source),
             name=name,
             staging=place.staging,
             stop=stop or threading.Event(),
+            quota=quota,
             limits=Limits(**{"min_free_bytes": 0, **limits}),
             elsewhere=elsewhere,
         )

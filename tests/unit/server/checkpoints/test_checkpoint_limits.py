@@ -10,8 +10,10 @@ import pytest
 from intake_refusals import refusal
 
 from heldout_server.checkpoints import intake
+from heldout_server.checkpoints.allowance import decide_quota
 from heldout_server.checkpoints.sources import folder as folder_source
 from heldout_server.checkpoints.sources import walk
+from heldout_server.config.watch import DEFAULT_LIMITS, Limits
 from heldout_server.errors import StorageError
 
 
@@ -129,11 +131,59 @@ def test_a_checkpoint_that_no_empty_disk_could_hold_is_refused(place, take_in, d
 
 def test_a_checkpoint_that_does_not_fit_now_is_not_refused(place, take_in, disk):
     os.truncate(place.put() / "model.safetensors", 900)
-    disk(total=10_000, free=1000)
+    disk(total=10_000, free=5000)
     with pytest.raises(StorageError) as caught:
-        take_in(min_free_bytes=101)
+        take_in(quota=900)
     assert caught.value.reason == "STAGING_FULL"
     assert list(place.staging.iterdir()) == []
+
+
+def test_what_was_staged_before_counts_and_what_others_write_does_not(place, take_in, disk):
+    sizes = [sum(path.stat().st_size for path in place.put(f"nova-{n}").iterdir()) for n in (1, 2, 3)]
+    for free in (10_000, 2000, 2000 - sizes[0]):
+        disk(total=100_000, free=free)
+        with pytest.raises(StorageError):
+            take_in("nova-1", quota=sizes[0] - 1)
+    disk(total=100_000, free=10_000)
+    take_in("nova-1", quota=sizes[0] + sizes[1])
+    disk(total=100_000, free=2000)
+    take_in("nova-2", quota=sizes[0] + sizes[1])
+    disk(total=100_000, free=10_000)
+    with pytest.raises(StorageError) as caught:
+        take_in("nova-3", quota=sum(sizes) - 1)
+    assert caught.value.reason == "STAGING_FULL"
+
+
+@pytest.mark.parametrize("size", [0, 500, 3000])
+def test_where_others_took_of_the_quota_nothing_is_taken_in_however_small(place, take_in, disk, size):
+    """Else whoever submits would find out, by holes of many sizes, what a run makes the vault write."""
+    os.truncate(place.put(files={"model.dat": b""}) / "model.dat", size)
+    disk(total=100_000, free=4999)
+    with pytest.raises(StorageError) as caught:
+        take_in(quota=5000)
+    assert caught.value.reason == "STAGING_FULL"
+    disk(total=100_000, free=5000)
+    assert len(take_in(quota=5000).digest) == 64
+
+
+@pytest.mark.parametrize(("free", "quota"), [(99, 0), (100, 0), (104, 3), (2100, 1024), (2200, 1536), (10_100, 6144)])
+def test_without_a_word_of_the_config_the_quota_is_most_of_what_is_free_at_the_start_and_round(
+    place, take_in, disk, free, quota
+):
+    place.put()
+    take_in()
+    staged = sum(path.stat().st_size for path in (place.staging / "nova-1").iterdir())
+    disk(total=100_000, free=free)
+    assert decide_quota(Limits(min_free_bytes=100), place.staging) == staged + quota
+    assert decide_quota(Limits(min_free_bytes=100, max_staged_bytes=7), place.staging) == 7
+
+
+def test_a_staging_folder_that_cannot_be_read_has_failed(place, take_in):
+    place.put()
+    take_in()
+    with pytest.raises(StorageError) as caught:
+        decide_quota(DEFAULT_LIMITS, place.folder / "nothing")
+    assert caught.value.reason == "DISK"
 
 
 @pytest.mark.parametrize(("total", "kept"), [(10**9, 5 * 10**7), (10**12, 5 * 1024**3)])
@@ -141,9 +191,9 @@ def test_five_per_cent_of_a_small_disk_stay_free_and_5_gib_of_a_large_one(place,
     size = sum(path.stat().st_size for path in place.put().iterdir())
     disk(total=total, free=kept + size - 1)
     with pytest.raises(StorageError):
-        take_in(min_free_bytes=None)
+        take_in(min_free_bytes=None, quota=size)
     disk(total=total, free=kept + size)
-    assert len(take_in(min_free_bytes=None).digest) == 64
+    assert len(take_in(min_free_bytes=None, quota=size).digest) == 64
 
 
 def test_a_disk_that_others_fill_meanwhile_ends_the_copy(place, take_in, disk, monkeypatch):
@@ -151,7 +201,7 @@ def test_a_disk_that_others_fill_meanwhile_ends_the_copy(place, take_in, disk, m
     monkeypatch.setattr(intake, "SYNC_BYTES", folder_source.CHUNK_BYTES)
     measured = disk(total=10**9, free=10**8, then=50)
     with pytest.raises(StorageError) as caught:
-        take_in(min_free_bytes=100)
+        take_in(min_free_bytes=100, quota=10**7)
     assert (caught.value.reason, len(measured)) == ("STAGING_FULL", 2)
     assert list(place.staging.iterdir()) == []
 

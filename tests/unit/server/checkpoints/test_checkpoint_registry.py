@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
 import threading
 
 import pytest
@@ -286,17 +285,18 @@ async def test_a_source_that_is_away_as_a_whole_is_not_asked_for_the_rest(place,
     assert sorted(await names(registry)) == ["nova-1", "nova-2"]
 
 
-async def test_a_checkpoint_that_does_not_fit_now_waits_and_smaller_ones_go_on(place, registry, monkeypatch):
+async def test_a_checkpoint_that_does_not_fit_now_waits_and_smaller_ones_go_on(place):
     folder = place.put("nova-1", ready_s=1)
     os.truncate(folder / "model.safetensors", 10_000)
     place.put("nova-2", ready_s=2)
-    free = [5_000]
-    monkeypatch.setattr(shutil, "disk_usage", lambda _folder: shutil._ntuple_diskusage(10**6, 0, free[0]))
+    registry = place.open(max_staged_bytes=5_000)
     assert await scan_and_fail(registry) == "STAGING_FULL"
     assert [one.name for one in await registry.pending()] == ["nova-2"]
-    free[0] = 50_000
+    registry.close()
+    registry = place.open(max_staged_bytes=50_000)
     (one,) = await registry.scan()
     assert (one.name, one.reason) == ("nova-1", "bad_offsets")  # it was read
+    registry.close()
 
 
 async def test_a_checkpoint_beyond_the_limits_is_refused_for_good(place):

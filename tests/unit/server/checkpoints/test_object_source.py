@@ -44,7 +44,7 @@ def source(server):
 @pytest.fixture
 def take_in(place):
     def take_in(source, name="nova-1", stop=None):
-        return stage(source, name=name, staging=place.staging, stop=stop or threading.Event())
+        return stage(source, name=name, staging=place.staging, stop=stop or threading.Event(), quota=10**9)
 
     return take_in
 

@@ -108,17 +108,19 @@ def test_a_path_with_a_nul_names_no_file(read):
 
 def test_limits_have_defaults(read):
     assert read('[watch]\nsource = "checkpoints"\n').limits == Limits(
-        max_checkpoint_bytes=2**40, max_files=10_000, min_free_bytes=None
+        max_checkpoint_bytes=2**40, max_files=10_000, min_free_bytes=None, max_staged_bytes=None
     )
 
 
 def test_limits_are_taken_as_they_stand(read):
-    text = "max_checkpoint_bytes = 1\nmax_files = 100_000\nmin_free_bytes = 0\n"
+    text = "max_checkpoint_bytes = 1\nmax_files = 100_000\nmin_free_bytes = 0\nmax_staged_bytes = 5\n"
     limits = read(f'[watch]\nsource = "checkpoints"\n{text}').limits
-    assert limits == Limits(max_checkpoint_bytes=1, max_files=100_000, min_free_bytes=0)
+    assert limits == Limits(max_checkpoint_bytes=1, max_files=100_000, min_free_bytes=0, max_staged_bytes=5)
 
 
-@pytest.mark.parametrize("text", ["max_checkpoint_bytes = 0", "max_files = 100_001", "min_free_bytes = -1"])
+@pytest.mark.parametrize(
+    "text", ["max_checkpoint_bytes = 0", "max_files = 100_001", "min_free_bytes = -1", "max_staged_bytes = 0"]
+)
 def test_a_limit_out_of_range_is_refused(read, text):
     message = refused(read, f'[watch]\nsource = "checkpoints"\n{text}\n')
     assert f"line 3: watch.{text.partition(' ')[0]}: must be a whole number from" in message

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from dataclasses import replace
 
 import pytest
 from evaluation_fakes import Bench
 
 from heldout_policy.schedule import Schedule
 from heldout_server.domain import RunState, TrustClass, Verdict
-from heldout_server.errors import WrongState
+from heldout_server.errors import RunUnderWay, WrongState
 
 HOUR_S = 3_600
 TRIALS = 21
@@ -108,6 +109,55 @@ async def test_whatever_the_checkpoint_does_its_run_publishes_at_the_same_slot(p
     assert planned.log == [
         "run-1 reserved", "run-1 logged running", "run-1 logged complete", "run-1 complete", "run-1 published"
     ]  # fmt: skip
+
+
+async def test_between_a_start_and_its_slot_no_checkpoint_is_asked_whatever_the_tried_one_does(planned):
+    """What is asked would run beside what is tried, and be told to people who may know nothing of that yet."""
+    planned.options["preflight"] = True
+    staged = planned.checkpoints.checkpoint
+
+    async def get(name):
+        return replace(staged, name=name)
+
+    planned.checkpoints.get = get
+    async with planned.evaluation() as evaluation:
+        await planned.start(evaluation)
+        assert planned.outcomes.preflights["run-1"].answered
+        asked = planned.model.starts
+        for moment_s, done in ((10_000.0, False), (10_799.0, True)):
+            if done:
+                await planned.until(lambda: planned.finished() == TRIALS)
+            planned.clock.time_s = moment_s
+            with pytest.raises(RunUnderWay):
+                await evaluation.preflight("nova-v1")
+        with pytest.raises(RunUnderWay):
+            await evaluation.submit("nova-v2", planned.request())
+        second = await planned.start(evaluation, checkpoint="nova-v3")
+        assert set(planned.outcomes.preflights) == {"run-1"}, "people may start one unasked"
+        assert planned.model.starts - asked <= 2, "for trials alone"
+        planned.clock.time_s = float(second.publishes_s)
+        await planned.until(lambda: planned.state(second.run_id) is RunState.PUBLISHED)
+        assert (await evaluation.preflight("nova-v1")).answered
+        assert (await evaluation.submit("nova-v2", planned.request())).run_id == "run-2", "it was proposed before"
+        assert planned.outcomes.preflights["run-2"].answered
+
+
+async def test_a_run_starts_only_when_questions_that_were_being_asked_are_answered(planned):
+    planned.options["preflight"] = True
+    planned.model.hold = True
+    async with planned.evaluation() as evaluation:
+        asking = asyncio.create_task(evaluation.preflight("nova-v1"))
+        await planned.idle()
+        run = await evaluation.propose(planned.request())
+        starting = asyncio.create_task(evaluation.start(run.run_id))
+        behind = asyncio.create_task(evaluation.preflight("nova-v1"))
+        await planned.idle()
+        assert (planned.model.starts, planned.state()) == (1, RunState.PROPOSED)
+        planned.model.release.set()
+        assert (await asking).answered
+        await starting
+        with pytest.raises(RunUnderWay):
+            await behind
 
 
 async def test_a_proposed_run_is_told_its_slot_before_its_start_and_by_nothing_that_a_checkpoint_did(planned):

@@ -61,6 +61,7 @@ TRIES = {
     "connect to a neighbour's socket": lambda: connect(socket.AF_UNIX, neighbour),
     "write to a neighbour's socket": lambda: connect(socket.AF_UNIX, neighbour, socket.SOCK_DGRAM),
     "remove a neighbour's socket": lambda: os.unlink(neighbour),
+    "leave a socket for a later child": lambda: socket.socket(socket.AF_UNIX).bind(neighbour + ".note"),
     "start a shell": lambda: subprocess.run(["/bin/sh", "-c", "true"]),
     "make a user namespace": lambda: call("unshare", 0x10000000),
 }

@@ -81,7 +81,7 @@ async def test_a_child_sees_no_environment_and_no_open_file_of_ours(run_folder, 
 
 async def test_only_this_user_may_open_the_socket(run_folder):
     async with processes(run_folder).serve(reporter, model="m"):
-        assert (run_folder / "rt-0000000000000001.sock").stat().st_mode & 0o077 == 0
+        assert (run_folder / "rt-0000000000000001" / "m.sock").stat().st_mode & 0o077 == 0
 
 
 async def test_on_leaving_the_child_is_gone_and_so_is_its_socket(run_folder):
@@ -89,6 +89,20 @@ async def test_on_leaving_the_child_is_gone_and_so_is_its_socket(run_folder):
         pid = (await report(child.client))["pid"]
         assert list(run_folder.iterdir())
     assert not alive(pid)
+    assert list(run_folder.iterdir()) == []
+
+
+async def test_whatever_sockets_a_child_made_none_is_there_for_the_next(run_folder):
+    """A file of a known name can be seen: what one child was asked could be written so, and read by another."""
+    noting = "import os, socket, sys; socket.socket(socket.AF_UNIX).bind(os.path.dirname(sys.argv[1]) + '/note'); "
+
+    def note(socket):
+        assert reporter(socket)[0] == "-c"
+        return ("-c", noting + reporter(socket)[1], *reporter(socket)[2:])
+
+    async with processes(run_folder).serve(note, model="m"):
+        (own,) = run_folder.iterdir()
+        assert sorted(path.name for path in own.iterdir()) == ["m.sock", "note"]
     assert list(run_folder.iterdir()) == []
 
 
@@ -147,15 +161,16 @@ async def test_a_socket_path_that_the_kernel_would_cut_is_refused(run_folder):
 
 
 async def test_cancelling_the_wait_for_a_child_leaves_none_behind(run_folder):
-    waiting = asyncio.Event()
+    waiting, sockets = asyncio.Event(), []
 
     async def sleep(_seconds):
-        if list(run_folder.glob("silent.*")):
+        if made := list(run_folder.glob("*/silent.*")):
+            sockets[:] = made
             waiting.set()
         await asyncio.sleep(0.001)
 
-    def command(_socket):
-        return ("-c", SILENT, str(run_folder / "silent"))
+    def command(socket):
+        return ("-c", SILENT, str(socket.with_name("silent")))
 
     async def serve():
         async with processes(run_folder, patience=Patience(sleep=sleep)).serve(command, model="m"):
@@ -166,7 +181,8 @@ async def test_cancelling_the_wait_for_a_child_leaves_none_behind(run_folder):
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    (socket,) = run_folder.glob("silent.*")
+    (socket,) = sockets
+    assert list(run_folder.iterdir()) == []
     assert not alive(socket.suffix.removeprefix("."))
 
 

@@ -6,7 +6,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from heldout_server.domain import Checkpoint, CheckpointState
-from heldout_server.errors import BudgetExhausted, StorageError
+from heldout_server.errors import BudgetExhausted, RunUnderWay, StorageError
 from heldout_server.ports.audit import LOG_FAILED
 from heldout_server.watch import Watcher
 
@@ -157,6 +157,15 @@ async def test_a_failed_disk_is_tried_again_at_the_next_look_and_those_behind_wa
     assert lab.submitted == ["nova-1", "nova-2"]
     assert [line["event"] for line in warnings(lines)] == ["submit_postponed"] * 2
     assert [one.details["name"] for one in lab.log.records] == ["nova-1", "nova-2"]
+
+
+async def test_a_submission_that_waits_for_a_run_is_made_again_and_nothing_is_said_of_it(lab):
+    lab.checkpoints.line = [(checkpoint(1), checkpoint(2))]
+    lab.errors = {"nova-1": [RunUnderWay("wait"), RunUnderWay("wait")]}
+    with capture_logs() as lines:
+        await lab.watch(looks=3)
+    assert lab.submitted == ["nova-1", "nova-2"]
+    assert (warnings(lines), len(lab.log.records)) == ([], 2)
 
 
 async def test_a_scan_that_fails_is_reported_and_the_watch_goes_on(lab):
