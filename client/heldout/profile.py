@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,6 +14,9 @@ from typing import Any, Final
 from heldout.errors import ProfileError
 
 HALVES: Final = ("vault", "window")
+ADDRESS: Final = re.compile(r"(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+):[0-9]{1,5}")
+"""``host:port``, IPv6 in brackets."""
+
 MAX_FILE_BYTES: Final = 1 << 20
 WORDS: Final = ("address", "ca", "certificate", "key", "server_name", "window_address", "window_server_name")
 OPTIONAL: Final = frozenset({"server_name", "window_address", "window_server_name"})
@@ -63,18 +68,24 @@ def read_profile(path: str | os.PathLike[str]) -> Profile:
         raise ProfileError(f"{file}: not UTF-8") from None
     except tomllib.TOMLDecodeError as error:
         raise ProfileError(f"{file}: not TOML: {error}") from None
+    if "listen" in document and "data" in document:
+        raise ProfileError(f"{file}: is the config of an appliance: name a profile, from the folder profiles beside it")
     unknown = document.keys() - {*WORDS, "logs", "bank", "memory"}
     if unknown:
         raise ProfileError(f"{file}: {min(unknown)}: unknown key")
     words = {name: _word(document, name, file) for name in WORDS if name not in OPTIONAL or name in document}
+    for name in ("address", "window_address"):
+        if name in words and not ADDRESS.fullmatch(words[name]):
+            raise ProfileError(f"{file}: {name}: must be host and port, such as 127.0.0.1:7443")
     certificate = _read(file.parent / words["certificate"], f"{file}: certificate")
+    key = _read(file.parent / words["key"], f"{file}: key")
     return Profile(
         address=words["address"],
         server_name=words.get("server_name", ""),
         authority=_read(file.parent / words["ca"], f"{file}: ca"),
         certificate=certificate,
-        key=_read(file.parent / words["key"], f"{file}: key"),
-        identity=_identity(certificate, file),
+        key=key,
+        identity=_identity(certificate, key, file),
         vkeys=_vkeys(document.get("logs"), file),
         window_address=words.get("window_address", ""),
         window_server_name=words.get("window_server_name", words.get("server_name", "")),
@@ -121,19 +132,24 @@ def _pack_key(bank: object, file: Path) -> bytes:
         raise ProfileError(f"{file}: bank.pack_key: {error}") from None
 
 
-def _identity(certificate: bytes, file: Path) -> str:
+def _identity(certificate: bytes, key: bytes, file: Path) -> str:
+    """Return the one URI name in the certificate, once the key is known to be its own."""
     from cryptography import x509  # noqa: PLC0415 - late, see _vkeys
 
-    try:
-        names = (
-            x509.load_pem_x509_certificate(certificate)
-            .extensions.get_extension_for_class(x509.SubjectAlternativeName)
-            .value.get_values_for_type(x509.UniformResourceIdentifier)
-        )
-    except (ValueError, x509.ExtensionNotFound):
-        names = []
-    if len(names) != 1:
+    from heldout.certificates import load_certificate, verify_pair  # noqa: PLC0415 - likewise
+
+    names: list[str] = []
+    own = load_certificate(certificate)
+    if own is not None:
+        with contextlib.suppress(ValueError, x509.ExtensionNotFound):
+            alternative = own.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+            names = alternative.get_values_for_type(x509.UniformResourceIdentifier)
+    if own is None or len(names) != 1:
         raise ProfileError(f"{file}: certificate: must be a PEM certificate with exactly one URI name")
+    try:
+        verify_pair(own, key)
+    except ProfileError as error:
+        raise ProfileError(f"{file}: {error}") from None
     return names[0]
 
 

@@ -8,7 +8,7 @@ words into a terminal.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -125,6 +125,10 @@ BY_EXACT: Final[Mapping[str, str]] = {
 EXPLAINED: Final = (InvalidRequest, WrongState, Unavailable, InternalError)
 """The kinds of errors of which a bank tester is told so; a refusal looks like any other."""
 
+NOBODY_LISTENS: Final = "Connection refused"
+NO_SUCH_HOST: Final = ("DNS resolution failed", "Domain name not found")
+NOT_OF_OUR_CA: Final = "CERTIFICATE_VERIFY_FAILED"
+
 _OPAQUE_ID: Final = re.compile(r"its id in the log is ([A-Za-z0-9._-]{1,80})\Z")
 _REASON: Final = re.compile(r"[A-Z][A-Z0-9_]{0,62}")
 
@@ -144,19 +148,17 @@ class Failure:
     details: bytes | None
 
 
-def error_for(failure: Failure, *, address: str) -> CallError:
+def error_for(failure: Failure, *, address: str, doubt: Callable[[], str] = str) -> CallError:
     """Return the error that stands for a status.
 
     Args:
         failure: the status.
         address: where the appliance was looked for.
+        doubt: says what is wrong with our own certificate, as far as it can be seen here; empty for nothing.
     """
     reason, exact = read_reasons(failure.details)
     if not reason and failure.code == "UNAVAILABLE":
-        # gRPC's own: nobody listens, or the handshake failed. A handshake has no better words in Python.
-        return Unavailable(
-            f"no appliance answers at {address}, or it does not accept this certificate", reason="UNREACHABLE"
-        )
+        return Unavailable(_explain_unreached(failure.message, address, doubt), reason="UNREACHABLE")
     kind, message = BY_REASON.get(reason) or BY_CODE.get(failure.code, (InternalError, INTERNAL))
     if kind in EXPLAINED:
         message = BY_EXACT.get(exact, message)
@@ -171,6 +173,18 @@ def error_for(failure: Failure, *, address: str) -> CallError:
         reason=reason or failure.code,
         opaque_id=opaque_id,
     )
+
+
+def _explain_unreached(said: str, address: str, doubt: Callable[[], str]) -> str:
+    """Say why there is no connection: of what gRPC's core says, some marks are known, and none of it is shown."""
+    if NOBODY_LISTENS in said:
+        return f"nothing listens at {address}: is the appliance started, and is that its address?"
+    if any(mark in said for mark in NO_SUCH_HOST):
+        return f"the name in {address} is not known here: see address in the profile"
+    if NOT_OF_OUR_CA in said:
+        return f"what answers at {address} has no certificate of the profile's ca: is it another appliance?"
+    message = f"no appliance answers at {address}, or it does not accept this certificate"
+    return f"{message}: {found}" if (found := doubt()) else message
 
 
 def read_reasons(details: bytes | None) -> tuple[str, str]:

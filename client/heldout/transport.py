@@ -7,6 +7,7 @@ mapped here and nowhere else (:mod:`heldout.refusals`).
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
@@ -76,6 +77,7 @@ class GrpcTransport:
         credentials = grpc.ssl_channel_credentials(profile.authority, profile.key, profile.certificate)
         self._channel = grpc.aio.secure_channel(address, credentials, options=options)
         self._address = address
+        self._profile = profile
 
     async def unary(self, method: str, request: bytes, *, timeout_s: float) -> Answer:
         """Send one message and return the answer.
@@ -108,7 +110,7 @@ class GrpcTransport:
             # with one of its own, or the other way round. The appliance's has details.
             statuses.append(_failure(error))
             told = next((status for status in statuses if status.details is not None), statuses[-1])
-            raise error_for(told, address=self._address) from None
+            raise error_for(told, address=self._address, doubt=self._doubt) from None
         except BaseException:
             # Whatever went wrong on our side: the appliance must not take half a stream for a whole one.
             call.cancel()
@@ -138,7 +140,14 @@ class GrpcTransport:
         await self._channel.close()
 
     def _error(self, error: grpc.aio.AioRpcError) -> Exception:
-        return error_for(_failure(error), address=self._address)
+        return error_for(_failure(error), address=self._address, doubt=self._doubt)
+
+    def _doubt(self) -> str:
+        """Say what is wrong with our own certificate, as far as it can be seen here."""
+        from heldout.certificates import find_doubt  # noqa: PLC0415 - only where a handshake failed
+
+        profile = self._profile
+        return find_doubt(certificate=profile.certificate, authority=profile.authority, now=dt.datetime.now(tz=dt.UTC))
 
 
 def _failure(error: grpc.aio.AioRpcError) -> Failure:

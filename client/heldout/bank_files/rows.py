@@ -82,7 +82,17 @@ def _open_table(content: Content, stack: contextlib.ExitStack) -> _Table:
             return _Table(prompt_list.read_list(content))
         case ".json" if content.head.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"["):
             return _Table(json_lines.read_json_list(content))
+    if content.suffix not in {".json", ".jsonl", ".ndjson"}:
+        _refuse_other_kind(content)
     return _Table(json_lines.read_json_lines(content))
+
+
+def _refuse_other_kind(content: Content) -> None:
+    """Refuse as a whole what would be bad in every line: JSON lines by another name are fine, and so is nothing."""
+    begun = content.head.lstrip(b"\xef\xbb\xbf \t\r\n")
+    if begun and not begun.startswith(b"{"):
+        kinds = ".jsonl, .csv, .tsv, .parquet, .yaml, or .txt for a list"
+        raise BankFileError(f"{content.name}: is not of a kind that can be imported: {kinds}; plain or gzip")
 
 
 def _recognise(table: _Table, options: ReadOptions, name: str) -> tuple[Layout, list[Record | BadRow]]:

@@ -6,6 +6,8 @@ not speak mTLS. It says SERVING or NOT_SERVING and nothing else.
 
 from __future__ import annotations
 
+import errno
+import socket
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -111,9 +113,26 @@ def listen(server: grpc.aio.Server, address: str, certificates: ShownCertificate
     try:
         return server.add_secure_port(address, certificates.credentials())
     except RuntimeError:
+        problem = _explain_unbound(address) or "cannot be served: gRPC does not take the certificates of [tls]"
+        remedy = "and address (of a window half window_address) in every client's profile"
         raise ConfigError(
-            f"listen.address: {address} cannot be bound. Is it in use, or do the certificates not load?"
+            f"listen.address: {address} {problem}\n  end what has it, or set another port here, {remedy}"
         ) from None
+
+
+def _explain_unbound(address: str) -> str:
+    """Say why an address cannot be bound, by trying it once more without gRPC, which says nothing; empty if it can."""
+    host, _, port = address.rpartition(":")
+    try:
+        for family, kind, protocol, _, place in socket.getaddrinfo(
+            host.strip("[]"), int(port), type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        ):
+            with socket.socket(family, kind, protocol) as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as gRPC does
+                probe.bind(place)
+    except OSError as error:
+        return "is in use" if error.errno == errno.EADDRINUSE else f"cannot be bound ({error.strerror})"
+    return ""
 
 
 class Health:
@@ -133,7 +152,9 @@ class Health:
         try:
             port = self._server.add_insecure_port(address)
         except RuntimeError:
-            raise ConfigError(f"listen.health_address: {address} cannot be bound. Is it in use?") from None
+            problem = _explain_unbound(address) or "cannot be bound"
+            remedy = "end what has it, or set another port here, and wherever health is looked for"
+            raise ConfigError(f"listen.health_address: {address} {problem}\n  {remedy}") from None
         await self.set(serving=False)
         await self._server.start()
         return port

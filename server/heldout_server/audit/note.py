@@ -12,11 +12,19 @@ from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from heldout_server.errors import ConfigError
+from heldout_server.errors import ConfigError, IntegrityError
 
 ED25519: Final = b"\x01"
 KEY_ID_BYTES: Final = 4
 PROOF_HEADER: Final = "c2sp.org/tlog-proof@v1"
+
+
+OTHER_NAME: Final = "AUDIT_OTHER_NAME"
+
+
+def is_origin(text: str) -> bool:
+    """Say whether a text can be the name of a log."""
+    return bool(text) and text.isprintable() and " " not in text and "+" not in text
 
 
 class CheckpointSigner:
@@ -28,7 +36,7 @@ class CheckpointSigner:
     """
 
     def __init__(self, origin: str, key: Ed25519PrivateKey) -> None:
-        if not origin.isprintable() or not origin or " " in origin or "+" in origin:
+        if not is_origin(origin):
             raise ConfigError("a log's origin is one word of printable characters without a plus sign")
         public = ED25519 + key.public_key().public_bytes_raw()
         self.origin = origin
@@ -50,6 +58,22 @@ class CheckpointSigner:
         if self._sign(f"{text}\n") != checkpoint:  # deterministic: nothing else that this key signs is this text
             return None
         return int(text.split("\n")[1])
+
+    def refuse_other_name(self, checkpoint: str) -> None:
+        """Check that this key did not sign a checkpoint under another name, which no repair may put right.
+
+        Raises:
+            IntegrityError: it did: the config's name of the appliance was changed.
+        """
+        origin = checkpoint.partition("\n")[0]
+        if origin == self.origin or not is_origin(origin):
+            return
+        if CheckpointSigner(origin, self._key).size_of(checkpoint) is not None:
+            raise IntegrityError(
+                f"the log is of {origin}, and the config calls it {self.origin}. Nothing was done, and nothing is"
+                f" damaged: put [appliance] name back to {origin.rpartition('/')[0]}. It never changes.",
+                reason=OTHER_NAME,
+            )
 
     def _sign(self, text: str) -> str:
         signature = self._key_id + self._key.sign(text.encode())

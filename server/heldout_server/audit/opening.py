@@ -20,7 +20,7 @@ import structlog
 from heldout_server.audit.deadline import DISK_HANGS, run_on_disk, wait_for_disk
 from heldout_server.audit.device import FIRST, LogDevice
 from heldout_server.audit.examination import StoredLeaf, examine
-from heldout_server.audit.note import CheckpointSigner
+from heldout_server.audit.note import OTHER_NAME, CheckpointSigner
 from heldout_server.audit.store import (
     ADVICE,
     Stored,
@@ -108,7 +108,7 @@ async def _load(device: LogDevice, signer: CheckpointSigner, *, deadline_s: floa
     try:
         return await wait_for_disk(device.load(signer), path=device.path, deadline_s=deadline_s)
     except (IntegrityError, StorageError) as error:
-        if error.reason == DISK_HANGS:  # nothing is known to be damaged
+        if error.reason in {DISK_HANGS, OTHER_NAME}:  # nothing is known to be damaged
             raise
         said = str(error).removesuffix(".")
         raise IntegrityError(

@@ -106,6 +106,11 @@ async def survey(name: str, path: Path, *, key: bytes, signer: CheckpointSigner)
     except UNREADABLE:
         await reader.close()
         return found
+    try:
+        signer.refuse_other_name(found.signed)
+    except IntegrityError:
+        await reader.close()
+        raise
     found.reader = reader
     with contextlib.suppress(*UNREADABLE):
         found.counters = await reader.read(read_counters)

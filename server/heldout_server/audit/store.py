@@ -93,6 +93,7 @@ def load(connection: Connection, *, signer: CheckpointSigner) -> Stored:
         stored = (0, signer.checkpoint(size=0, root=Frontier().root()))
         connection.execute("INSERT INTO head VALUES (0, ?, ?)", stored)
     size, checkpoint = stored
+    signer.refuse_other_name(checkpoint)
     # (1) The leaves and rows end where the head says.
     ends = connection.execute("SELECT (SELECT max(leaf) FROM leaves), (SELECT max(leaf) FROM rows)").fetchone()
     if ends != ((size - 1, size - 1) if size else (None, None)):

@@ -66,7 +66,12 @@ def init(
     folder: Annotated[Path, typer.Argument(help="A folder that does not exist yet, or is empty.")],
     name: Annotated[str, typer.Option(help="Name of the appliance; its logs are called after it.")] = "heldout-dev",
     address: Annotated[str, typer.Option(help="Where the API will listen, mTLS.")] = "127.0.0.1:7443",
-    health: Annotated[str, typer.Option(help="Where health will listen, plain.")] = "127.0.0.1:7444",
+    health: Annotated[
+        str | None,
+        typer.Option(
+            help="Where health will listen, plain; by default on loopback, the next port.", show_default=False
+        ),
+    ] = None,
     window: Annotated[
         str | None, typer.Option(help="Where the window half will listen, if it is to be a process of its own.")
     ] = None,

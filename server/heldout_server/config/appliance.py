@@ -16,6 +16,7 @@ from typing import Final, Literal, TypeAlias, get_type_hints
 
 from heldout_server.config.audit import Audit, read_audit
 from heldout_server.config.limits import Limits, read_limits
+from heldout_server.config.place import Place
 from heldout_server.config.reader import Reader, open_document
 from heldout_server.config.runtimes import (
     Runtimes,
@@ -148,6 +149,7 @@ def load_config(path: Path) -> Config:
             or folder that is not there.
     """
     reader = open_document(path)
+    _refuse_window_half(reader)
     reader.refuse_unknown({**KNOWN, "watch": KNOWN["watch"] | {STORE_OPTIONS}})
     return Config(
         appliance=read_appliance(reader),
@@ -175,6 +177,18 @@ def load_config(path: Path) -> Config:
         runtimes=read_runtimes(reader),
         telemetry=read_telemetry(reader),
     )
+
+
+def _refuse_window_half(reader: Reader) -> None:
+    """Say that this is the other config, rather than that the first key is missing of which it has none.
+
+    Raises:
+        ConfigError: it has the window's folder, and nothing of the vault's.
+    """
+    if reader.has("data", "window") and not any(reader.has("data", key) for key in ("vault", "staging", "run")):
+        problem = "is the config of a window half by itself, not of an appliance"
+        remedy = "name its config.toml; window.toml is for heldout-server serve --half window"
+        raise Place(reader.name, None).error(problem, remedy)
 
 
 def _keys(reader: Reader) -> Keys:

@@ -39,7 +39,15 @@ def open_document(path: Path) -> Reader:
         missing = isinstance(error, FileNotFoundError)
         problem = "no such file" if missing else f"cannot be read ({error.strerror or type(error).__name__})"
         raise ConfigError(f"{path}: {problem}\n  name one with --config; heldout-server init makes it") from None
+    _refuse_profile(document, path.name)
     return Reader(document, text=text, name=path.name, folder=path.parent.absolute())
+
+
+def _refuse_profile(document: Mapping[str, Any], name: str) -> None:
+    """Say that a document is none of the appliance's, before its first key is called a slip of the pen."""
+    if "address" in document and "certificate" in document:
+        problem = "is a client's profile, for heldout --profile"
+        raise Place(name, None).error(problem, "name the config.toml of the appliance with --config")
 
 
 class Reader:
@@ -51,19 +59,22 @@ class Reader:
         name: file name, for messages.
         folder: what relative paths are relative to.
         occurrence: which of several tables of one name this reads, counted from 1.
+
+    Attributes:
+        name: as given.
     """
 
     def __init__(self, document: Mapping[str, Any], *, text: str, name: str, folder: Path, occurrence: int = 1) -> None:
         self._document = document
         self._text = text
-        self._name = name
+        self.name = name
         self._folder = folder
         self._occurrence = occurrence
 
     def place(self, section: str, key: str) -> Place:
         """Return where a key stands, or its section if the key is missing."""
         line = find_line(self._text, table=section, key=key, occurrence=self._occurrence)
-        return Place(self._name, line, f"{section}.{key}")
+        return Place(self.name, line, f"{section}.{key}")
 
     def has(self, section: str, key: str) -> bool:
         """Say whether a key is there."""
@@ -240,7 +251,7 @@ class Reader:
         places: dict[str, Place] = {}
         for name, value in values.items():
             line = find_line(self._text, table=f"{section}.{key}", key=name) or self.place(section, key).line
-            place = places[name] = Place(self._name, line, f"{section}.{key}.{name}")
+            place = places[name] = Place(self.name, line, f"{section}.{key}.{name}")
             match value:
                 case bool() | str():
                     settings[name] = value
@@ -267,10 +278,10 @@ class Reader:
         for section, values in self._document.items():
             if section not in known:
                 line = find_line(self._text, table=section) or find_line(self._text, key=section)
-                raise Place(self._name, line, section).error("no such section", _suggest(section, known))
+                raise Place(self.name, line, section).error("no such section", _suggest(section, known))
             if not isinstance(values, dict):
                 line = find_line(self._text, key=section)
-                raise Place(self._name, line, section).error("must be a section", f"write [{section}]")
+                raise Place(self.name, line, section).error("must be a section", f"write [{section}]")
             for key in values:
                 if key not in known[section]:
                     raise self.place(section, key).error("no such key", _suggest(key, known[section]))
@@ -279,11 +290,11 @@ class Reader:
         value = self._document.get(section, {}).get(key, default)
         if value is _MISSING:
             line = find_line(self._text, table=section, occurrence=self._occurrence)
-            raise Place(self._name, line, f"{section}.{key}").error("is missing", f"set {key} in [{section}]")
+            raise Place(self.name, line, f"{section}.{key}").error("is missing", f"set {key} in [{section}]")
         return value
 
     def _below(self, section: str, table: Mapping[str, Any], *, occurrence: int) -> Reader:
-        return Reader({section: table}, text=self._text, name=self._name, folder=self._folder, occurrence=occurrence)
+        return Reader({section: table}, text=self._text, name=self.name, folder=self._folder, occurrence=occurrence)
 
     def _path(self, section: str, key: str, kind: str, is_there: Callable[[Path], bool]) -> Path:
         value = self._take(section, key)

@@ -28,7 +28,7 @@ from heldout_policy.release_policy import parse_release_policy
 from heldout_server.audit import KEPT_FILE, begin_kept_key
 from heldout_server.audit.note import CheckpointSigner
 from heldout_server.config import Config, load_config, load_window_config
-from heldout_server.config.sections import ADDRESS
+from heldout_server.config.sections import ADDRESS, MAX_PORT
 from heldout_server.domain import IDENTIFIER
 from heldout_server.errors import ConfigError, StorageError
 from heldout_server.installation.documents import (
@@ -49,9 +49,9 @@ FOLDERS: Final = ("keys", "pki", "policy", "profiles", "vault", "window", "check
 SERVER_IDENTITY: Final = "spiffe://{trust_domain}/server"
 DEFAULT_NAME: Final = "heldout-dev"
 DEFAULT_ADDRESS: Final = "127.0.0.1:7443"
-DEFAULT_HEALTH: Final = "127.0.0.1:7444"
-DEFAULT_WINDOW: Final = "127.0.0.1:7445"
-DEFAULT_WINDOW_HEALTH: Final = "127.0.0.1:7446"
+LOOPBACK: Final = "127.0.0.1"
+FIRST_PORT: Final = 1024
+"""The lowest that anybody may listen on."""
 HALVES: Final = ("vault", "window")
 PLANNED: Final = b'publish = "as_planned"\nslot_s = 3600\n'
 AT_ONCE: Final = b"""\
@@ -99,9 +99,9 @@ def install(
     *,
     name: str = DEFAULT_NAME,
     address: str = DEFAULT_ADDRESS,
-    health: str = DEFAULT_HEALTH,
+    health: str | None = None,
     window: str | None = None,
-    window_health: str = DEFAULT_WINDOW_HEALTH,
+    window_health: str | None = None,
     clock: Clock,
     release_policy: Path | None = None,
     sharing: Sharing | None = None,
@@ -112,9 +112,9 @@ def install(
         folder: where; it must be empty or not exist, and its parent must exist.
         name: the appliance, an identifier; its logs are called after it.
         address: ``host:port`` of the service.
-        health: ``host:port`` of the health server.
+        health: ``host:port`` of the health server; None for loopback, the next port.
         window: ``host:port`` of the window half, if it is to be a process of its own: profiles then say so.
-        window_health: ``host:port`` of the health server of such a process.
+        window_health: ``host:port`` of the health server of such a process; None for loopback, the next port.
         clock: tells when certificates begin.
         release_policy: a ``release.toml`` to install and sign instead of the default.
         sharing: how the root key is split; None writes it into a file, for development only.
@@ -128,8 +128,12 @@ def install(
     _refuse_taken(target)
     if IDENTIFIER.fullmatch(name) is None:
         raise ConfigError("name: must be an identifier such as heldout-dev\n  lower-case letters, digits, dots, dashes")
-    if any(ADDRESS.fullmatch(one) is None for one in (address, health, window or DEFAULT_WINDOW, window_health)):
+    given = [one for one in (address, health, window, window_health) if one is not None]
+    if any(ADDRESS.fullmatch(one) is None for one in given):
         raise ConfigError("address, health, window: must be host:port\n  such as 127.0.0.1:7443, or [::1]:7443")
+    health = health or _beside(address, *given)
+    window_at = window or _beside(address, health, *given)
+    window_health = window_health or _beside(window_at, address, health)
     try:
         building = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
     except OSError as error:
@@ -144,7 +148,7 @@ def install(
             release_policy=release_policy,
             sharing=sharing,
         )
-        _build_window(building, ring, name=name, address=window, health=window_health)
+        _build_window(building, ring, name=name, address=window_at, health=window_health, apart=window is not None)
         building.rename(target)
     except BaseException as error:
         shutil.rmtree(building)
@@ -169,6 +173,15 @@ def describe(folder: Path) -> Installed:
         profiles={name: folder / "profiles" / f"{name}.toml" for name in sorted(name_people(principals).values())},
         verifier_keys=_verifier_keys(config, open_ring(config.keys)),
     )
+
+
+def _beside(address: str, *taken: str) -> str:
+    """Return loopback with the next port above an address that is not taken; where a port is 0, any that is free."""
+    ports = {int(one.rpartition(":")[2]) for one in (address, *taken)}
+    port = int(address.rpartition(":")[2])
+    while port and port in ports:
+        port = port + 1 if port < MAX_PORT else FIRST_PORT
+    return f"{LOOPBACK}:{port}"
 
 
 def _refuse_taken(target: Path) -> None:
@@ -240,16 +253,17 @@ def _write_keys(folder: Path, name: str, sharing: Sharing | None, holders: Seque
     return ring
 
 
-def _build_window(folder: Path, keys: FileKeyRing, *, name: str, address: str | None, health: str) -> None:
+def _build_window(folder: Path, keys: FileKeyRing, *, name: str, address: str, health: str, apart: bool) -> None:
     """Write what a window half needs that is served by itself; it is not used where both halves are one process."""
     (folder / "keys" / "window").mkdir(mode=0o700)
     root, ring = folder / "keys" / "window" / "root.key", folder / "keys" / "window" / "ring.json"
     write_window_ring(keys, root_key_path=root, ring_path=ring)
-    text = window_config_text(name=name, address=address or DEFAULT_WINDOW, health=health)
+    text = window_config_text(name=name, address=address, health=health)
     (folder / "window.toml").write_text(text, encoding="utf-8")
     load_window_config(folder / "window.toml")
     for profile in (folder / "profiles").iterdir():
-        profile.write_text(window_profile_text(profile.read_text(encoding="utf-8"), address), encoding="utf-8")
+        text = window_profile_text(profile.read_text(encoding="utf-8"), address, apart=apart)
+        profile.write_text(text, encoding="utf-8")
 
 
 def _write_policy(folder: Path, release_policy: Path | None, holders: Sequence[str]) -> Principals:

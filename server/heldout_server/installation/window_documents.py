@@ -74,12 +74,13 @@ WINDOW_ADDRESS: Final = 'window_address = "{address}"\n'
 APART: Final = "# Where the window half is a process of its own:\n"
 
 
-def window_profile_text(profile: str, address: str | None) -> str:
+def window_profile_text(profile: str, address: str, *, apart: bool) -> str:
     """Return a client profile that says where the window half is, or how to say it if it is a process of its own.
 
     Args:
         profile: as it is without.
-        address: ``host:port`` of the window half; None if it is one process with the vault.
+        address: ``host:port`` of the window half, or where it would listen.
+        apart: whether it is a process of its own.
     """
-    line = WINDOW_ADDRESS.format(address=reachable(address or "127.0.0.1:7445"))
-    return profile.replace("server_name =", APART + ("" if address else "# ") + line + "server_name =", 1)
+    line = WINDOW_ADDRESS.format(address=reachable(address))
+    return profile.replace("server_name =", APART + ("" if apart else "# ") + line + "server_name =", 1)

@@ -9,8 +9,14 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 
-def certificate(*names):
-    key = ec.generate_private_key(ec.SECP256R1())
+def private_key(key):
+    """Return a private key as PEM."""
+    pkcs8, plain = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    return key.private_bytes(serialization.Encoding.PEM, pkcs8, plain)
+
+
+def certificate(*names, key=None):
+    key = key or ec.generate_private_key(ec.SECP256R1())
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "trainer")])
     builder = (
         x509.CertificateBuilder()
@@ -31,8 +37,9 @@ def install_profile(folder):
     """Write ``profiles/me.toml`` and the files that it names into a folder, and return the folder."""
     (folder / "pki").mkdir()
     (folder / "pki" / "ca.pem").write_bytes(b"authority")
-    (folder / "pki" / "me.key").write_bytes(b"key")
-    (folder / "pki" / "me.pem").write_bytes(certificate(IDENTITY))
+    key = ec.generate_private_key(ec.SECP256R1())
+    (folder / "pki" / "me.key").write_bytes(private_key(key))
+    (folder / "pki" / "me.pem").write_bytes(certificate(IDENTITY, key=key))
     (folder / "profiles").mkdir()
     write_profile(folder)
     return folder

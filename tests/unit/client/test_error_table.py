@@ -135,3 +135,20 @@ def test_others_are_told_of_a_wrong_state_and_no_more():
     assert str(error("FAILED_PRECONDITION", "WRONG_STATE")) == STATE
     assert str(error("FAILED_PRECONDITION", "WRONG_STATE", exact="SOMETHING_ELSE")) == f"{STATE} (something_else)"
     assert "epoch" not in str(error("PERMISSION_DENIED", "REFUSED", exact="EPOCH_UNCHANGED")).split("(")[0]
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("connect: Connection refused (111)", "nothing listens at 127.0.0.1:7443"),
+        ("errors resolving nowhere: Domain name not found", "the name in 127.0.0.1:7443 is not known"),
+        ("SSL_ERROR_SSL: CERTIFICATE_VERIFY_FAILED: self signed", "no certificate of the profile's ca"),
+        ("Socket closed", "or it does not accept this certificate: ended yesterday"),
+    ],
+)
+def test_what_can_be_known_of_a_failed_connection_is_said_in_our_own_words(said, told):
+    failure = Failure(code="UNAVAILABLE", message=f"{said} {SECRET}", details=None)
+    found = error_for(failure, address="127.0.0.1:7443", doubt=lambda: "ended yesterday")
+    assert told in str(found)
+    assert SECRET not in str(found)
+    assert found.reason == "UNREACHABLE"

@@ -21,13 +21,13 @@ def test_a_profile_with_what_it_names(folder):
     profile = read(folder)
     assert profile.address == "127.0.0.1:7443"
     assert profile.server_name == "localhost"
-    assert (profile.authority, profile.key) == (b"authority", b"key")
+    assert (profile.authority, profile.key) == (b"authority", (folder / "pki" / "me.key").read_bytes())
     assert profile.identity == IDENTITY
     assert profile.vkeys == FakeAppliance().vkeys
 
 
 def test_the_key_is_in_no_repr(folder):
-    assert "key" not in repr(read(folder))
+    assert "PRIVATE" not in repr(read(folder))
 
 
 def test_the_server_name_may_be_left_out(folder):
@@ -50,6 +50,9 @@ def test_the_server_name_may_be_left_out(folder):
         ([("../pki/ca.pem", "../pki/none.pem")], "ca: no such file"),
         ([("../pki/me.key", "../pki")], "key: cannot be read"),
         ([("../pki/me.pem", "../pki/ca.pem")], "exactly one URI name"),
+        ([("../pki/me.key", "../pki/ca.pem")], "key: must be a private key in PEM"),
+        ([('"127.0.0.1:7443"', '"127.0.0.1"')], "address: must be host and port"),
+        ([("[logs]", "[listen]\n[data]\n[logs]")], "is the config of an appliance"),
     ],
 )
 def test_what_is_wrong_is_named(folder, changes, said):
@@ -80,4 +83,10 @@ def test_a_missing_binary_or_endless_profile(folder):
         read(folder)
     (folder / "profiles" / "me.toml").write_bytes(b"#" * (2 << 20))
     with pytest.raises(ProfileError, match="longer than"):
+        read(folder)
+
+
+def test_certificate_and_key_of_two_people_do_not_belong_together(folder):
+    (folder / "pki" / "me.pem").write_bytes(certificate(IDENTITY))
+    with pytest.raises(ProfileError, match="certificate and key do not belong together"):
         read(folder)

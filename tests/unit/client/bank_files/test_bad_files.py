@@ -214,3 +214,15 @@ def test_a_category_map_that_is_none(write, written, said):
 )
 def test_a_name_becomes_an_identifier(name, identifier):
     assert slug(name) == identifier
+
+
+@pytest.mark.parametrize("name", ["README.md", "x.pdf", "x.pdf.gz", "none"])
+def test_a_file_of_another_kind_is_refused_as_a_whole(write, name):
+    with pytest.raises(BankFileError, match="is not of a kind that can be imported") as caught:
+        list(read_rows(write(f"# {SECRET}\n", name)))
+    assert SECRET not in str(caught.value)
+
+
+def test_json_lines_by_another_name_are_read(write):
+    row = '{"prompt": "Fold a hat", "intent": "benign", "category": "x"}\n'
+    assert len(list(read_rows(write(f"\n  {row}{row}", "export.log")))) == 2

@@ -356,3 +356,17 @@ def test_a_repair_names_leaf_and_hash():
     assert is_repair_of(entry, leaf=3, leaf_hash=b"h" * 32)
     assert not is_repair_of(entry, leaf=4, leaf_hash=b"h" * 32)
     assert not is_repair_of(entry, leaf=3, leaf_hash=b"i" * 32)
+
+
+async def test_a_log_of_another_name_is_neither_opened_nor_repaired(tmp_path):
+    """The key fits, and the appliance's name in the config was changed: a repair would sign the tree anew."""
+    await write_log(tmp_path, origin="before/vault")
+    with pytest.raises(IntegrityError, match=r"of before/vault, .* put \[appliance\] name back to before") as caught:
+        await mend(tmp_path)
+    assert caught.value.reason == "AUDIT_OTHER_NAME"
+    with pytest.raises(IntegrityError, match="nothing is damaged") as caught:
+        async with opened(tmp_path):
+            pass
+    assert "audit repair" not in str(caught.value)
+    async with opened(tmp_path, origin="before/vault") as log:  # which goes on under its own
+        assert open_checkpoint(log.checkpoint(), VerifierKey.parse(log.verifier_key)).size == LEAVES

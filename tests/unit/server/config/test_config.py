@@ -214,3 +214,18 @@ def test_a_config_cannot_be_changed_once_read(folder):
     config = load(folder, MINIMAL)
     with pytest.raises(dataclasses.FrozenInstanceError):
         config.watch.auto_run = True
+
+
+def test_the_config_of_a_window_half_is_called_by_its_name(folder):
+    vaults = ('vault = "vault"\n', 'staging = "staging"\n', 'run = "run"\n')
+    text = MINIMAL
+    for line in vaults:
+        text = text.replace(line, "")
+    assert "is the config of a window half by itself" in refused(folder, text)
+    assert "data.vault: is missing" in refused(folder, MINIMAL.replace(vaults[0], ""))  # a slip of the pen
+
+
+def test_a_clients_profile_is_called_by_its_name(folder):
+    found = refused(folder, 'address = "127.0.0.1:7443"\ncertificate = "me.pem"\n[logs]\n')
+    assert "is a client's profile" in found
+    assert "config.toml of the appliance" in found

@@ -14,7 +14,7 @@ from heldout_policy.errors import PolicyError
 from heldout_policy.principals import parse_principals
 from heldout_policy.release_policy import parse_release_policy
 from heldout_policy.schedule import Schedule
-from heldout_server.config import load_config
+from heldout_server.config import load_config, load_window_config
 from heldout_server.domain import Role
 from heldout_server.errors import ConfigError, StorageError
 from heldout_server.identity import CertificateGatekeeper
@@ -304,3 +304,14 @@ def test_a_disk_that_fails_leaves_nothing_behind(tmp_path, monkeypatch):
     assert "cannot be made" in refused(tmp_path, error=StorageError)
     monkeypatch.setattr("tempfile.mkdtemp", fail)
     assert "cannot make a folder" in refused(tmp_path, error=StorageError)
+
+
+@pytest.mark.parametrize(
+    ("address", "ports"),
+    [("10.0.0.1:8000", (8001, 8002, 8003)), ("127.0.0.1:65535", (1024, 1025, 1026)), ("127.0.0.1:0", (0, 0, 0))],
+)
+def test_the_other_ports_follow_that_of_the_service(tmp_path, address, ports):
+    install(tmp_path / "lab", address=address, clock=FixedClock())
+    vault, window = load_config(tmp_path / "lab/config.toml"), load_window_config(tmp_path / "lab/window.toml")
+    found = (vault.listen.health_address, window.listen.address, window.listen.health_address)
+    assert found == tuple(f"127.0.0.1:{port}" for port in ports)
