@@ -285,6 +285,15 @@ class SqlReleaseDesk:
             closed=closed,
         )
 
+    async def refresh_budget(self) -> None:
+        """Publish what the newest epoch has left, known from policy and membership alone; nothing before the first."""
+        async with self._refreshing:  # what was read earlier is not published later
+            epochs = await self._memberships.epochs()
+            if epochs:
+                state = await self.budget(epochs[-1].epoch_id)
+                document = budget_document(state, policy_digest=self._policy_digest)
+                await self._publisher.put_state(BUDGET_STATE, document)
+
     async def _find(self, run_id: str) -> Slot | None:
         return await self._database.read(lambda connection: ledger.find_slot(connection, run_id))
 
@@ -357,12 +366,3 @@ class SqlReleaseDesk:
             return None
         receipt.proof = proof
         return receipt.SerializeToString(deterministic=True)
-
-    async def refresh_budget(self) -> None:
-        """Publish what the newest epoch has left, known from policy and membership alone; nothing before the first."""
-        async with self._refreshing:  # what was read earlier is not published later
-            epochs = await self._memberships.epochs()
-            if epochs:
-                state = await self.budget(epochs[-1].epoch_id)
-                document = budget_document(state, policy_digest=self._policy_digest)
-                await self._publisher.put_state(BUDGET_STATE, document)

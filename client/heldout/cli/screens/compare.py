@@ -61,19 +61,7 @@ def comparison_page(comparison: Comparison, *, among: Sequence[Release] = ()) ->
     return Page(
         lines=tuple(lines),
         data=_data(comparison),
-        header=(
-            "table",
-            "key",
-            "before",
-            "after",
-            "change",
-            "low",
-            "high",
-            "profile",
-            "p_value",
-            "verdict",
-            "lower_bound",
-        ),
+        header=_HEADER,
         records=tuple(_records(comparison)),
     )
 
@@ -179,6 +167,22 @@ def _table_data(table: TableComparison) -> dict[str, Any]:
         "only_before": list(table.only_before),
         "only_after": list(table.only_after),
     }
+
+
+_HEADER: Final = (
+    "table",
+    "key",
+    "before",
+    "after",
+    "change",
+    "low",
+    "high",
+    "profile",
+    "p_value",
+    "verdict",
+    "lower_bound",
+)
+"""Of :func:`_records`, place by place."""
 
 
 def _records(comparison: Comparison) -> list[tuple[Any, ...]]:

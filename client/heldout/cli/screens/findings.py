@@ -62,19 +62,7 @@ def release_page(release: Release, *, others: Sequence[Release] = ()) -> Page:
     return Page(
         lines=tuple(lines),
         data=_release_data(release, overall, silence),
-        header=(
-            "checkpoint",
-            "table",
-            "key",
-            "units",
-            "rate",
-            "bank_low",
-            "bank_high",
-            "like_low",
-            "like_high",
-            "profile",
-            "lower_bound",
-        ),
+        header=_RELEASE_HEADER,
         records=tuple(_records(release, overall, silent=silence is not None)),
     )
 
@@ -187,6 +175,22 @@ def _row_data(table: Table, index: int) -> dict[str, Any]:
     row, estimate = table.rows[index], _estimate(table, index)
     figured = {"rate": None, "units": row.units} if estimate is None else figures.estimate_data(estimate)
     return {"key": row.key, "withheld": row.withheld, **figured}
+
+
+_RELEASE_HEADER: Final = (
+    "checkpoint",
+    "table",
+    "key",
+    "units",
+    "rate",
+    "bank_low",
+    "bank_high",
+    "like_low",
+    "like_high",
+    "profile",
+    "lower_bound",
+)
+"""Of :func:`_records`, place by place."""
 
 
 def _records(release: Release, overall: Estimate | None, *, silent: bool) -> list[tuple[Any, ...]]:

@@ -82,28 +82,7 @@ def trend_page(trend: Trend, *, benchmark: str, budget: Budget | None, written: 
     return Page(
         lines=tuple(lines),
         data=_data(trend, budget),
-        header=(
-            "checkpoint",
-            "release",
-            "epoch",
-            "rate",
-            "low",
-            "high",
-            "verdict",
-            "broken",
-            benchmark,
-            "over_refusal",
-            "over_refusal_low",
-            "over_refusal_high",
-            "release_id",
-            "lower_bound",
-            "techniques_added",
-            "techniques_dropped",
-            "cancelled",
-            "anchor",
-            "profile",
-            *(f"internal:{name}" for name in internal),
-        ),
+        header=_header(benchmark, internal),
         records=tuple(_record(point, benchmark, internal) for point in points),
     )
 
@@ -318,6 +297,32 @@ def _restated_data(restated: Restated) -> dict[str, Any]:
         "change": restated.difference,
         "interval": [restated.interval.low, restated.interval.high],
     }
+
+
+def _header(benchmark: str, internal: tuple[str, ...]) -> tuple[str, ...]:
+    """Return what the places of :func:`_record` are called."""
+    return (
+        "checkpoint",
+        "release",
+        "epoch",
+        "rate",
+        "low",
+        "high",
+        "verdict",
+        "broken",
+        benchmark,
+        "over_refusal",
+        "over_refusal_low",
+        "over_refusal_high",
+        "release_id",
+        "lower_bound",
+        "techniques_added",
+        "techniques_dropped",
+        "cancelled",
+        "anchor",
+        "profile",
+        *(f"internal:{name}" for name in internal),
+    )
 
 
 def _record(point: TrendPoint, benchmark: str, internal: tuple[str, ...]) -> tuple[Any, ...]:
