@@ -8,7 +8,7 @@ Arrows point down and rooms on one floor never import each other::
     api | watch                  the gRPC edge; the watcher of checkpoint sources
     evaluation | release         plan, trials, verdicts; aggregate, decide, debit, record, publish
     bank checkpoints runtimes techniques judges outcomes window audit keys identity statistics telemetry
-    anchored                     a database that is held to a log
+    anchored_database            a database that is held to a log
     card_document                the canonical form of a technique card
     ports | config | database | sealing | environment | tested_system | hardening
     anchoring                    where a database stands, as a log has it

@@ -54,10 +54,10 @@ WEAKNESSES = (
     Weakness(
         name="old-page-unseen",
         says="a database with an old page or an exchanged row is opened",
-        file="server/heldout_server/anchored.py",
+        file="server/heldout_server/anchored_database.py",
         old="    if not whole or _digest(connection, rows, salt=salt) != digest:\n",
         new="    if not whole:\n",
-        tests=("tests/unit/server/test_anchored.py",),
+        tests=("tests/unit/server/test_anchored_database.py",),
     ),
     Weakness(
         name="forged-inclusion",

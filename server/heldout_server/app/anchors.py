@@ -15,7 +15,7 @@ from heldout_server.anchoring import NO_LEAF, Anchored, Position
 from heldout_server.audit import AnchorBook, SqlAuditLog, decide_log_discrepancy
 from heldout_server.audit.anchors import Kept
 from heldout_server.errors import IntegrityError
-from heldout_server.ports.anchors import Discrepancy
+from heldout_server.ports.discrepancies import Discrepancy
 from heldout_server.window import Head, Heads
 
 EXCHANGE_S: Final = 60.0

@@ -7,33 +7,27 @@ copy can take its place. A log that does not hold together is mended with ``held
 from __future__ import annotations
 
 import contextlib
-import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Final
 
 from heldout_policy.mechanism import EXACT_DEBIT_NANO_RHO, Side
-from heldout_server.anchored import AnchoredDatabase
+from heldout_server.anchored_database import AnchoredDatabase
 from heldout_server.anchoring import NO_LEAF, Anchored, Content, Position
-from heldout_server.app.anchors import Anchors
-from heldout_server.app.backing_up import Backup, back_up
-from heldout_server.app.logs import HALVES, log_files, open_log, verify_databases
-from heldout_server.app.policies import Policies, load_policies
-from heldout_server.app.tools import Tools
-from heldout_server.audit import AnchorBook, SqlAuditLog, lock_file
+from heldout_server.app.stopped import Stopped, open_stopped
+from heldout_server.audit import AnchorBook
 from heldout_server.bank import SqlBank
 from heldout_server.bank import schema as bank
 from heldout_server.checkpoints import registry as checkpoints
 from heldout_server.config import Config
 from heldout_server.database import Connection
 from heldout_server.domain import IDENTIFIER
-from heldout_server.errors import ConfigError, IntegrityError, StorageError
-from heldout_server.keys import open_ring
+from heldout_server.errors import ConfigError, IntegrityError
 from heldout_server.outcomes import schema as outcomes
-from heldout_server.ports.anchors import Cause, Discrepancy
 from heldout_server.ports.audit import Record
+from heldout_server.ports.discrepancies import Cause, Discrepancy
 from heldout_server.release import ledger
 from heldout_server.window import SqlPublications, leave_heads, publisher, scores
 
@@ -126,22 +120,6 @@ class _Accepting:
         return await self._book.drop(self._name, position)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Stopped:
-    """Hold an appliance that does not run, with its logs open."""
-
-    config: Config
-    tools: Tools
-    policies: Policies
-    logs: dict[str, SqlAuditLog]
-    anchors: Anchors
-
-    def path(self, held: Held) -> Path:
-        """Return the file of a database."""
-        folder = self.config.data.vault if held.folder == "vault" else self.config.data.window
-        return folder / f"{held.name}.db"
-
-
 async def survey(config: Config, *, shares: Sequence[Path] = ()) -> Survey:
     """Look at every database and log of an appliance that does not run, and change nothing of their content.
 
@@ -155,7 +133,7 @@ async def survey(config: Config, *, shares: Sequence[Path] = ()) -> Survey:
         WrongKey: a key does not open a database.
         StorageError: the appliance runs, or a disk fails.
     """
-    async with _open(config, shares) as stopped:
+    async with open_stopped(config, shares) as stopped:
         return await _look(stopped)
 
 
@@ -178,7 +156,7 @@ async def accept(config: Config, *, reason: str, shares: Sequence[Path] = ()) ->
     """
     if IDENTIFIER.fullmatch(reason) is None:
         raise ConfigError("the reason must be one word such as disk-lost: lower-case letters, digits, dots, dashes")
-    async with _open(config, shares) as stopped:
+    async with open_stopped(config, shares) as stopped:
         found = await _look(stopped)
         if found.damaged:
             raise IntegrityError(f"nothing was accepted. {found.damaged[0]}", reason="CONTENT_CHANGED")
@@ -204,45 +182,12 @@ async def accept(config: Config, *, reason: str, shares: Sequence[Path] = ()) ->
         return found
 
 
-async def back_up_stopped(config: Config, to: Path, *, shares: Sequence[Path], with_keys: bool) -> Backup:
-    """Copy an appliance that does not run; see :func:`heldout_server.app.backing_up.back_up`.
-
-    Raises:
-        ConfigError: the folder cannot be made, or something that the operator wrote is missing or wrong; or the window
-            runs by itself, which can copy nothing.
-        IntegrityError: a log does not hold together, or a database is gone.
-        WrongKey: a key does not open a database.
-        StorageError: the appliance or its vault half runs (``AUDIT_LOCKED``), or a disk fails.
-    """
-    for half in HALVES:  # before any key: of an appliance that runs, shares are not asked for
-        try:
-            os.close(lock_file(log_files(config, half)["first"]))
-        except StorageError as error:
-            if half == "vault" or error.reason != "AUDIT_LOCKED":
-                raise
-            raise ConfigError(
-                "the window half runs, and the vault half is stopped or sealed\n  start or unseal the vault half, which"
-                " makes the copy while the window goes on; or stop the window half"
-            ) from None
-    async with _open(config, shares) as stopped:
-        now_s = stopped.tools.clock.now_s()
-        return await back_up(config, stopped.tools.ring, stopped.logs, to, with_keys=with_keys, now_s=now_s)
+def _path(stopped: Stopped, held: Held) -> Path:
+    data = stopped.config.data
+    return (data.vault if held.folder == "vault" else data.window) / f"{held.name}.db"
 
 
-@contextlib.asynccontextmanager
-async def _open(config: Config, shares: Sequence[Path]) -> AsyncIterator[_Stopped]:
-    tools = Tools(ring=open_ring(config.keys, shares))
-    policies = load_policies(config)
-    verify_databases(config)
-    async with contextlib.AsyncExitStack() as stack:
-        logs: dict[str, SqlAuditLog] = {}
-        for half in HALVES:
-            logs[half] = await open_log(config, tools, policies, half=half)
-            stack.push_async_callback(logs[half].close)
-        yield _Stopped(config=config, tools=tools, policies=policies, logs=logs, anchors=await Anchors.open(logs))
-
-
-async def _look(stopped: _Stopped) -> Survey:
+async def _look(stopped: Stopped) -> Survey:
     restored = list(await stopped.anchors.find_log_discrepancies())
     damaged: list[str] = []
     for held in HELD:
@@ -251,7 +196,7 @@ async def _look(stopped: _Stopped) -> Survey:
         looking = _Looking(book, held.name, restored)
         try:
             AnchoredDatabase.open(
-                stopped.path(held), key, held.migrations, content=held.content, anchor=looking
+                _path(stopped, held), key, held.migrations, content=held.content, anchor=looking
             ).close()
         except _Seen:
             continue
@@ -260,13 +205,13 @@ async def _look(stopped: _Stopped) -> Survey:
     return Survey(restored=tuple(restored), damaged=tuple(damaged))
 
 
-def _open_accepted(stopped: _Stopped, held: Held) -> AnchoredDatabase:
+def _open_accepted(stopped: Stopped, held: Held) -> AnchoredDatabase:
     accepting = _Accepting(stopped.anchors.books[held.log], held.name)
     key = stopped.tools.ring.database_key(held.name)
-    return AnchoredDatabase.open(stopped.path(held), key, held.migrations, content=held.content, anchor=accepting)
+    return AnchoredDatabase.open(_path(stopped, held), key, held.migrations, content=held.content, anchor=accepting)
 
 
-async def _spend(stopped: _Stopped, found: Survey) -> None:
+async def _spend(stopped: Stopped, found: Survey) -> None:
     """Bring every unit up to what any may have spent, close the epochs, and anchor that, all in one write."""
     units, epochs = await _read_bank(stopped)
     floor = _floor(stopped, found)
@@ -285,9 +230,9 @@ async def _spend(stopped: _Stopped, found: Survey) -> None:
         database.close()
 
 
-async def _publish_again(stopped: _Stopped) -> None:
+async def _publish_again(stopped: Stopped) -> None:
     """See to it that the next start publishes what the window has lost."""
-    publications = SqlPublications.open(stopped.path(BY_NAME["published"]), keys=stopped.tools.ring)
+    publications = SqlPublications.open(_path(stopped, BY_NAME["published"]), keys=stopped.tools.ring)
     known: list[str] = []
     after = 0
     try:
@@ -304,7 +249,7 @@ async def _publish_again(stopped: _Stopped) -> None:
         database.close()
 
 
-async def _leave_heads(stopped: _Stopped, *, follow: bool) -> None:
+async def _leave_heads(stopped: Stopped, *, follow: bool) -> None:
     """Let the logs anchor each other, and leave that for halves that are served as two processes.
 
     Args:
@@ -322,8 +267,8 @@ async def _leave_heads(stopped: _Stopped, *, follow: bool) -> None:
         await stopped.anchors.exchange(anyway=True)
 
 
-async def _read_bank(stopped: _Stopped) -> tuple[frozenset[tuple[str, Side]], tuple[str, ...]]:
-    opened = SqlBank.open(stopped.path(BY_NAME["bank"]), keys=stopped.tools.ring, ids=stopped.tools.ids)
+async def _read_bank(stopped: Stopped) -> tuple[frozenset[tuple[str, Side]], tuple[str, ...]]:
+    opened = SqlBank.open(_path(stopped, BY_NAME["bank"]), keys=stopped.tools.ring, ids=stopped.tools.ids)
     try:
         units = frozenset((unit, Side(intent)) for unit, intent in await opened.units())
         return units, tuple(epoch.epoch_id for epoch in await opened.epochs())
@@ -331,7 +276,7 @@ async def _read_bank(stopped: _Stopped) -> tuple[frozenset[tuple[str, Side]], tu
         opened.close()
 
 
-def _floor(stopped: _Stopped, found: Survey) -> int:
+def _floor(stopped: Stopped, found: Survey) -> int:
     """Return what every unit may have spent: what the newest anchor says, if the log is the newest."""
     budget = stopped.policies.release.budget_nano_rho or EXACT_DEBIT_NANO_RHO
     old_logs = any(one.database == "audit-vault" or one.cause is Cause.OLD_LOG for one in found.restored)

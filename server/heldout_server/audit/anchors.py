@@ -16,8 +16,8 @@ from typing import Any, Final
 
 from heldout_server.anchoring import NO_LEAF, Anchored, Position, chain_on
 from heldout_server.errors import IntegrityError
-from heldout_server.ports.anchors import Cause, Discrepancy
 from heldout_server.ports.audit import AuditLog, Record
+from heldout_server.ports.discrepancies import Cause, Discrepancy
 
 EVENT: Final = "anchor"
 PAGE_LEAVES: Final = 1_024

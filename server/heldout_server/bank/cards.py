@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from heldout_server.anchored import AnchoredDatabase
+from heldout_server.anchored_database import AnchoredDatabase
 from heldout_server.card_document import decode_card, encode_card
 from heldout_server.database import Connection
 from heldout_server.ports.cards import CardState, StoredCard

@@ -24,7 +24,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import lru_cache, partial
 from typing import Final, NamedTuple
 
-from heldout_server.anchored import AnchoredDatabase
+from heldout_server.anchored_database import AnchoredDatabase
 from heldout_server.bank.readings import TooManyReadings, read_all
 from heldout_server.bank.studies import Studies, find_handle
 from heldout_server.bank.traces import Found, Kind, TraceBlock, Tracer, Traces, join

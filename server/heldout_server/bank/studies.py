@@ -12,7 +12,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from heldout_server.anchored import AnchoredDatabase
+from heldout_server.anchored_database import AnchoredDatabase
 from heldout_server.bank import near
 from heldout_server.bank.fingerprint import FINGERPRINT_BYTES
 from heldout_server.bank.near import Likeness, Sketches

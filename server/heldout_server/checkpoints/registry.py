@@ -12,7 +12,7 @@ from typing import Any, Final, TypeVar
 
 import structlog
 
-from heldout_server.anchored import AnchoredDatabase
+from heldout_server.anchored_database import AnchoredDatabase
 from heldout_server.anchoring import Anchor, Content
 from heldout_server.checkpoints.allowance import STAGING_FULL, decide_quota
 from heldout_server.checkpoints.intake import Staged, digest_folder, remove, stage

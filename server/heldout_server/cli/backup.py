@@ -50,7 +50,7 @@ def backup(
 
 async def _back_up(config: Config, to: Path, shares: list[Path], *, with_keys: bool) -> Backup:
     from heldout_server.app.backing_up import ask_for_backup
-    from heldout_server.app.restoring import back_up_stopped
+    from heldout_server.app.stopped import back_up_stopped
     from heldout_server.errors import StorageError
 
     try:

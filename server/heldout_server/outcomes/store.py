@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
-from heldout_server.anchored import AnchoredDatabase
+from heldout_server.anchored_database import AnchoredDatabase
 from heldout_server.anchoring import Anchor
 from heldout_server.database import KEY_BYTES, Connection
 from heldout_server.domain import Manifest, Preflight, Run, RunState, SecretText

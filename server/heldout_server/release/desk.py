@@ -32,7 +32,7 @@ from heldout_policy.atoms import Gap, find_gaps
 from heldout_policy.mechanism import Side
 from heldout_policy.release_policy import ReleasePolicy
 from heldout_proto.v1 import findings_pb2
-from heldout_server.anchored import AnchoredDatabase
+from heldout_server.anchored_database import AnchoredDatabase
 from heldout_server.anchoring import Anchor
 from heldout_server.domain import PLAIN, Intent, Run, RunState
 from heldout_server.errors import ConfigError, InvalidRequest, NotFound, WrongState

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from heldout_server.anchored import AnchoredDatabase
+from heldout_server.anchored_database import AnchoredDatabase
 from heldout_server.database import Connection, Database
 
 CACHE_KIB: Final = 64

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from heldout_server.anchored import verify_content
+from heldout_server.anchored_database import verify_content
 from heldout_server.anchoring import Position
 from heldout_server.database import Connection, Database
 from heldout_server.errors import IntegrityError, NotFound, StorageError
@@ -23,8 +23,9 @@ class SqlPublications:
     """Read what is published, and nothing else: the connection refuses to write.
 
     A published document never changes, so one that was read lately is kept, and not read again. Whenever the vault has
-    written, all of the content is checked against what the vault said of it (:mod:`heldout_server.anchored`), before
-    anything is answered from it: an old page that was put back is found there.
+    written, all of the content is checked against what the vault said of it
+    (:mod:`heldout_server.anchored_database`), before anything is answered from it: an old page that was put back is
+    found there.
     """
 
     def __init__(self, database: Database) -> None:

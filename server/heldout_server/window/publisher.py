@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from heldout_policy.disclosure import whole_minute
-from heldout_server.anchored import AnchoredDatabase
+from heldout_server.anchored_database import AnchoredDatabase
 from heldout_server.anchoring import Anchor, Content
 from heldout_server.database import Connection
 from heldout_server.errors import IntegrityError

@@ -8,8 +8,8 @@ import pytest
 from heldout_server.anchoring import NO_LEAF, Anchored, Position, chain_on
 from heldout_server.audit.anchors import AnchorBook, Kept, decide_discrepancy, decide_log_discrepancy
 from heldout_server.errors import IntegrityError
-from heldout_server.ports.anchors import Cause
 from heldout_server.ports.audit import Logged, Record
+from heldout_server.ports.discrepancies import Cause
 
 DIGEST, OTHER = "a" * 64, "b" * 64
 

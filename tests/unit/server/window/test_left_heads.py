@@ -2,7 +2,7 @@
 
 import pytest
 
-from heldout_server.anchored import AnchoredDatabase
+from heldout_server.anchored_database import AnchoredDatabase
 from heldout_server.errors import WrongKey
 from heldout_server.window import Head, Heads, leave_heads, read_heads, scores
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from heldout_server.anchored import AnchoredDatabase
+from heldout_server.anchored_database import AnchoredDatabase
 from heldout_server.anchoring import Anchored, Content, chain_on
 from heldout_server.database import Database
 from heldout_server.errors import IntegrityError, StorageError
