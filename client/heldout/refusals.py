@@ -45,6 +45,7 @@ BY_REASON: Final[Mapping[str, Row]] = {
     "NOT_FOUND": (NotFound, NOT_FOUND),
     "INVALID_REQUEST": (InvalidRequest, INVALID),
     "WRONG_STATE": (WrongState, STATE),
+    "RUN_UNDER_WAY": (WrongState, "a run is under way, and nothing is asked beside it: call again after its slot"),
     "BUDGET_EXHAUSTED": (BudgetExhausted, BUDGET),
     "RATE_LIMITED": (Unavailable, "too many such calls of this certificate: wait a moment, then call again"),
     "CHECKPOINT": (WrongState, "the checkpoint cannot be used"),

@@ -27,6 +27,7 @@ from heldout_server.errors import (
     NotFound,
     Refused,
     RunError,
+    RunUnderWay,
     StorageError,
     WrongState,
 )
@@ -93,6 +94,14 @@ TABLE: Final[tuple[tuple[type[Exception], Status], ...]] = (
         BudgetExhausted,
         Status(
             grpc.StatusCode.RESOURCE_EXHAUSTED, "BUDGET_EXHAUSTED", "the ledger has no release left: rotate the bank"
+        ),
+    ),
+    (
+        RunUnderWay,
+        Status(
+            grpc.StatusCode.FAILED_PRECONDITION,
+            "RUN_UNDER_WAY",
+            "a run is under way, and nothing is asked beside it: call again after its slot",
         ),
     ),
     (

@@ -29,6 +29,7 @@ def error(code, reason=None, message=SECRET, **metadata):
         ("NOT_FOUND", errors.NotFound),
         ("INVALID_REQUEST", errors.InvalidRequest),
         ("WRONG_STATE", errors.WrongState),
+        ("RUN_UNDER_WAY", errors.WrongState),
         ("BUDGET_EXHAUSTED", errors.BudgetExhausted),
         ("UNLOGGED", errors.Unavailable),
         ("STORAGE", errors.Unavailable),
