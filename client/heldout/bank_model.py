@@ -61,16 +61,22 @@ class BadRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NearRow:
-    """Name the prompt that a row is most like; the similarity is estimated, 0 to 100 percent."""
+    """Name the prompt that a row is most like.
+
+    Attributes:
+        similarity_percent: estimated, 0 to 100.
+        other_line: where that prompt stood, if it is of the same import; else 0.
+    """
 
     line: int
     handle: str
     similarity_percent: int
+    other_line: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NearPair:
-    """Name two live prompts that say nearly the same; the similarity is estimated, 0 to 100 percent."""
+    """Name two live prompts, not of one family, that say nearly the same; the similarity is estimated, in per cent."""
 
     first: str
     second: str
@@ -86,6 +92,35 @@ class NearPairs:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SmallGroup:
+    """Name units whose rows are withheld because they are too few.
+
+    Attributes:
+        category: empty for all units of the intent.
+        short: how many more it would take.
+    """
+
+    intent: Intent
+    category: str
+    units: int
+    short: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shortage:
+    """Say which rows about an epoch are withheld, whatever comes of its runs.
+
+    Attributes:
+        minimum_units: that the policy asks of a row.
+        shows_nothing: no row at all is published.
+    """
+
+    minimum_units: int
+    groups: tuple[SmallGroup, ...]
+    shows_nothing: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ImportReport:
     """Say what an import did.
 
@@ -93,8 +128,11 @@ class ImportReport:
         imported: prompts now in the bank by it.
         bad: rows that were left out; without ``skip_bad``, nothing was imported if there are any.
         duplicates: handles of prompts already there with the same text.
-        near: imported rows that say nearly the same as a live prompt, by line, at most 1,000.
+        near: imported rows that say nearly the same as a live prompt of another family, by line, at most 1,000.
         near_total: how many there are in all.
+        spent_before: imported rows whose text was in an epoch before: what they have spent stays spent.
+        gaps: what keeps an epoch of all live prompts from being opened now, in words.
+        shortage: which rows about such an epoch would be withheld; None where nothing was imported.
     """
 
     imported: int
@@ -102,6 +140,9 @@ class ImportReport:
     duplicates: tuple[str, ...]
     near: tuple[NearRow, ...] = ()
     near_total: int = 0
+    spent_before: int = 0
+    gaps: tuple[str, ...] = ()
+    shortage: Shortage | None = None
 
 
 class CardRule(StrEnum):
@@ -129,6 +170,7 @@ class Epoch:
 
     Attributes:
         commitment: hex SHA-256 over a random salt and the ordered handles.
+        shortage: which rows about it are withheld; of one that was just opened.
     """
 
     epoch_id: str
@@ -136,6 +178,7 @@ class Epoch:
     commitment: str
     prompts: int
     units: int
+    shortage: Shortage | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,6 +199,7 @@ class BankStats:
         waiting: live and in no epoch yet.
         burnt: live and sent to a server that can log them.
         epoch: the newest one, if there is one.
+        shortage: which rows about an epoch that is opened now would be withheld.
     """
 
     live: int
@@ -164,3 +208,4 @@ class BankStats:
     counts: tuple[BankCount, ...]
     epoch: Epoch | None
     burnt: int = 0
+    shortage: Shortage | None = None

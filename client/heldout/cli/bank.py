@@ -9,7 +9,8 @@ import typer
 
 from heldout.cli import imports
 from heldout.cli.help import TESTERS, Group, examples
-from heldout.cli.session import Json, UsageProblem, session_of
+from heldout.cli.session import Json, UsageProblem, session_of, write_note
+from heldout.cli.suggestions import suggest
 
 bank = typer.Typer(cls=Group, no_args_is_help=True, help="The bank of prompts, for bank testers.")
 epoch = typer.Typer(cls=Group, no_args_is_help=True, help="Frozen sets of prompts, which releases are about.")
@@ -61,7 +62,10 @@ def list_handles(
     session = session_of(context)
     with session.client() as client:
         handles = client.bank.handles(category=category)
+        known = [one.category for one in client.bank.stats().counts] if category and not handles else []
     session.show(handles_page(handles), as_json=as_json)
+    if category and not handles:
+        write_note(f"no prompt is of the category {category}{suggest(category, list(dict.fromkeys(known)))}")
 
 
 @bank.command("duplicates", epilog=examples("bank duplicates"))
@@ -99,11 +103,24 @@ def retire_prompts(
 
 
 @epoch.command("open", epilog=examples("bank epoch open"))
-def open_epoch(context: typer.Context, as_json: Json = False) -> None:
+def open_epoch(
+    context: typer.Context,
+    *,
+    all_withheld: Annotated[
+        bool, typer.Option("--all-withheld", help="Open it even if no release of it can show a row.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
     """Freeze all live prompts into a new epoch. Releases are counted anew; what a prompt has spent stays spent."""
     from heldout.cli.screens.bank import epoch_page  # noqa: PLC0415 - help must be fast
+    from heldout.errors import WrongState  # noqa: PLC0415 - likewise
 
     session = session_of(context)
     with session.client() as client:
-        opened = client.bank.open_epoch()
+        try:
+            opened = client.bank.open_epoch(only_if_shown=not all_withheld)
+        except WrongState as error:
+            if error.reason != "EPOCH_SHOWS_NOTHING":
+                raise
+            raise WrongState(f"{error}; --all-withheld opens it all the same", reason=error.reason) from None
     session.show(epoch_page(opened), as_json=as_json)

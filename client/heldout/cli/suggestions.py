@@ -10,15 +10,23 @@ if TYPE_CHECKING:
 NAMES_SHOWN: Final = 8
 
 
-def suggest(name: str, known: Sequence[str]) -> str:
-    """Return the end of a sentence: the nearest name, or the last few; empty if there are none."""
+def suggest(name: str, known: Sequence[str], *, listed_by: str = "") -> str:
+    """Return the end of a sentence: the nearest name, or which there are; empty if there are none.
+
+    Args:
+        name: what somebody typed.
+        known: the names that there are, the newest last.
+        listed_by: the command that lists them, where they have no order in time: a few of them would say little.
+    """
     import difflib  # noqa: PLC0415 - only mistakes need it
 
-    close = difflib.get_close_matches(name, known, n=1)
-    return f"; did you mean {close[0]}?" if close else f"; there is: {list_names(known)}" if known else ""
+    if close := difflib.get_close_matches(name, known, n=1):
+        return f"; did you mean {close[0]}?"
+    if listed_by and len(known) > NAMES_SHOWN:
+        return f"; {listed_by} names all {len(known)}"
+    return f"; there is: {list_names(known)}" if known else ""
 
 
 def list_names(known: Sequence[str]) -> str:
     """Return the last few of some names."""
-    more = ", …" if len(known) > NAMES_SHOWN else ""
-    return ", ".join(known[-NAMES_SHOWN:]) + more
+    return ("…, " if len(known) > NAMES_SHOWN else "") + ", ".join(known[-NAMES_SHOWN:])

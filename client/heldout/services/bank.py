@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 from heldout.bank_model import (
@@ -19,6 +20,8 @@ from heldout.bank_model import (
     NearRow,
     Prompt,
     PromptRow,
+    Shortage,
+    SmallGroup,
     StoredPrompt,
 )
 from heldout.calls import Caller
@@ -29,6 +32,7 @@ from heldout.services.paging import read_pages
 from heldout_proto.v1 import bank_pb2 as pb
 
 SERVICE: Final = "BankService"
+TOO_CLOSE: Final = "too few units would tell it from earlier epochs"
 LIST_PAGE_SIZE: Final = 1000
 INTENTS: Final[Mapping[int, Intent]] = {pb.INTENT_HARMFUL: Intent.HARMFUL, pb.INTENT_BENIGN: Intent.BENIGN}
 CARD_RULES: Final[Mapping[int, CardRule]] = {
@@ -105,10 +109,18 @@ class AsyncBank:
             bad=tuple(BadRow(row.line, row.reason) for row in answer.bad),
             duplicates=tuple(answer.duplicates),
             near=tuple(
-                NearRow(line=row.line, handle=row.handle, similarity_percent=row.similarity_percent)
+                NearRow(
+                    line=row.line,
+                    handle=row.handle,
+                    similarity_percent=row.similarity_percent,
+                    other_line=row.other_line,
+                )
                 for row in answer.near
             ),
             near_total=answer.near_total,
+            spent_before=answer.spent_before,
+            gaps=describe_gaps(answer.gaps),
+            shortage=_shortage(answer.shortage) if answer.HasField("shortage") else None,
         )
 
     async def pack_key(self) -> bytes:
@@ -187,6 +199,7 @@ class AsyncBank:
                 for count in answer.counts
             ),
             epoch=_epoch(answer.epoch) if answer.HasField("epoch") else None,
+            shortage=_shortage(answer.shortage) if answer.HasField("shortage") else None,
         )
 
     async def retire(self, handles: Sequence[str]) -> int:
@@ -195,23 +208,32 @@ class AsyncBank:
         answer = await self._caller.unary(SERVICE, "RetirePrompts", request, pb.RetirePromptsResponse)
         return answer.retired
 
-    async def open_epoch(self) -> Epoch:
+    async def open_epoch(self, *, only_if_shown: bool = False) -> Epoch:
         """Freeze all live prompts into a new epoch.
+
+        Args:
+            only_if_shown: open nothing if every row about it would be withheld for too few units.
 
         Raises:
             WrongState: there is nothing to freeze, nothing changed, or it would differ from what was released by so
                 few units that they could be told apart; then the message says how many to import or to retire. Or a
                 category is named after a prompt: then the message says which.
         """
-        answer = await self._caller.unary(SERVICE, "OpenEpoch", pb.OpenEpochRequest(), pb.OpenEpochResponse)
+        request = pb.OpenEpochRequest(only_if_shown=only_if_shown)
+        answer = await self._caller.unary(SERVICE, "OpenEpoch", request, pb.OpenEpochResponse)
         if answer.gaps:
-            raise WrongState(describe_gaps(answer.gaps), reason="EPOCH_TOO_CLOSE")
+            raise WrongState(
+                f"not opened, {TOO_CLOSE}: {'; '.join(describe_gaps(answer.gaps))}", reason="EPOCH_TOO_CLOSE"
+            )
         if answer.categories:
             raise WrongState(describe_categories(answer.categories), reason="CATEGORY_TELLS")
-        return _epoch(answer.epoch)
+        shortage = _shortage(answer.shortage) if answer.HasField("shortage") else None
+        if shortage is not None and not answer.HasField("epoch"):
+            raise WrongState(describe_shortage(shortage), reason="EPOCH_SHOWS_NOTHING")
+        return replace(_epoch(answer.epoch), shortage=shortage)
 
 
-def describe_gaps(gaps: Iterable[pb.EpochGap]) -> str:
+def describe_gaps(gaps: Iterable[pb.EpochGap]) -> tuple[str, ...]:
     """Say what keeps an epoch from being opened, and how many units to import or to retire."""
     said = []
     for gap in gaps:
@@ -224,7 +246,20 @@ def describe_gaps(gaps: Iterable[pb.EpochGap]) -> str:
             said.append(f"{what} would stay alone: retire them too")
         else:
             said.append(f"{what} would go alone: retire {gap.short} more with them")
-    return f"not opened, too few units would tell it from earlier epochs: {'; '.join(said)}"
+    return tuple(said)
+
+
+def describe_shortage(shortage: Shortage) -> str:
+    """Say why an epoch would show nothing, and how many units to import."""
+    said = "; ".join(
+        f"{group.units} {group.intent.value} units{f' of {group.category}' if group.category else ''}"
+        f" (import {group.short} more)"
+        for group in shortage.groups
+    )
+    return (
+        f"not opened, every row about it would be withheld, as the policy asks for {shortage.minimum_units} units"
+        f" in each: {said or 'it publishes no table'}"
+    )
 
 
 def describe_categories(found: Iterable[pb.CategoryHit]) -> str:
@@ -238,6 +273,22 @@ def describe_categories(found: Iterable[pb.CategoryHit]) -> str:
         "not opened, the names of categories are published and these give prompts away: "
         f"{said}; retire the prompts of such a category (heldout bank list --category)"
         " and import them under another name"
+    )
+
+
+def _shortage(found: pb.Shortage) -> Shortage:
+    return Shortage(
+        minimum_units=found.minimum_units,
+        groups=tuple(
+            SmallGroup(
+                intent=known(INTENTS, group.intent, "intent"),
+                category=group.category,
+                units=group.units,
+                short=group.short,
+            )
+            for group in found.groups
+        ),
+        shows_nothing=found.shows_nothing,
     )
 
 

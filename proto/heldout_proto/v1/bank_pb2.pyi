@@ -87,14 +87,16 @@ class ImportPromptsRequest(_message.Message):
     def __init__(self, options: _Optional[_Union[ImportOptions, _Mapping]] = ..., rows: _Optional[_Iterable[_Union[ImportRow, _Mapping]]] = ..., last: _Optional[bool] = ..., sealed: _Optional[bytes] = ...) -> None: ...
 
 class NearRow(_message.Message):
-    __slots__ = ("line", "handle", "similarity_percent")
+    __slots__ = ("line", "handle", "similarity_percent", "other_line")
     LINE_FIELD_NUMBER: _ClassVar[int]
     HANDLE_FIELD_NUMBER: _ClassVar[int]
     SIMILARITY_PERCENT_FIELD_NUMBER: _ClassVar[int]
+    OTHER_LINE_FIELD_NUMBER: _ClassVar[int]
     line: int
     handle: str
     similarity_percent: int
-    def __init__(self, line: _Optional[int] = ..., handle: _Optional[str] = ..., similarity_percent: _Optional[int] = ...) -> None: ...
+    other_line: int
+    def __init__(self, line: _Optional[int] = ..., handle: _Optional[str] = ..., similarity_percent: _Optional[int] = ..., other_line: _Optional[int] = ...) -> None: ...
 
 class BadRow(_message.Message):
     __slots__ = ("line", "reason")
@@ -105,18 +107,24 @@ class BadRow(_message.Message):
     def __init__(self, line: _Optional[int] = ..., reason: _Optional[str] = ...) -> None: ...
 
 class ImportPromptsResponse(_message.Message):
-    __slots__ = ("imported", "bad", "duplicates", "near", "near_total")
+    __slots__ = ("imported", "bad", "duplicates", "near", "near_total", "gaps", "shortage", "spent_before")
     IMPORTED_FIELD_NUMBER: _ClassVar[int]
     BAD_FIELD_NUMBER: _ClassVar[int]
     DUPLICATES_FIELD_NUMBER: _ClassVar[int]
     NEAR_FIELD_NUMBER: _ClassVar[int]
     NEAR_TOTAL_FIELD_NUMBER: _ClassVar[int]
+    GAPS_FIELD_NUMBER: _ClassVar[int]
+    SHORTAGE_FIELD_NUMBER: _ClassVar[int]
+    SPENT_BEFORE_FIELD_NUMBER: _ClassVar[int]
     imported: int
     bad: _containers.RepeatedCompositeFieldContainer[BadRow]
     duplicates: _containers.RepeatedScalarFieldContainer[str]
     near: _containers.RepeatedCompositeFieldContainer[NearRow]
     near_total: int
-    def __init__(self, imported: _Optional[int] = ..., bad: _Optional[_Iterable[_Union[BadRow, _Mapping]]] = ..., duplicates: _Optional[_Iterable[str]] = ..., near: _Optional[_Iterable[_Union[NearRow, _Mapping]]] = ..., near_total: _Optional[int] = ...) -> None: ...
+    gaps: _containers.RepeatedCompositeFieldContainer[EpochGap]
+    shortage: Shortage
+    spent_before: int
+    def __init__(self, imported: _Optional[int] = ..., bad: _Optional[_Iterable[_Union[BadRow, _Mapping]]] = ..., duplicates: _Optional[_Iterable[str]] = ..., near: _Optional[_Iterable[_Union[NearRow, _Mapping]]] = ..., near_total: _Optional[int] = ..., gaps: _Optional[_Iterable[_Union[EpochGap, _Mapping]]] = ..., shortage: _Optional[_Union[Shortage, _Mapping]] = ..., spent_before: _Optional[int] = ...) -> None: ...
 
 class ListDuplicatesRequest(_message.Message):
     __slots__ = ()
@@ -217,20 +225,22 @@ class Epoch(_message.Message):
     def __init__(self, epoch_id: _Optional[str] = ..., number: _Optional[int] = ..., commitment: _Optional[str] = ..., prompts: _Optional[int] = ..., units: _Optional[int] = ...) -> None: ...
 
 class GetStatsResponse(_message.Message):
-    __slots__ = ("live", "retired", "waiting", "counts", "epoch", "burnt")
+    __slots__ = ("live", "retired", "waiting", "counts", "epoch", "burnt", "shortage")
     LIVE_FIELD_NUMBER: _ClassVar[int]
     RETIRED_FIELD_NUMBER: _ClassVar[int]
     WAITING_FIELD_NUMBER: _ClassVar[int]
     COUNTS_FIELD_NUMBER: _ClassVar[int]
     EPOCH_FIELD_NUMBER: _ClassVar[int]
     BURNT_FIELD_NUMBER: _ClassVar[int]
+    SHORTAGE_FIELD_NUMBER: _ClassVar[int]
     live: int
     retired: int
     waiting: int
     counts: _containers.RepeatedCompositeFieldContainer[BankCount]
     epoch: Epoch
     burnt: int
-    def __init__(self, live: _Optional[int] = ..., retired: _Optional[int] = ..., waiting: _Optional[int] = ..., counts: _Optional[_Iterable[_Union[BankCount, _Mapping]]] = ..., epoch: _Optional[_Union[Epoch, _Mapping]] = ..., burnt: _Optional[int] = ...) -> None: ...
+    shortage: Shortage
+    def __init__(self, live: _Optional[int] = ..., retired: _Optional[int] = ..., waiting: _Optional[int] = ..., counts: _Optional[_Iterable[_Union[BankCount, _Mapping]]] = ..., epoch: _Optional[_Union[Epoch, _Mapping]] = ..., burnt: _Optional[int] = ..., shortage: _Optional[_Union[Shortage, _Mapping]] = ...) -> None: ...
 
 class RetirePromptsRequest(_message.Message):
     __slots__ = ("handles",)
@@ -245,18 +255,44 @@ class RetirePromptsResponse(_message.Message):
     def __init__(self, retired: _Optional[int] = ...) -> None: ...
 
 class OpenEpochRequest(_message.Message):
-    __slots__ = ()
-    def __init__(self) -> None: ...
+    __slots__ = ("only_if_shown",)
+    ONLY_IF_SHOWN_FIELD_NUMBER: _ClassVar[int]
+    only_if_shown: bool
+    def __init__(self, only_if_shown: _Optional[bool] = ...) -> None: ...
 
 class OpenEpochResponse(_message.Message):
-    __slots__ = ("epoch", "gaps", "categories")
+    __slots__ = ("epoch", "gaps", "categories", "shortage")
     EPOCH_FIELD_NUMBER: _ClassVar[int]
     GAPS_FIELD_NUMBER: _ClassVar[int]
     CATEGORIES_FIELD_NUMBER: _ClassVar[int]
+    SHORTAGE_FIELD_NUMBER: _ClassVar[int]
     epoch: Epoch
     gaps: _containers.RepeatedCompositeFieldContainer[EpochGap]
     categories: _containers.RepeatedCompositeFieldContainer[CategoryHit]
-    def __init__(self, epoch: _Optional[_Union[Epoch, _Mapping]] = ..., gaps: _Optional[_Iterable[_Union[EpochGap, _Mapping]]] = ..., categories: _Optional[_Iterable[_Union[CategoryHit, _Mapping]]] = ...) -> None: ...
+    shortage: Shortage
+    def __init__(self, epoch: _Optional[_Union[Epoch, _Mapping]] = ..., gaps: _Optional[_Iterable[_Union[EpochGap, _Mapping]]] = ..., categories: _Optional[_Iterable[_Union[CategoryHit, _Mapping]]] = ..., shortage: _Optional[_Union[Shortage, _Mapping]] = ...) -> None: ...
+
+class Shortage(_message.Message):
+    __slots__ = ("minimum_units", "groups", "shows_nothing")
+    MINIMUM_UNITS_FIELD_NUMBER: _ClassVar[int]
+    GROUPS_FIELD_NUMBER: _ClassVar[int]
+    SHOWS_NOTHING_FIELD_NUMBER: _ClassVar[int]
+    minimum_units: int
+    groups: _containers.RepeatedCompositeFieldContainer[SmallGroup]
+    shows_nothing: bool
+    def __init__(self, minimum_units: _Optional[int] = ..., groups: _Optional[_Iterable[_Union[SmallGroup, _Mapping]]] = ..., shows_nothing: _Optional[bool] = ...) -> None: ...
+
+class SmallGroup(_message.Message):
+    __slots__ = ("intent", "category", "units", "short")
+    INTENT_FIELD_NUMBER: _ClassVar[int]
+    CATEGORY_FIELD_NUMBER: _ClassVar[int]
+    UNITS_FIELD_NUMBER: _ClassVar[int]
+    SHORT_FIELD_NUMBER: _ClassVar[int]
+    intent: Intent
+    category: str
+    units: int
+    short: int
+    def __init__(self, intent: _Optional[_Union[Intent, str]] = ..., category: _Optional[str] = ..., units: _Optional[int] = ..., short: _Optional[int] = ...) -> None: ...
 
 class CategoryHit(_message.Message):
     __slots__ = ("category", "hits")

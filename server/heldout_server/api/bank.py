@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Final
 
 from google.protobuf.message import DecodeError
 
 from heldout_policy.atoms import Gap
+from heldout_policy.shortage import EpochSizes, Shortage
 from heldout_proto.v1 import bank_pb2 as pb
 from heldout_proto.v1 import bank_pb2_grpc
 from heldout_server.api.edge import Call
 from heldout_server.api.paging import next_token, page_size
 from heldout_server.domain import Epoch, Intent, PromptDraft, SecretText
 from heldout_server.errors import InvalidRequest, WrongState
-from heldout_server.ports.bank import Bank, CategoriesTell, DraftRow, PackReader, Packs
+from heldout_server.ports.bank import Bank, CategoriesTell, DraftRow, EpochOffer, PackReader, Packs
 from heldout_server.ports.cards import CardHit, CardRule, CardsGate, CardText
 from heldout_server.ports.release import EpochGate
 
@@ -42,6 +43,7 @@ class BankServicer(bank_pb2_grpc.BankServiceServicer):
         gate: compares the texts of cards with the bank.
         packs: opens what bank testers sealed to the appliance.
         gate_epoch: returns what decides whether an epoch may be opened.
+        find_shortage: says which rows about an epoch would be withheld for too few units.
         on_epoch: called once an epoch is open, so that its commitment stands in the log and its budget in the window.
     """
 
@@ -52,12 +54,14 @@ class BankServicer(bank_pb2_grpc.BankServiceServicer):
         gate: CardsGate,
         packs: Packs,
         gate_epoch: Callable[[], Awaitable[EpochGate]],
+        find_shortage: Callable[[EpochSizes], Shortage],
         on_epoch: Callable[[], Awaitable[None]],
     ) -> None:
         self._bank = bank
         self._gate = gate
         self._packs = packs
         self._gate_epoch = gate_epoch
+        self._find_shortage = find_shortage
         self._on_epoch = on_epoch
 
     async def ImportPrompts(  # noqa: N802 - the contract's name
@@ -70,15 +74,29 @@ class BankServicer(bank_pb2_grpc.BankServiceServicer):
         report = await self._bank.import_prompts(self._rows(first, requests), skip_bad=first.options.skip_bad)
         # The rows are in, whatever comes now; the search begins where it was if it is broken off.
         near = await self._bank.near_rows(report)
+        gaps: list[pb.EpochGap] = []
+        shortage: pb.Shortage | None = None
+        if report.imported:
+            offer, gate = await self._bank.offer(), await self._gate_epoch()
+            gaps = [_gap(gap) for gap in gate(offer.units)]
+            shortage = _shortage(self._find_shortage(offer.sizes))
         return pb.ImportPromptsResponse(
             imported=report.imported,
             bad=[pb.BadRow(line=row.line, reason=row.reason) for row in report.bad],
             duplicates=report.duplicates,
             near=[
-                pb.NearRow(line=row.line, handle=row.handle, similarity_percent=round(row.similarity * 100))
+                pb.NearRow(
+                    line=row.line,
+                    handle=row.handle,
+                    similarity_percent=round(row.similarity * 100),
+                    other_line=row.other_line,
+                )
                 for row in near.rows
             ],
             near_total=near.total,
+            spent_before=report.spent_before,
+            gaps=gaps,
+            shortage=shortage,
         )
 
     async def ListDuplicates(self, _request: pb.ListDuplicatesRequest, _call: Call) -> pb.ListDuplicatesResponse:  # noqa: N802 - the contract's name
@@ -138,33 +156,38 @@ class BankServicer(bank_pb2_grpc.BankServiceServicer):
                 for count in stats.counts
             ],
             epoch=None if stats.epoch is None else _epoch(stats.epoch),
+            shortage=_shortage(self._find_shortage(stats.sizes)),
         )
 
     async def RetirePrompts(self, request: pb.RetirePromptsRequest, _call: Call) -> pb.RetirePromptsResponse:  # noqa: N802 - the contract's name
         """Take prompts out of every later epoch."""
         return pb.RetirePromptsResponse(retired=await self._bank.retire(tuple(request.handles)))
 
-    async def OpenEpoch(self, _request: pb.OpenEpochRequest, _call: Call) -> pb.OpenEpochResponse:  # noqa: N802 - the contract's name
+    async def OpenEpoch(self, request: pb.OpenEpochRequest, _call: Call) -> pb.OpenEpochResponse:  # noqa: N802 - the contract's name
         """Freeze all live prompts into a new epoch, and put its commitment into the log; or say what it lacks."""
         gate = await self._gate_epoch()
-        gaps: list[Gap] = []
+        lacks = pb.OpenEpochResponse()
 
-        def admit(units: Mapping[Intent, frozenset[str]]) -> None:
-            gaps.extend(gate(units))
-            if gaps:
+        def admit(offer: EpochOffer) -> None:
+            shortage = self._find_shortage(offer.sizes)
+            lacks.shortage.CopyFrom(_shortage(shortage))
+            lacks.gaps.extend(_gap(gap) for gap in gate(offer.units))
+            if lacks.gaps:
                 raise WrongState("the epoch is too close to earlier ones", reason="EPOCH_TOO_CLOSE")
+            if request.only_if_shown and shortage.shows_nothing:
+                raise WrongState("every row about the epoch would be withheld", reason="EPOCH_SHOWS_NOTHING")
 
         try:
             epoch = await self._bank.open_epoch(admit=admit)
         except CategoriesTell as error:
             told = [pb.CategoryHit(category=name, hits=card_hits(hits)) for name, hits in error.hits.items()]
             return pb.OpenEpochResponse(categories=told)
-        except WrongState:
-            if not gaps:
+        except WrongState as error:
+            if error.reason not in {"EPOCH_TOO_CLOSE", "EPOCH_SHOWS_NOTHING"}:
                 raise
-            return pb.OpenEpochResponse(gaps=[_gap(gap) for gap in gaps])
+            return lacks
         await self._on_epoch()
-        return pb.OpenEpochResponse(epoch=_epoch(epoch))
+        return pb.OpenEpochResponse(epoch=_epoch(epoch), shortage=lacks.shortage)
 
     async def ExamineCard(self, request: pb.ExamineCardRequest, _call: Call) -> pb.ExamineCardResponse:  # noqa: N802 - the contract's name
         """Say which prompts the text of a card would give away."""
@@ -238,6 +261,22 @@ def _gap(gap: Gap) -> pb.EpochGap:
         change=GAP_CHANGES[gap.change],
         units=gap.units,
         short=gap.short,
+    )
+
+
+def _shortage(found: Shortage) -> pb.Shortage:
+    return pb.Shortage(
+        minimum_units=found.minimum_units,
+        groups=[
+            pb.SmallGroup(
+                intent=INTENT_NUMBERS[Intent(group.side)],
+                category=group.category,
+                units=group.units,
+                short=group.short,
+            )
+            for group in found.groups
+        ],
+        shows_nothing=found.shows_nothing,
     )
 
 

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 
+from heldout_policy.shortage import find_shortage
 from heldout_proto.v1 import bank_pb2_grpc, card_pb2_grpc, checkpoint_pb2_grpc, evaluation_pb2_grpc
 from heldout_server.api.bank import BankServicer
 from heldout_server.api.card import CardServicer
@@ -220,6 +221,7 @@ def _services(vault: Vault, ground: Ground, *, on_epoch: Callable[[], Awaitable[
         gate=vault.bank.gate,
         packs=SealedPacks(ground.tools.ring.pack_key()),
         gate_epoch=vault.desk.epoch_gate,
+        find_shortage=partial(find_shortage, ground.policies.release),
         on_epoch=on_epoch,
     )
     evaluation = EvaluationServicer(

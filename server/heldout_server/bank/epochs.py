@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Final, NamedTuple
 
+from heldout_policy.shortage import EpochSizes
 from heldout_server.bank.schema import INTENTS, VERSION
 from heldout_server.bank.shards import Shards
 from heldout_server.database import Connection
 from heldout_server.domain import Epoch, Intent, Member, SecretText
 from heldout_server.errors import IntegrityError, NotFound, WrongState
-from heldout_server.ports.bank import Admission
+from heldout_server.ports.bank import Admission, EpochOffer
 from heldout_server.sealing import context
 
 SALT_BYTES: Final = 32
@@ -62,7 +64,7 @@ def open_epoch(
         epoch_id: its name.
         random_bytes: for the order and the salt.
         named: what was new, and what the bank held, when its categories were compared with its prompts.
-        admit: is told the units of each intent first, and may refuse by what it raises.
+        admit: is told the units first, and may refuse by what it raises.
 
     Raises:
         WrongState: there is no live prompt, the live prompts are just those of the newest epoch, or there are others
@@ -84,7 +86,7 @@ def open_epoch(
         raise WrongState("nothing changed since the newest epoch", reason="EPOCH_UNCHANGED")
 
     if admit is not None:
-        admit({intent: frozenset(row[2] for row in live if INTENTS[row[3]] is intent) for intent in Intent})
+        admit(read_offer(connection))
 
     ranks = random_bytes(_RANK_BYTES * len(live))
     order = sorted(range(len(live)), key=lambda place: ranks[place * _RANK_BYTES : (place + 1) * _RANK_BYTES])
@@ -105,6 +107,23 @@ def open_epoch(
         ((epoch.number, position, live[place][0]) for position, place in enumerate(order)),
     )
     return epoch
+
+
+def read_offer(connection: Connection) -> EpochOffer:
+    """Return the units that an epoch opened now would have."""
+    units: dict[Intent, set[str]] = {intent: set() for intent in Intent}
+    categories: dict[str, str] = {}
+    for unit, intent, category in connection.execute(
+        "SELECT DISTINCT prompt.unit, prompt.intent, prompt.category FROM entry JOIN prompt USING (number)"
+        " WHERE NOT entry.retired"
+    ):
+        units[INTENTS[intent]].add(unit)
+        if INTENTS[intent] is Intent.HARMFUL:
+            categories[unit] = category  # its only one: an import sees to it
+    return EpochOffer(
+        units={intent: frozenset(names) for intent, names in units.items()},
+        sizes=EpochSizes(harmful=Counter(categories.values()), benign=len(units[Intent.BENIGN])),
+    )
 
 
 def list_epochs(connection: Connection, *, unlogged: bool = False) -> tuple[Epoch, ...]:

@@ -99,6 +99,7 @@ class Intake:
         self._first_prompt = 0
         self._first_shard = 0
         self._imported = 0
+        self._spent_before = 0  # rows whose text was in an epoch before
         self._own_shards: list[_Shard] = []
         self._bad: list[BadRow] = []
         self._already: list[str] = []  # handles of live prompts that rows repeat
@@ -175,6 +176,7 @@ class Intake:
             duplicates=tuple(self._already + self._repeated),
             first_prompt=self._first_prompt,
             lines=self._lines,
+            spent_before=self._spent_before,
         )
 
     def _mark(self, row: DraftRow) -> bytes:
@@ -222,6 +224,7 @@ class Intake:
             if category != draft.category:
                 self._bad.append(BadRow(row.line, "family_mixes_categories"))
                 return None
+        self._spent_before += bool(spent_unit)
         return unit
 
     def _seal(self, admitted: Sequence[_Admitted]) -> Batch:

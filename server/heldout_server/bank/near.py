@@ -17,6 +17,9 @@ MAX_BUCKET: Final = 32
 Sketches = Mapping[int, bytes]
 """Sketches by the number of their prompt, in the order of the numbers."""
 
+Families = Mapping[int, str]
+"""Families by the number of their prompts; a prompt that stands alone has none."""
+
 
 class Likeness(NamedTuple):
     """Say how alike a prompt is to another, an earlier one where both are new. A tuple, since there may be very many.
@@ -35,12 +38,17 @@ def split(first_prompt: int, sketches: bytes) -> Sketches:
     return {first_prompt + n: sketches[n * SKETCH_BYTES : (n + 1) * SKETCH_BYTES] for n in places}
 
 
-def find_nearest(new: Sketches, old: Sketches) -> list[Likeness]:
-    """Return, of each new prompt that is near to another, new or old, the one that it is most like."""
+def find_nearest(new: Sketches, old: Sketches, families: Families) -> list[Likeness]:
+    """Return, of each new prompt that is near to another, new or old, the one that it is most like.
+
+    Prompts of one family are one unit and count once, so they are not compared with each other.
+    """
     numbers = {name: int.from_bytes(sketched) for name, sketched in new.items()}
     best: dict[int, tuple[float, int]] = {}
 
     def offer(name: int, other: int, other_sketch: int) -> None:
+        if name in families and families[name] == families.get(other):
+            return
         alike = similarity(numbers[name], other_sketch)
         if alike >= NEAR and alike > best.get(name, (0.0, 0))[0]:
             best[name] = (alike, other)
@@ -56,15 +64,15 @@ def find_nearest(new: Sketches, old: Sketches) -> list[Likeness]:
     return [Likeness(name, other, alike) for name, (alike, other) in sorted(best.items())]
 
 
-def find_pairs(sketches: Sketches) -> list[Likeness]:
-    """Return each two that are near, most alike first."""
+def find_pairs(sketches: Sketches, families: Families) -> list[Likeness]:
+    """Return each two that are near and not of one family, most alike first."""
     numbers = {name: int.from_bytes(sketched) for name, sketched in sketches.items()}
     alike: dict[tuple[int, int], float] = {}
     for band in range(BANDS):
         buckets: dict[bytes, list[int]] = {}
         for name, sketched in sketches.items():
             for earlier in _join(buckets, band_of(sketched, band), name):
-                if (earlier, name) not in alike:
+                if (earlier, name) not in alike and not (name in families and families[name] == families.get(earlier)):
                     value = similarity(numbers[earlier], numbers[name])
                     if value >= NEAR:
                         alike[earlier, name] = value

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+from heldout_policy.shortage import EpochSizes
 from heldout_server.anchored_database import AnchoredDatabase
 from heldout_server.anchoring import Anchor
 from heldout_server.bank import epochs
@@ -16,7 +17,7 @@ from heldout_server.bank.cards import SqlCardStore
 from heldout_server.bank.fingerprint import KEY_BYTES
 from heldout_server.bank.gate import SqlCardsGate
 from heldout_server.bank.intake import Intake, purge
-from heldout_server.bank.schema import CONTENT, INTENTS, MIGRATIONS, VERSION
+from heldout_server.bank.schema import CONTENT, INTENT_CODES, INTENTS, MIGRATIONS, VERSION
 from heldout_server.bank.shards import Shards
 from heldout_server.bank.studies import Studies, count_unstudied
 from heldout_server.bank.traces import Tracer
@@ -29,6 +30,7 @@ from heldout_server.ports.bank import (
     CategoriesTell,
     Count,
     DraftRow,
+    EpochOffer,
     ImportReport,
     NearPairs,
     NearRows,
@@ -239,11 +241,15 @@ class SqlBank:
         """Find the rows of an import that say nearly the same as a live prompt. Takes its time on a large one."""
         return await self._studies.near_rows(report)
 
+    async def offer(self) -> EpochOffer:
+        """Return the units that an epoch opened now would have."""
+        return await self._database.read(epochs.read_offer)
+
     async def open_epoch(self, *, admit: Admission | None = None) -> Epoch:
         """Freeze all live prompts into a new epoch and return it.
 
         Args:
-            admit: is told the units of each intent before anything is frozen, and may refuse by what it raises.
+            admit: is told the units before anything is frozen, and may refuse by what it raises.
 
         Raises:
             CategoriesTell: the name of a category, which is published, gives a prompt away.
@@ -336,13 +342,22 @@ def _stats(connection: Connection) -> BankStats:
         "SELECT prompt.intent, prompt.category, count(*), count(DISTINCT prompt.unit)"
         " FROM entry JOIN prompt USING (number) WHERE NOT entry.retired GROUP BY 1, 2 ORDER BY 1, 2"
     )
+    found = tuple(Count(INTENTS[intent], category, prompts, units) for intent, category, prompts, units in counts)
+    # A family's benign prompts may be in several categories, its harmful ones may not.
+    benign = connection.execute(
+        "SELECT count(DISTINCT prompt.unit) FROM entry JOIN prompt USING (number)"
+        " WHERE NOT entry.retired AND prompt.intent = ?",
+        (INTENT_CODES[Intent.BENIGN],),
+    ).fetchone()[0]
+    harmful = {count.category: count.units for count in found if count.intent is Intent.HARMFUL}
     everything = epochs.list_epochs(connection)
     return BankStats(
         live=live,
         retired=retired,
         waiting=waiting,
         burnt=burnt,
-        counts=tuple(Count(INTENTS[intent], category, prompts, units) for intent, category, prompts, units in counts),
+        counts=found,
+        sizes=EpochSizes(harmful=harmful, benign=benign),
         epoch=everything[-1] if everything else None,
         unstudied=count_unstudied(connection),
     )

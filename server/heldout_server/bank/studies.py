@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 from heldout_server.anchored_database import AnchoredDatabase
 from heldout_server.bank import near
 from heldout_server.bank.fingerprint import FINGERPRINT_BYTES
-from heldout_server.bank.near import Likeness, Sketches
+from heldout_server.bank.near import Families, Likeness, Sketches
 from heldout_server.bank.schema import VERSION
 from heldout_server.bank.shards import Shards
 from heldout_server.bank.sketch import sketch
@@ -54,31 +54,37 @@ class Studies:
                 await self._study(lesson)
 
     async def near_rows(self, report: ImportReport) -> NearRows:
-        """Return the rows of an import that say nearly the same as a live prompt."""
+        """Return the rows of an import that say nearly the same as a live prompt of another family."""
         await self.catch_up()
         if not report.imported:
             return NearRows(rows=(), total=0)
         first, last = report.first_prompt, report.first_prompt + report.imported - 1
         live = await self._database.read(_live_sketches)
+        families = await self._database.read(_families)
 
         def search() -> list[Likeness]:
             new = {number: one for number, one in live.items() if first <= number <= last}
-            return near.find_nearest(new, {number: one for number, one in live.items() if number not in new})
+            return near.find_nearest(new, {number: one for number, one in live.items() if number not in new}, families)
 
         found = await asyncio.to_thread(search)
         handles = await self._handles(found)
         rows = [
-            NearRow(line=report.lines[one.number - first], handle=handles[one.other], similarity=one.similarity)
+            NearRow(
+                line=report.lines[one.number - first],
+                handle=handles[one.other],
+                similarity=one.similarity,
+                other_line=report.lines[one.other - first] if first <= one.other <= last else 0,
+            )
             for one in found
         ]
         rows.sort(key=lambda row: row.line)
         return NearRows(rows=tuple(rows[:MAX_NEAR]), total=len(rows))
 
     async def near_pairs(self) -> NearPairs:
-        """Return pairs of live prompts that say nearly the same, most alike first."""
+        """Return pairs of live prompts, not of one family, that say nearly the same, most alike first."""
         await self.catch_up()
         live = await self._database.read(_live_sketches)
-        found = await asyncio.to_thread(near.find_pairs, live)
+        found = await asyncio.to_thread(near.find_pairs, live, await self._database.read(_families))
         named = found[:MAX_NEAR]
         handles = await self._handles(named)
         pairs = (
@@ -137,6 +143,10 @@ def count_unstudied(connection: Connection) -> int:
     """Return how many prompts were not studied yet."""
     statement = f"SELECT coalesce(sum(length(fingerprints)), 0) / {FINGERPRINT_BYTES} FROM shard WHERE {_UNSTUDIED}"  # noqa: S608 - our own words
     return int(connection.execute(statement).fetchone()[0])
+
+
+def _families(connection: Connection) -> Families:
+    return {number: family for family, number in connection.execute("SELECT family, number FROM family")}
 
 
 def _live_sketches(connection: Connection) -> Sketches:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Protocol, TypeAlias
 
+from heldout_policy.shortage import EpochSizes
 from heldout_server.domain import Epoch, Intent, Member, PromptDraft, SecretText
 from heldout_server.errors import WrongState
 from heldout_server.ports.cards import CardHit
@@ -33,16 +34,22 @@ MAX_NEAR: Final = 1_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NearRow:
-    """Name the prompt that a row is most like. ``similarity`` is 0 to 1, estimated."""
+    """Name the prompt that a row is most like.
+
+    Attributes:
+        similarity: 0 to 1, estimated.
+        other_line: where that prompt stood, if it is of the same import; else 0.
+    """
 
     line: int
     handle: str
     similarity: float
+    other_line: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NearPair:
-    """Name two live prompts that say nearly the same. ``similarity`` is 0 to 1, estimated."""
+    """Name two live prompts, not of one family, that say nearly the same. ``similarity`` is 0 to 1, estimated."""
 
     first: str
     second: str
@@ -66,6 +73,7 @@ class ImportReport:
         duplicates: handles of prompts already there with exactly the same text, whose rows were left out.
         first_prompt: the bank's number of the first prompt that entered; the others follow it.
         lines: where the prompts that entered stood in their file, in the order of their numbers.
+        spent_before: rows that entered again after they were in an epoch: what they have spent stays spent.
     """
 
     imported: int
@@ -73,13 +81,15 @@ class ImportReport:
     duplicates: tuple[str, ...]
     first_prompt: int = 0
     lines: Sequence[int] = ()
+    spent_before: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NearRows:
-    """Hold rows of one import that say nearly the same as a live prompt, by line, at most :data:`MAX_NEAR`.
+    """Hold rows of one import that say nearly the same as a live prompt of another family.
 
     Attributes:
+        rows: by line, at most :data:`MAX_NEAR`.
         total: how many there are in all.
     """
 
@@ -105,6 +115,7 @@ class BankStats:
         waiting: prompts that are live and in no epoch yet.
         burnt: live prompts that were sent to a server that can log them.
         unstudied: prompts that are not compared with the others yet; the next question about duplicates does it.
+        sizes: units that an epoch opened now would have.
     """
 
     live: int
@@ -114,6 +125,7 @@ class BankStats:
     epoch: Epoch | None
     burnt: int = 0
     unstudied: int = 0
+    sizes: EpochSizes = field(default_factory=EpochSizes)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,8 +138,16 @@ class StoredPrompt:
     burnt: bool = False
 
 
-Admission: TypeAlias = Callable[[Mapping[Intent, frozenset[str]]], None]
-"""Looks at the units that an epoch would have, by intent, and raises where it may not be opened."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EpochOffer:
+    """Hold the units that an epoch would have, by intent, and how many they are."""
+
+    units: Mapping[Intent, frozenset[str]]
+    sizes: EpochSizes
+
+
+Admission: TypeAlias = Callable[[EpochOffer], None]
+"""Looks at what an epoch would have, and raises where it may not be opened."""
 
 
 class CategoriesTell(WrongState):
@@ -182,11 +202,15 @@ class Bank(Protocol):
         """Find pairs of live prompts that say nearly the same."""
         ...
 
+    async def offer(self) -> EpochOffer:
+        """Return the units that an epoch opened now would have."""
+        ...
+
     async def open_epoch(self, *, admit: Admission | None = None) -> Epoch:
         """Freeze all live prompts into a new epoch and return it.
 
         Args:
-            admit: is told the units of each intent before anything is frozen, and may refuse by what it raises.
+            admit: is told the units before anything is frozen, and may refuse by what it raises.
 
         Raises:
             CategoriesTell: the name of a category, which is published, gives a prompt away.

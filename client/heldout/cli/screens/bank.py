@@ -9,6 +9,8 @@ from heldout.bank_model import BadRow, BankStats, Epoch, ImportReport, StoredPro
 from heldout.cli.screens import figures
 from heldout.cli.screens.imports import near_lines
 from heldout.cli.screens.page import Page, clean, columns_of, fill, join_parts, lay_out
+from heldout.cli.screens.shortage import shortage_data, shortage_lines
+from heldout.services.bank import TOO_CLOSE
 
 BAD_ROWS_SHOWN: Final = 20
 DUPLICATES_SHOWN: Final = 5
@@ -42,7 +44,17 @@ def import_page(report: ImportReport, *, skipped: Sequence[BadRow] = (), name: s
         more = len(report.duplicates) - DUPLICATES_SHOWN
         lines += fill(f"already there: {handles}" + (f" and {more:,} more" if more > 0 else ""), indent="  ")
     lines += near_lines(report)
-    if report.imported:
+    if report.spent_before:
+        lines += fill(
+            f"{report.spent_before:,} of them {'was' if report.spent_before == 1 else 'were'} in an epoch before:"
+            " what they have spent of their budget stays spent"
+        )
+    lines += shortage_lines(report.shortage)
+    if report.gaps:
+        lines += fill(f"no epoch can be opened yet, {TOO_CLOSE}: {'; '.join(report.gaps)}")
+    elif report.shortage is not None and report.shortage.shows_nothing:
+        lines.append("next: import more: an epoch of these would show nothing")
+    elif report.imported:
         lines.append("next: heldout bank epoch open (releases are about frozen epochs)")
     lines.append("receipt verified")
     return Page(
@@ -53,10 +65,18 @@ def import_page(report: ImportReport, *, skipped: Sequence[BadRow] = (), name: s
             "bad": [{"line": row.line, "reason": row.reason} for row in bad],
             "duplicates": list(report.duplicates),
             "near": [
-                {"line": row.line, "handle": row.handle, "similarity_percent": row.similarity_percent}
+                {
+                    "line": row.line,
+                    "handle": row.handle,
+                    "similarity_percent": row.similarity_percent,
+                    "other_line": row.other_line or None,
+                }
                 for row in report.near
             ],
             "near_total": report.near_total,
+            "spent_before": report.spent_before,
+            "gaps": list(report.gaps),
+            "shortage": shortage_data(report.shortage),
             "receipt": "verified",
         },
     )
@@ -106,6 +126,7 @@ def stats_page(stats: BankStats) -> Page:
         rows = [["intent", "category", "prompts", "units"]]
         rows += [[one.intent.value, one.category, f"{one.prompts:,}", f"{one.units:,}"] for one in stats.counts]
         lines += lay_out(rows, "<<>>", flexible=1)
+        lines += shortage_lines(stats.shortage)
     lines.append("receipt verified")
     data = {
         "live": stats.live,
@@ -117,6 +138,7 @@ def stats_page(stats: BankStats) -> Page:
             {"intent": one.intent.value, "category": one.category, "prompts": one.prompts, "units": one.units}
             for one in stats.counts
         ],
+        "shortage": shortage_data(stats.shortage),
     }
     return Page(lines=tuple(lines), data=data)
 
@@ -133,7 +155,8 @@ def epoch_lines(epoch: Epoch) -> list[str]:
 
 def epoch_page(epoch: Epoch) -> Page:
     """Show an epoch that was opened."""
-    return Page(lines=(*epoch_lines(epoch), "receipt verified"), data=_epoch_data(epoch))
+    lines = (*epoch_lines(epoch), *shortage_lines(epoch.shortage, opened=True), "receipt verified")
+    return Page(lines=lines, data={**_epoch_data(epoch), "shortage": shortage_data(epoch.shortage)})
 
 
 def _epoch_data(epoch: Epoch) -> dict[str, Any]:

@@ -18,7 +18,8 @@ def near_lines(report: ImportReport) -> list[str]:
     noun = "near duplicate" if report.near_total == 1 else "near duplicates"
     lines = fill(f"{report.near_total:,} {noun} of prompts in the bank: heldout bank duplicates")
     for row in report.near[:NEAR_SHOWN]:
-        lines += fill(f"line {row.line}: about {row.similarity_percent} % like {row.handle}", indent="  ")
+        other = f"line {row.other_line}, {row.handle}" if row.other_line else row.handle
+        lines += fill(f"line {row.line}: about {row.similarity_percent} % like {other}", indent="  ")
     more = report.near_total - NEAR_SHOWN
     return [*lines, f"  and {more:,} more"] if more > 0 else lines
 

@@ -46,7 +46,7 @@ def test_an_import_says_what_it_recognised_and_what_is_near(bank, write):
     assert "8 near duplicates of prompts in the bank: heldout bank duplicates\n" in out
     assert "  line 5: about 90 % like p-5\n  and 3 more\n" in out
     assert bank.json("bank", "import", write(XSTEST))["near"][0] == {
-        "line": 1, "handle": "p-1", "similarity_percent": 90,
+        "line": 1, "handle": "p-1", "similarity_percent": 90, "other_line": None,
     }  # fmt: skip
 
 

@@ -44,7 +44,7 @@ def test_an_import(bank, tmp_path):
     assert "receipt verified" in out
     assert bank.json("bank", "import", str(file)) == {
         "columns": "plain", "imported": 2, "bad": [], "duplicates": [],
-        "near": [], "near_total": 0, "receipt": "verified",
+        "near": [], "near_total": 0, "spent_before": 0, "gaps": [], "shortage": None, "receipt": "verified",
     }  # fmt: skip
 
 

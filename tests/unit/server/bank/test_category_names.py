@@ -141,7 +141,9 @@ async def test_a_bank_tester_is_told_the_category_and_the_prompt_and_nothing_is_
     async def on_epoch():
         announced.append("epoch")
 
-    servicer = BankServicer(bank=bank, gate=bank.gate, packs=None, gate_epoch=gate_epoch, on_epoch=on_epoch)
+    servicer = BankServicer(
+        bank=bank, gate=bank.gate, packs=None, gate_epoch=gate_epoch, find_shortage=None, on_epoch=on_epoch
+    )
     answer = await servicer.OpenEpoch(bank_pb2.OpenEpochRequest(), None)
     (told,) = answer.categories
     assert told.category == NAMES["its words"]
