@@ -24,6 +24,7 @@ T = TypeVar("T")
 
 TEXTS: Final = ("title", "mechanism", "mitigation")
 KEYS: Final = frozenset({*TEXTS, "references"})
+LISTED_BY: Final = "heldout cards list"
 FORM: Final = 'A card: title = "…", mechanism = "…", references = ["…"], mitigation = "…".'
 
 REASONS: Final = {
@@ -114,9 +115,8 @@ def propose_card(
             proposal = client.cards.propose(technique, **card)
         except NotFound as error:
             names = [one.card.technique for one in client.cards.list()]
-            raise NotFound(
-                f"there is no technique {technique}{suggest(technique, names)}", reason=error.reason
-            ) from None
+            hint = suggest(technique, names, listed_by=LISTED_BY)
+            raise NotFound(f"there is no technique {technique}{hint}", reason=error.reason) from None
     if proposal.record is None:
         session.show(checked_page({file.name: proposal.hits}), as_json=as_json)
         raise typer.Exit(1)
@@ -202,7 +202,7 @@ def _get(client: Client, technique: str) -> CardRecord:
         if one.card.technique == technique:
             return one
     known = [one.card.technique for one in records]
-    raise HeldoutClientError(f"there is no card of {technique}{suggest(technique, known)}")
+    raise HeldoutClientError(f"there is no card of {technique}{suggest(technique, known, listed_by=LISTED_BY)}")
 
 
 def _approve(client: Client, record: CardRecord, digest: str = "") -> CardRecord:

@@ -98,13 +98,16 @@ def show_trend(
         recorded = client.findings.scores()
         budget = _budget(client)
     trend = build_trend(_pick_line(releases, line), releases, recorded)
-    shown = benchmark or pick_benchmark(trend)
+    shown = benchmark.lower() or pick_benchmark(trend)
     if html is not None:
         from heldout.cli.screens.trend_html import trend_html  # noqa: PLC0415 - help must be fast
 
         html.write_text(trend_html(trend, benchmark=shown), encoding="utf-8")
     page = trend_page(trend, benchmark=shown, budget=budget, written=html)
     session.show(page, as_json=as_json, as_csv=as_csv)
+    scored = list(dict.fromkeys(name for point in trend.points for name in point.capability))
+    if benchmark and shown not in scored:
+        write_note(f"no checkpoint of {trend.line} has a capability score of {shown}{suggest(shown, scored)}")
 
 
 def show_budget(context: typer.Context, as_json: Json = False, as_csv: Csv = False) -> None:
@@ -150,7 +153,8 @@ def show_technique(
     wanted = technique.split("+")
     for one in wanted:
         if one not in cards:
-            raise HeldoutClientError(f"there is no card of {one}{suggest(one, list(cards))}")
+            hint = suggest(one, list(cards), listed_by="heldout techniques list")
+            raise HeldoutClientError(f"there is no card of {one}{hint}")
     session.show(card_page(*(cards[one] for one in wanted)), as_json=as_json)
 
 
@@ -226,11 +230,24 @@ def _pick_pair(releases: Sequence[Release], before: str, after: str) -> tuple[Re
         for first in reversed(_named(releases, before))
         if why_not_comparable(first, second) is None and first is not second
     )
-    pair = next(pairs, newest)
+    pair = next(pairs, None) or _newest_two(releases, before, after) or newest
     if pair[0] is pair[1]:
         raise HeldoutClientError(f"{before} was tested once only: name another checkpoint, or test it again")
     # Of one checkpoint tested twice the earlier comes first, as it does in a trend.
     return pair if before != after or releases.index(pair[0]) < releases.index(pair[1]) else (pair[1], pair[0])
+
+
+def _newest_two(releases: Sequence[Release], before: str, after: str) -> tuple[Release, Release] | None:
+    """Return the newest two releases that two names mean, if they are not one: to say why they cannot be compared."""
+    return next(
+        (
+            (first, second)
+            for second in reversed(_named(releases, after))
+            for first in reversed(_named(releases, before))
+            if first is not second
+        ),
+        None,
+    )
 
 
 def _named(releases: Sequence[Release], name: str) -> Sequence[Release]:

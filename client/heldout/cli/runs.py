@@ -311,7 +311,8 @@ def _check_techniques(client: Client, named: Sequence[str]) -> None:
         return  # then the appliance's own words stand
     for one in named:
         if one not in known:
-            raise HeldoutClientError(f"there is no technique {one}{suggest(one, known)}")
+            hint = suggest(one, known, listed_by="heldout techniques list")
+            raise HeldoutClientError(f"there is no technique {one}{hint}")
 
 
 def _show(context: typer.Context, shown: Run, *, as_json: bool) -> None:

@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Final
 
 from heldout.errors import NotComparable
 from heldout.findings.intervals import Z95, Interval, estimate_overall
-from heldout.findings.model import CANCELLED, Row, Table, TableKind
+from heldout.findings.model import CANCELLED, Row, Table, TableKind, release_label
 from heldout.findings.significance import FALSE_DISCOVERY, homogeneity_p, select_discoveries, two_sided_p
 from heldout.findings.silence import BOUNDED, Silence, find_silence
 
@@ -181,7 +181,8 @@ def compare_releases(before: Release, after: Release) -> Comparison:
             raise NotComparable(f"{release.tested.checkpoint}: {CANCELLED}, so there is nothing to compare")
     reason = why_not_comparable(before, after)
     if reason is not None:
-        raise NotComparable(f"{before.tested.checkpoint} and {after.tested.checkpoint} were measured with {reason}")
+        names = [release_label(one, (before, after)) for one in (before, after)]
+        raise NotComparable(f"{names[0]} and {names[1]} were measured with {reason}")
     silent_before, silent_after = find_silence(before), find_silence(after)
     silent = silent_before is not None or silent_after is not None
     tables = tuple(

@@ -263,12 +263,12 @@ class Card:
 def release_label(release: Release, among: Iterable[Release]) -> str:
     """Return what to call a release: its checkpoint, or ``v1#3`` where ``among`` holds another one about that.
 
-    The number is the release's in its epoch, with the epoch's before it where both epochs have such a number:
-    ``v1#2.3``.
+    The number is the release's in its epoch. Where not all of them are about one epoch, the epoch's stands before it,
+    so that what came later has the higher number: ``v1#2.3``.
     """
     name = release.tested.checkpoint
     others = [one for one in among if one.tested.checkpoint == name and one.release_id != release.release_id]
-    if any(one.number == release.number for one in others):
+    if any(one.epoch_number != release.epoch_number for one in others):
         return f"{name}#{release.epoch_number}.{release.number}"
     return f"{name}#{release.number}" if others else name
 

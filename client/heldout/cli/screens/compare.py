@@ -57,7 +57,7 @@ def comparison_page(comparison: Comparison, *, among: Sequence[Release] = ()) ->
     lines += lay_out(rows, "<>><")
     lines += fill(describe_overall(comparison))
     lines += _notes(comparison)
-    lines += join_parts([*_clamped(comparison), "changes: this bank, 95 %", "receipts verified"])
+    lines += join_parts([*_past_the_ends(comparison), "changes: this bank, 95 %", "receipts verified"])
     return Page(
         lines=tuple(lines),
         data=_data(comparison),
@@ -79,8 +79,8 @@ def _row(change: Change, silent: list[bool], room: int) -> list[str]:
     shown = figures.change(change) if change.verdict in SEEN else ""
     return [
         change.key,
-        figures.rate(change.before, lower_bound=silent[0]),
-        figures.rate(change.after, lower_bound=silent[1]),
+        figures.published(change.before, lower_bound=silent[0]),
+        figures.published(change.after, lower_bound=silent[1]),
         f"{shown:<{room}}  {figures.verdict(change)}" if shown else figures.verdict(change),
     ]
 
@@ -92,7 +92,8 @@ def describe_overall(comparison: Comparison) -> str:
         return "No technique row stands in both releases."
     silent = comparison.silent_before is not None, comparison.silent_after is not None
     pair = ", ".join(
-        figures.rate(rate, lower_bound=side) for rate, side in zip((change.before, change.after), silent, strict=True)
+        figures.published(rate, lower_bound=side)
+        for rate, side in zip((change.before, change.after), silent, strict=True)
     )
     overall = {
         Verdict.WORSE: f"Overall worse ({pair}: {figures.change(change)})",
@@ -108,12 +109,10 @@ def describe_overall(comparison: Comparison) -> str:
     return f"{overall}; no difference between techniques seen ({shown})."
 
 
-def _clamped(comparison: Comparison) -> list[str]:
+def _past_the_ends(comparison: Comparison) -> list[str]:
     """Return a word on figures that noise took out of 0 to 100, if some are shown."""
     shown = (rate for table in comparison.tables for one in table.changes for rate in (one.before, one.after))
-    return (
-        ["noise below 0 or above 100 is cut off, in changes it is not"] if any(not 0 <= r <= 1 for r in shown) else []
-    )
+    return ["below 0 or above 100: noise, as published"] if any(not 0 <= r <= 1 for r in shown) else []
 
 
 def _notes(comparison: Comparison) -> list[str]:

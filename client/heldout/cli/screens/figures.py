@@ -1,4 +1,8 @@
-"""How figures are written: per cent, one decimal, a true minus sign. Clamped to 0 and 100 here, and only here."""
+"""How figures are written: per cent, one decimal, a true minus sign. Clamped to 0 and 100 here, and only here.
+
+A figure alone is clamped, with an interval laid around the end; one that stands beside a change is not, so that the two
+agree.
+"""
 
 from __future__ import annotations
 
@@ -28,6 +32,17 @@ def short_name(identity: str) -> str:
 def rate(value: float, *, lower_bound: bool = False) -> str:
     """Return a rate as per cent, clamped for display: ``38.0``, or ``≥38.0`` if it is a lower bound."""
     return f"{AT_LEAST if lower_bound else ''}{clamp(value) * POINTS:.1f}"
+
+
+def published(value: float, *, lower_bound: bool = False) -> str:
+    """Return a rate that stands beside a change, as per cent and as published: noise may put it below 0 or above 100.
+
+    Cut off, it would contradict the change. A lower bound has no change beside it, and is clamped as elsewhere.
+    """
+    if lower_bound:
+        return rate(value, lower_bound=True)
+    text = f"{abs(value) * POINTS:.1f}"
+    return f"{MINUS}{text}" if value < 0 and float(text) else text
 
 
 def interval(value: Interval) -> str:

@@ -10,17 +10,19 @@ from heldout.cli.screens.exactness import exact_data, exact_lines
 from heldout.cli.screens.page import Page, fill, join_parts, lay_out
 from heldout.cli.screens.tested import condition_parts, name_parts, tested_data
 from heldout.findings.intervals import Estimate, estimate_overall, estimate_row
-from heldout.findings.model import CANCELLED, Card, Release, Score, Table, TableKind
+from heldout.findings.model import CANCELLED, Card, Release, Row, Score, Table, TableKind
 from heldout.findings.silence import BOUNDED, Silence, find_silence
 
 TITLES: Final = {
     TableKind.TECHNIQUE: "attack success by technique",
     TableKind.STACK: "attack success by stack, first technique innermost",
-    TableKind.FIRST_BREACH: "broken plain, by one technique at most, by a stack at most",
+    TableKind.FIRST_BREACH: "first breach, with noise of its own: broken by",
     TableKind.CATEGORY: "attack success by category",
     TableKind.NON_ANSWERS: "answers that say nothing of safety",
     TableKind.OVER_REFUSAL: "over-refusal: harmless prompts that were refused",
 }
+LEVELS: Final = {"plain": "nothing but the prompt", "single": "one technique at most", "stack": "a stack at most"}
+"""What the levels of the first-breach table mean: its ``plain`` is not the row of that name among the techniques."""
 WITHHELD: Final = "withheld"
 
 
@@ -81,12 +83,17 @@ def _figure_lines(release: Release, overall: Estimate | None, silence: Silence |
         bounded = silence is not None and each.kind in BOUNDED
         rows.append([TITLES[each.kind]])
         rows += [
-            [f" {row.key}", *_cells(_estimate(each, index), lower_bound=bounded)] for index, row in enumerate(each.rows)
+            [f" {_row_name(each, row)}", *_cells(_estimate(each, index), lower_bound=bounded)]
+            for index, row in enumerate(each.rows)
         ]
     lines += lay_out(rows, "<>>>")
     lines.append("")
     lines += _legend(release)
     return lines
+
+
+def _row_name(table: Table, row: Row) -> str:
+    return LEVELS.get(row.key, row.key) if table.kind is TableKind.FIRST_BREACH else row.key
 
 
 def _silence_lines(silence: Silence, overall: Estimate | None) -> list[str]:
@@ -105,6 +112,8 @@ def _legend(release: Release) -> list[str]:
     parts = ["lower is safer", "95 % intervals", f"{harmful} harmful, {benign} harmless units"]
     if any(row.withheld for table in release.tables for row in table.rows):
         parts.append("withheld: too few units for the policy")
+    if not release.full:
+        parts.append("a light release: stacks, first breach and categories are in full ones")
     return join_parts([*parts, "receipt verified"])
 
 

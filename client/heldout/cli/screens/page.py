@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from typing import Any, Final
 WIDTH: Final = 80
 GAP: Final = 2
 ELLIPSIS: Final = "…"
+_BREAKS: Final = re.compile(r"(?<! [<=])\s+(?![<=] )")
 LEAST_FLEXIBLE: Final = 8
 
 
@@ -98,7 +100,7 @@ def _margin(text: str) -> str:
 
 
 def fill(text: str, *, indent: str = "", first: str | None = None, width: int = WIDTH) -> list[str]:
-    """Return a paragraph broken at blanks; a word longer than a line is cut.
+    """Return a paragraph broken at blanks, though not at a sign: ``p < 0.001`` stays whole. A long word is cut.
 
     Args:
         text: the paragraph.
@@ -108,7 +110,7 @@ def fill(text: str, *, indent: str = "", first: str | None = None, width: int = 
     """
     lines: list[str] = []
     current, empty = (indent if first is None else first), True
-    for word in clean(text).split():
+    for word in _BREAKS.split(clean(text).strip()):
         rest = word
         while rest:
             room = width - columns_of(current) - (0 if empty else 1)

@@ -31,7 +31,7 @@ class _Plan:
     """Say what a row shows. Scores, words and names come before the bar and before the second interval.
 
     Attributes:
-        benchmark: of the capability scores.
+        benchmark: of the capability scores; empty where there are none.
         internal: benchmarks of the internal scores, in this order.
         title: most columns of a benchmark's name above its scores.
         intervals: whether over-refusal has its interval.
@@ -56,8 +56,9 @@ def trend_page(trend: Trend, *, benchmark: str, budget: Budget | None, written: 
     """
     points, releases = trend.points, tuple(point.release for point in trend.points)
     scale = _scale(points)
+    scored = any(benchmark in point.capability for point in points)
     internal = tuple(sorted({name for point in points for name in point.internal}))
-    plan, text, names, bar = _fit(points, benchmark, internal)
+    plan, text, names, bar = _fit(points, benchmark if scored else "", internal)
     head = join_parts([trend.line, "attack success, overall, per cent", f"bars end at {scale:.0%}", "lower is safer"])
     lines = [*head, *exact_lines(*releases), " " * (names + bar + 2) + text[0]]
     for point, line in zip(points, text[1:], strict=True):
@@ -98,7 +99,7 @@ def _fit(
     least = dataclasses.replace(fewer, internal=internal[:1])
     for plan in (full, dataclasses.replace(full, title=9), fewer, least, dataclasses.replace(least, own_line=True)):
         rows = [_titles(plan), *(_row(point, plan) for point in points)]
-        text = lay_out(rows, "><<" + ">" * (2 + len(plan.internal)), width=10 * WIDTH)
+        text = lay_out(rows, "><<" + ">" * (len(rows[0]) - 3), width=10 * WIDTH)
         names = 3 if plan.own_line else 1 + longest + 2
         bar = min(MOST_BAR, WIDTH - names - 2 - max(map(columns_of, text)))
         if bar >= LEAST_BAR:
@@ -165,7 +166,7 @@ def _titles(plan: _Plan) -> list[str]:
         "",
         "",
         "",
-        TITLES.get(plan.benchmark, shorten(plan.benchmark, plan.title)),
+        *([TITLES.get(plan.benchmark, shorten(plan.benchmark, plan.title))] if plan.benchmark else []),
         *(shorten(name, plan.title) for name in plan.internal),
         "over-refusal",
     ]
@@ -173,7 +174,7 @@ def _titles(plan: _Plan) -> list[str]:
 
 def _row(point: TrendPoint, plan: _Plan) -> list[str]:
     if point.release.cancelled:
-        return [""] * (5 + len(plan.internal))
+        return [""] * (4 + bool(plan.benchmark) + len(plan.internal))
     overall, over_refusal, silent = point.overall, point.over_refusal, point.silence is not None
     change = None if point.change is None else point.change.overall
     word = change.verdict.value if change is not None and change.verdict in SEEN else ""
@@ -184,7 +185,7 @@ def _row(point: TrendPoint, plan: _Plan) -> list[str]:
         "withheld" if overall is None else figures.rate(overall.rate, lower_bound=silent),
         "" if overall is None or silent else figures.interval(overall.prompts_like_these),
         SILENT if silent else word,
-        _score(point.capability.get(plan.benchmark)),
+        *([_score(point.capability.get(plan.benchmark))] if plan.benchmark else []),
         *(_score(point.internal.get(name)) for name in plan.internal),
         refused,
     ]
@@ -207,7 +208,7 @@ def _silences(trend: Trend) -> list[str]:
 
 def _unshown(plan: _Plan, internal: tuple[str, ...]) -> list[str]:
     """Return in full the names of scores that are shortened or left out above."""
-    titled = [plan.benchmark] if plan.benchmark not in TITLES else []
+    titled = [plan.benchmark] if plan.benchmark and plan.benchmark not in TITLES else []
     cut = [name for name in (*titled, *plan.internal) if columns_of(name) > plan.title]
     left = internal[len(plan.internal) :]
     lines = fill(f"scores: {', '.join(cut)}", indent="  ", first="") if cut else []

@@ -51,9 +51,12 @@ def trend_html(trend: Trend, *, benchmark: str) -> str:
 
 
 def _figures(trend: Trend, benchmark: str) -> str:
-    header = ("checkpoint", "epoch", "published", "attack success, %", "", "change", TITLES.get(benchmark, benchmark),
-              "over-refusal, %", "")  # fmt: skip
-    return table(header, [_row(trend, point, benchmark) for point in trend.points], numbers=frozenset({3, 6, 7}))
+    scored = any(benchmark in point.capability for point in trend.points)
+    header = ["checkpoint", "epoch", "published", "attack success, %", "", "change", "over-refusal, %", ""]
+    if scored:
+        header.insert(6, TITLES.get(benchmark, benchmark))
+    rows = [_row(trend, point, benchmark if scored else "") for point in trend.points]
+    return table(header, rows, numbers=frozenset({3, 6, 7} if scored else {3, 6}))
 
 
 def _row(trend: Trend, point: TrendPoint, benchmark: str) -> list[str]:
@@ -65,7 +68,7 @@ def _row(trend: Trend, point: TrendPoint, benchmark: str) -> list[str]:
         rate = "" if estimate is None else figures.rate(estimate.rate, lower_bound=silent)
         ends = "" if estimate is None or silent else figures.interval(estimate.prompts_like_these)
         cells += [rate, f'<span class="t">{ends}</span>']
-    cells[5:5] = [_change(point), "" if score is None else f"{score:.1f}"]
+    cells[5:5] = [_change(point), *(["" if score is None else f"{score:.1f}"] if benchmark else [])]
     return cells
 
 

@@ -57,7 +57,9 @@ def test_compare_and_trend(published):
         "no change beyond",
     ]
     assert published.json("trend")["points"][0]["capability"] == {"swe-bench": 41.0}
-    assert "ours" in published("trend", "--benchmark", "ours")
+    assert "SWE-bench" in published("trend", "--benchmark", "SWE-Bench")
+    assert "SWE-bench" not in published("trend", "--benchmark", "ours")
+    assert "has a capability score of ours; there is: swe-bench" in published.notes
 
 
 def test_a_checkpoint_tested_twice_is_held_against_itself_the_earlier_first(published):
@@ -69,6 +71,19 @@ def test_a_checkpoint_tested_twice_is_held_against_itself_the_earlier_first(publ
         assert (shown["before"]["release_id"], shown["after"]["release_id"]) == ("release-v1-1", "release-v1-3")
     assert published.json("findings", "v1#1")["release_id"] == "release-v1-1"
     assert published.json("findings", "v1")["release_id"] == "release-v1-3"
+
+
+@pytest.mark.parametrize(
+    ("second", "said"),
+    [
+        ({"attempts": 2}, "v1#1 and v1#2 were measured with another number of attempts (1 and 2)"),
+        ({"epoch": 4}, "v1#3.1 and v1#4.2 were measured with other prompts (bank epoch 3 and 4)"),
+    ],
+)
+def test_a_checkpoint_tested_twice_that_cannot_be_held_against_itself_says_why(published, second, said):
+    twice = [make_release("v1", number=1), make_release("v1", number=2, **second)]
+    published.appliance.publish(*map(to_message, twice))
+    assert said in published("compare", "v1", "v1", code=1)
 
 
 def test_a_trend_without_a_budget_and_with_two_lines(published):

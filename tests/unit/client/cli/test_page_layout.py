@@ -72,6 +72,9 @@ def test_figures_are_clamped_for_display_and_changes_are_not():
     assert figures.interval(Interval(-0.04, 0.08)) == "[0, 8]"
     assert figures.interval(Interval(0.04, 0.05)) == "[4.0, 5.0]"
     assert figures.signed(-0.104) == "\u221210.4"
+    assert figures.published(-0.104) == "\u221210.4"
+    assert [figures.published(value) for value in (-0.0004, 0.0, 1.3)] == ["0.0", "0.0", "130.0"]
+    assert figures.published(-0.104, lower_bound=True) == "\u22650.0"
 
 
 @pytest.mark.parametrize(("p", "said"), [(0.0001, "p < 0.001"), (0.002, "p = 0.002"), (0.41, "p = 0.41")])

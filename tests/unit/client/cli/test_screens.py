@@ -164,9 +164,15 @@ def test_what_is_not_in_both_and_what_was_tested_otherwise_is_said():
     assert "Tested differently, which may be the cause: runtime." in text
 
 
-def test_figures_cut_off_are_said_to_be():
-    assert "cut off" in text_of(comparison_page(compared({"plain": -0.05}, {"plain": 0.2})))
-    assert "cut off" not in text_of(comparison_page(compared({"plain": 0.1}, {"plain": 0.2})))
+def test_figures_past_the_ends_agree_with_their_change_and_are_said_to_be_noise():
+    text = text_of(comparison_page(compared({"plain": -0.05, "base64": 0.5}, {"plain": 0.2, "base64": 1.04})))
+    before, after, change = re.search(r"plain +(\S+) +(\S+) +(\S+) ", text).groups()
+    as_number = [float(one.replace("\u2212", "-")) for one in (before, after, change)]
+    assert as_number[1] - as_number[0] == pytest.approx(as_number[2], abs=0.11)
+    assert before.startswith("\u2212")
+    assert re.search(r"base64 +\S+ +10[34]\.\d ", text)
+    assert "below 0 or above 100: noise, as published" in text
+    assert "noise, as" not in text_of(comparison_page(compared({"plain": 0.1}, {"plain": 0.2})))
 
 
 def test_long_names_stand_in_the_title_and_not_over_the_columns():

@@ -97,11 +97,15 @@ def test_an_anchor_that_ties_nothing_here_says_nothing():
     assert point.restated is None
 
 
-def test_two_releases_of_a_checkpoint_with_one_number_are_told_apart_by_epoch():
+def test_releases_of_a_checkpoint_about_two_epochs_are_told_apart_by_epoch():
     first = make_release("v1")
     again = restate(first, epoch=4, number=1, rate=0.4)
     later = make_release("v1", number=2)
-    assert [release_label(one, [first, again, later]) for one in (first, again, later)] == ["v1#3.1", "v1#4.1", "v1#2"]
+    assert [release_label(one, [first, again, later]) for one in (first, again, later)] == [
+        "v1#3.1",
+        "v1#4.1",
+        "v1#3.2",
+    ]
 
 
 def test_the_page_of_a_trend_says_what_a_break_did():
