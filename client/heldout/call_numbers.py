@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
+from heldout.setback import Setback
+
 MOST_RANGES: Final = 1000
 
 
@@ -33,6 +35,26 @@ class CounterGap:
         return f"{what} in the {self.half}'s log ({between}) not made from here: another user of this certificate?"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """Hold what was known of a log when a call of ours began.
+
+    Whatever the log says of that call is newer: its outcome stands behind ``size`` entries, its number is above
+    ``number``. An honest appliance cannot do otherwise, however many calls are under way, in whichever order they end.
+
+    Attributes:
+        half: whose log.
+        size: leaves of the newest signed head.
+        number: the highest number of our own calls.
+        unanswered: calls of ours that had ended without a receipt.
+    """
+
+    half: str
+    size: int
+    number: int
+    unanswered: int
+
+
 @dataclass(slots=True)
 class LogMemory:
     """Hold what is remembered of one log.
@@ -42,7 +64,9 @@ class LogMemory:
         number: the highest number of our own calls; 0 before any.
         missing: ranges of numbers below it that no answer had, both ends included.
         told: how many of those were reported.
-        unanswered: calls of ours that ended without a receipt: they may have numbers, or none.
+        unanswered: calls of ours that ever ended without a receipt: they may have numbers, or none.
+        settled: how many of those explain no number any more: a call that began after them was answered.
+        setback: how the log went back, once that was seen.
     """
 
     head: str = ""
@@ -50,6 +74,8 @@ class LogMemory:
     missing: list[list[int]] = field(default_factory=list)
     told: int = 0
     unanswered: int = 0
+    settled: int = 0
+    setback: Setback | None = None
 
     def count(self, number: int) -> None:
         """Take the number of a call that was answered."""
@@ -63,20 +89,23 @@ class LogMemory:
             self.missing = [part for one in self.missing for part in _without(number, one)]
         del self.missing[:-MOST_RANGES]
 
-    def find_gap(self, half: str, *, under_way: int) -> CounterGap | None:
+    def find_gap(self, half: str, *, under_way: int, settled: int) -> CounterGap | None:
         """Return the gap that our own calls do not explain, if there is one that was not returned before.
 
         Args:
             half: whose log.
             under_way: calls of ours that may have a number already and no answer yet.
+            settled: how many of our unanswered calls had ended when the newest answered call began: their numbers, if
+                they have any, are below its own.
         """
         gap = None
         lacking = sum(last - first + 1 for first, last in self.missing)
-        if (calls := lacking - self.unanswered - under_way - self.told) > 0:
+        if (calls := lacking - (self.unanswered - self.settled) - under_way - self.told) > 0:
             gap = CounterGap(half=half, calls=calls, first=self.missing[0][0], last=self.missing[-1][1])
             self.told += calls
         if not under_way:  # every number below has found its call, or was reported
-            self.missing, self.told, self.unanswered = [], 0, 0
+            self.missing, self.told = [], 0
+            self.settled = max(self.settled, settled)
         return gap
 
 

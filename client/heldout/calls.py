@@ -3,9 +3,12 @@
 1. The receipt proves that the outcome of a call stands in the log of the half that served it, signed by the key that
    the profile pins, with the digest of exactly the bytes that came.
 2. It names our call: the method, and our identity.
-3. It is new: it stands behind every entry that the newest head known before the call covers. An old answer with its
-   old receipt is not taken for a new one, and a log that shrank is noticed, by a later process too (``memory``).
+3. It is new: it stands behind every entry that the newest head known before the call covers, and its number is above
+   every number that a call of ours had before. An old answer with its old receipt is not taken for a new one, and an
+   appliance that went back is noticed, by a later process too (``memory``).
 4. An auditor's first answer also proves that the log continues the head that an earlier process remembered.
+
+What contradicts 3 or 4 is remembered, and nothing is asked of that appliance any more until a person accepts it.
 """
 
 from __future__ import annotations
@@ -18,8 +21,9 @@ from typing import Final, TypeVar
 
 from google.protobuf.message import DecodeError, Message
 
+from heldout.call_numbers import Known
 from heldout.contract import HALF_NAMES, HALF_NUMBERS, Method, find_method
-from heldout.errors import NotFound, Refused, VerificationError
+from heldout.errors import CallError, NotFound, Refused, VerificationError
 from heldout.memory import ClientMemory
 from heldout.transport import Transport
 from heldout.verification import Entry, VerifierKey, open_checkpoint, verify_call_receipt
@@ -32,6 +36,8 @@ M = TypeVar("M", bound=Message)
 AUDITOR: Final = "auditor"
 AUDIT_SERVICE: Final = "AuditService"
 LENGTH_BYTES: Final = 4
+UNKNOWN_METHOD: Final = frozenset({"UNKNOWN_METHOD", "UNIMPLEMENTED"})
+"""Reasons of calls that are recorded by whichever half was asked, in whichever log it has."""
 
 
 class Caller:
@@ -163,11 +169,16 @@ class Caller:
     def _begun(self, method: Method) -> Iterator[_Call]:
         """Follow a call to its end, so that its number is accounted for."""
         call = _Call(method, self.memory.begin(method.half))
+        anywhere = False
         try:
             yield call
+        except (CallError, VerificationError) as error:
+            # Without a receipt that holds, a profile that names one half for both does not know which one recorded it.
+            anywhere = isinstance(error, VerificationError) or error.reason in UNKNOWN_METHOD
+            raise
         finally:
             if not call.verified:
-                self.memory.fail(method.half)
+                self.memory.fail(call.known, anywhere=anywhere)
 
     def _verify(self, call: _Call, body: bytes, receipt: bytes | None) -> Entry:
         if receipt is None:
@@ -182,23 +193,16 @@ class Caller:
         # (2) ours
         if entry.name != call.method.name or entry.identity != self._identity:
             raise VerificationError("the answer's receipt is of another call: do not trust it")
-        # (3) new
-        if entry.index < call.floor:
-            raise VerificationError(self._stale(call, head.size))
         note = parse_proof(message.proof).checkpoint
-        number = entry.details.get("counter", 0)
+        counter = entry.details.get("counter", 0)
+        number = counter if isinstance(counter, int) else 0
+        # (3) new
+        if told := _went_back(call.known, index=entry.index, size=head.size, number=number):
+            self.memory.refuse(half, told, note)
         call.verified = True
-        self.memory.finish(half, note, number=number if isinstance(number, int) else 0)
+        self.memory.finish(call.known, note, number=number)
         self._notes[half] = note
         return entry
-
-    def _stale(self, call: _Call, size: int) -> str:
-        what = "the answer's receipt is older than the call: do not trust it"
-        if size < call.floor:
-            what += f" (the {call.method.half}'s log had {call.floor} entries, and it is under a head of {size})"
-        if call.method.half in self._remembered and self.memory.file:
-            what += f". If the auditor accepts a restore of the appliance, move away {self.memory.file}"
-        return what
 
     async def verify_continued(self, half: str, note: str) -> None:
         """Have it proved, once, that a head continues the one remembered from before, as far as our role may ask.
@@ -221,7 +225,10 @@ class Caller:
         except (Refused, NotFound):
             return
         proof = tuple(answer.hashes)
-        verify_consistency(old=old.size, new=new.size, old_root=old.root, new_root=new.root, proof=proof)
+        try:
+            verify_consistency(old=old.size, new=new.size, old_root=old.root, new_root=new.root, proof=proof)
+        except VerificationError as error:
+            self.memory.refuse(half, str(error), note, before=known)
 
 
 @dataclass(slots=True)
@@ -229,13 +236,26 @@ class _Call:
     """Follow one call.
 
     Attributes:
-        floor: leaves that the log had before it began.
+        known: what was known of the log when it began.
         verified: whether its receipt holds.
     """
 
     method: Method
-    floor: int
+    known: Known
     verified: bool = False
+
+
+def _went_back(known: Known, *, index: int, size: int, number: int) -> str:
+    """Say how an answer is older than what was known before its call; empty if it is not."""
+    told = []
+    if 0 < number <= known.number:
+        again = "again" if number == known.number else f"after number {known.number}"
+        told.append(f"our call number {number} was answered {again}")
+    if size < known.size:
+        told.append(f"a head of {size} entries came after one of {known.size}")
+    if index < known.size and not told:
+        told.append("an answer's receipt is older than its call")
+    return ", ".join(told)
 
 
 def _parse(response: type[M], body: bytes) -> M:

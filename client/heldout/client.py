@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Any, Concatenate, Final, Generic, ParamSpec, Self, TypeVar
 
 from heldout.calls import Caller
-from heldout.memory import ClientMemory, memory_file
+from heldout.memory import ClientMemory
 from heldout.profile import Profile, read_profile
 from heldout.services.audit import AsyncAudit
 from heldout.services.bank import AsyncBank
@@ -74,10 +74,14 @@ class AsyncClient:
             ProfileError: something in it is missing or malformed.
         """
         known = profile if isinstance(profile, Profile) else read_profile(profile)
-        vkeys = dict(known.vkeys)
-        memory = ClientMemory(known.memory or memory_file(known.identity, vkeys), identity=known.identity, vkeys=vkeys)
         window = GrpcTransport(known, to_window=True) if known.window_address else None
-        return cls(GrpcTransport(known), identity=known.identity, vkeys=vkeys, memory=memory, window=window)
+        return cls(
+            GrpcTransport(known),
+            identity=known.identity,
+            vkeys=dict(known.vkeys),
+            memory=ClientMemory.of(known),
+            window=window,
+        )
 
     @property
     def memory(self) -> ClientMemory:

@@ -2,38 +2,29 @@
 
 A log that shrinks or forks behind the remembered head is found by a new process too, and so is a replayed receipt. The
 appliance numbers the calls of an identity without a gap and tells each caller its number, so that a number which none
-of our calls had is a call made elsewhere with our certificate, or one that is left out of the log.
-
-The file is JSON, one a profile, 0600, replaced as a whole under a lock: several processes may share a profile.
-
-::
-
-    {"identity": "spiffe://…", "logs": {"window": {"head": "<signed note>", "number": 12, "missing": [[9, 9]],
-     "told": 0, "unanswered": 1}}, "open": {"<pid>-<n>": {"window": 4}}, "vkeys": {"window": "…"}}
+of our calls had is a call made elsewhere with our certificate, or one that is left out of the log; and a number that is
+not above those of earlier calls shows that the appliance went back. That is remembered, and no call begins any more,
+until :meth:`ClientMemory.accept_restore`.
 """
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import functools
-import hashlib
 import itertools
-import json
 import os
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Final, NoReturn, Self
 
-from heldout.call_numbers import CounterGap, LogMemory
-from heldout.errors import ProfileError, VerificationError
-from heldout.state_files import replace_file, state_home
+from heldout.call_numbers import CounterGap, Known, LogMemory
+from heldout.errors import VerificationError
+from heldout.memory_file import MemoryFile, Remembered, is_alive, memory_file
+from heldout.profile import Profile
+from heldout.setback import Setback
 from heldout.verification.note import Checkpoint, VerifierKey, open_checkpoint
 
-DIGITS: Final = 16
-MOST_BYTES: Final = 1 << 20
 MOST_ALLOWED: Final = 64
 """Calls that a process may make before it writes again."""
 
@@ -54,10 +45,7 @@ class ClientMemory:
         identity: who we are in the logs.
         vkeys: the verifier key of the log of each half.
         monotonic_s: tells the time between two writes.
-
-    Attributes:
-        file: where.
-        failure: why nothing can be remembered, if so; else empty.
+        now_s: tells when it is seen that the appliance went back, in Unix seconds.
     """
 
     def __init__(
@@ -67,25 +55,51 @@ class ClientMemory:
         identity: str,
         vkeys: Mapping[str, str],
         monotonic_s: Callable[[], float] = time.monotonic,
+        now_s: Callable[[], float] = time.time,
     ) -> None:
-        self.file = file
-        self.failure = ""
-        self._identity = identity
+        self._store = MemoryFile(file, identity=identity, vkeys=vkeys)
         self._vkeys = dict(vkeys)
         self._monotonic_s = monotonic_s
+        self._now_s = now_s
         self._name = f"{os.getpid()}-{next(_names)}"
         self._gaps: list[CounterGap] = []
-        self._logs = {half: LogMemory() for half in vkeys}  # as in the file
-        self._open: dict[str, dict[str, int]] = {}  # calls that others may make, as in the file
-        self._heads = dict.fromkeys(vkeys, "")  # the newest that we saw
         self._under_way = dict.fromkeys(vkeys, 0)
         self._begun = dict.fromkeys(vkeys, 0)  # calls since the file was written, with those under way then
         self._allowed = dict.fromkeys(vkeys, 0)  # as many as the file tells others of
-        self._answered: list[tuple[str, int]] = []  # numbers that are not in the file yet
-        self._unanswered = dict.fromkeys(vkeys, 0)  # calls that are not in the file yet
-        self._seen: tuple[int, int] | None = None
+        self._open: dict[str, dict[str, int]] = {}  # calls that others may make, as in the file
         self._written_s = 0.0
+        self._begin_anew(accepted=0)
         self._take_turn()
+
+    @classmethod
+    def of(cls, profile: Profile) -> Self:
+        """Return the memory of a profile's client.
+
+        Raises:
+            ProfileError: its file is damaged, or of another identity or appliance.
+        """
+        file = profile.memory or memory_file(profile.identity, profile.vkeys)
+        return cls(file, identity=profile.identity, vkeys=profile.vkeys)
+
+    def _begin_anew(self, *, accepted: int) -> None:
+        """Forget what is known of the logs; so many restores were accepted."""
+        self._accepted = accepted
+        self._logs = {half: LogMemory() for half in self._vkeys}  # as in the file
+        self._heads = dict.fromkeys(self._vkeys, "")  # the newest that we saw
+        self._numbers = dict.fromkeys(self._vkeys, 0)  # the highest that we saw
+        self._answered: list[tuple[Known, int]] = []  # numbers that are not in the file yet
+        self._unanswered = dict.fromkeys(self._vkeys, 0)  # calls that are not in the file yet
+        self._setbacks: dict[str, Setback] = {}
+
+    @property
+    def file(self) -> Path | None:
+        """Return where it is kept."""
+        return self._store.path
+
+    @property
+    def failure(self) -> str:
+        """Return why nothing can be remembered, if so; else empty."""
+        return self._store.failure
 
     @property
     def gaps(self) -> tuple[CounterGap, ...]:
@@ -103,43 +117,65 @@ class ClientMemory:
         note = self._heads[half]
         return _opened(note, self._vkeys[half]).size if note else 0
 
-    def begin(self, half: str) -> int:
-        """Note that a call begins; return how many leaves the log of that half had before it.
+    def number(self, half: str) -> int:
+        """Return the highest number of our calls in a half's log; 0 before any."""
+        return self._numbers[half]
 
-        The outcome of the call stands behind them.
+    @property
+    def setback(self) -> Setback | None:
+        """Return how the appliance went back; None as long as it did not, or after that was accepted."""
+        return next((log.setback for log in self._logs.values() if log.setback is not None), None) or next(
+            iter(self._setbacks.values()), None
+        )
+
+    def begin(self, half: str) -> Known:
+        """Note that a call begins; return what is known of the log of that half. The call is newer.
 
         Raises:
-            VerificationError: another process was shown another log.
+            VerificationError: the appliance went back before, or another process was shown another log.
         """
         self._under_way[half] += 1
         self._begun[half] += 1
         if self._begun[half] > self._allowed[half]:
             self._allowed[half] = max(self._begun[half], min(2 * self._allowed[half], MOST_ALLOWED))
             self._take_turn()
-        return self.size(half)
+        if self.setback is not None:
+            self._under_way[half] -= 1
+            self._raise_setback()
+        unanswered = self._logs[half].unanswered + self._unanswered[half]
+        return Known(half=half, size=self.size(half), number=self._numbers[half], unanswered=unanswered)
 
-    def fail(self, half: str) -> None:
-        """Note that a call ended without a receipt."""
-        self._under_way[half] -= 1
-        self._unanswered[half] += 1
+    def fail(self, known: Known, *, anywhere: bool = False) -> None:
+        """Note that a call ended without a receipt.
+
+        Args:
+            known: what :meth:`begin` returned.
+            anywhere: whether the call may stand in the other log.
+        """
+        self._under_way[known.half] -= 1
+        for half in self._vkeys if anywhere else (known.half,):
+            self._unanswered[half] += 1
         self._settle()
 
-    def finish(self, half: str, note: str, *, number: int) -> None:
+    def finish(self, known: Known, note: str, *, number: int) -> None:
         """Note that a call ended with a receipt that holds.
 
         Args:
-            half: whose log.
+            known: what :meth:`begin` returned.
             note: the signed note that the receipt was under.
             number: of the call among those of our identity; 0 if the appliance does not tell.
 
         Raises:
             VerificationError: another head of that size was signed before.
         """
+        half = known.half
         self._under_way[half] -= 1
         if number:
-            self._answered.append((half, number))
+            self._answered.append((known, number))
+            self._numbers[half] = max(self._numbers[half], number)
         self._heads[half] = self._newer(half, self._heads[half], note)
         self._settle()
+        self._raise_setback()
 
     def keep(self, half: str, note: str) -> None:
         """Remember a head that was verified, if it is newer.
@@ -148,21 +184,63 @@ class ClientMemory:
             VerificationError: another head of that size was signed before.
         """
         self._heads[half] = self._newer(half, self._heads[half], note)
+        self._raise_setback()
+
+    def refuse(self, half: str, told: str, note: str, *, before: str = "") -> NoReturn:
+        """Remember that the appliance went back, and refuse it from now on.
+
+        Args:
+            half: whose log.
+            told: what was seen, in a few words.
+            note: the signed note that came.
+            before: the one that it contradicts; the newest by default.
+
+        Raises:
+            VerificationError: always.
+        """
+        self._note_setback(half, told, before=before or self._heads[half], after=note)
+        self._take_turn(durable=True)
+        self._raise_setback()
+        raise VerificationError(told)  # another process accepted a restore meanwhile: this answer was before it
+
+    def accept_restore(self) -> Path | None:
+        """Begin anew after the appliance went back; return where all that was known is kept as evidence.
+
+        Whoever used this memory builds a new client.
+        """
+        with self._turn(durable=True):
+            accepted = self._accepted + 1
+            aside = self._store.set_aside(accepted)
+            self._begin_anew(accepted=accepted)
+        return aside
 
     def close(self) -> None:
-        """Write all of it, durably, and that no call is under way any more."""
+        """Write all of it, durably, and that no call is under way any more: one that was cut off is not answered."""
+        for half, calls in self._under_way.items():
+            self._unanswered[half] += calls
         self._under_way = dict.fromkeys(self._vkeys, 0)
         self._allowed = dict.fromkeys(self._vkeys, 0)
         self._take_turn(durable=True)
 
     def _newer(self, half: str, known: str, note: str) -> str:
+        """Return the newer of two heads; that one size has two roots is noted."""
         if not known or not note:
             return known or note
         one, other = _opened(known, self._vkeys[half]), _opened(note, self._vkeys[half])
         if one.size == other.size and one.root != other.root:
-            where = f"; the other is in {self.file}" if self.file else ""
-            raise VerificationError(f"two heads of {one.size} entries were signed: the log forked{where}")
+            told = f"two heads of {one.size} entries were signed: the log forked"
+            self._note_setback(half, told, before=known, after=note)
         return note if other.size > one.size else known
+
+    def _note_setback(self, half: str, told: str, *, before: str, after: str) -> None:
+        seen = Setback(half=half, at_s=int(self._now_s()), told=told, before=before, after=after)
+        self._setbacks.setdefault(half, seen)
+
+    def _raise_setback(self) -> None:
+        if (setback := self.setback) is not None:
+            if self._setbacks:
+                self._take_turn(durable=True)
+            raise VerificationError(str(setback))
 
     def _settle(self) -> None:
         """Write what has come of calls, unless that was just done."""
@@ -172,7 +250,7 @@ class ClientMemory:
     def _count_all(self) -> None:
         """Take over what came of our calls."""
         for name, calls in list(self._open.items()):
-            if not _is_alive(name):
+            if not is_alive(name):
                 del self._open[name]
                 for half, number in calls.items():
                     self._logs[half].unanswered += number
@@ -181,87 +259,44 @@ class ClientMemory:
             log.head = self._heads[half] = self._newer(half, log.head, self._heads[half])
         self._unanswered = dict.fromkeys(self._vkeys, 0)
         answered, self._answered = self._answered, []
-        for half, number in answered:
-            self._logs[half].count(number)
-        for half in {half for half, _ in answered}:
+        for known, number in answered:
+            self._logs[known.half].count(number)
+        for half in {known.half for known, _ in answered}:
             under_way = sum(calls.get(half, 0) for calls in self._open.values()) + self._under_way[half]
-            gap = self._logs[half].find_gap(half, under_way=under_way)
+            settled = max(known.unanswered for known, _ in answered if known.half == half)
+            gap = self._logs[half].find_gap(half, under_way=under_way, settled=settled)
             if gap is not None:
                 self._gaps.append(gap)
+        setbacks, self._setbacks = self._setbacks, {}
+        for half, log in self._logs.items():
+            log.setback = log.setback or setbacks.get(half)
+            self._numbers[half] = max(self._numbers[half], log.number)
 
     # The file
 
     def _take_turn(self, *, durable: bool = False) -> None:
         """Read what others wrote, take over what came of our calls, and write all of it."""
-        with contextlib.ExitStack() as stack:
-            if self.file is not None and not self.failure:
-                try:
-                    self.file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-                    lock = os.open(f"{self.file}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-                    stack.callback(os.close, lock)  # which gives up the lock
-                    fcntl.flock(lock, fcntl.LOCK_EX)
-                    self._read(self.file)
-                except OSError as error:
-                    self.failure = f"{error.filename or self.file}: {error.strerror}"
+        with self._turn(durable=durable):
             self._count_all()
             self._begun = dict(self._under_way)
-            if self.file is not None and not self.failure:
-                try:
-                    self._write(self.file, durable=durable)
-                except OSError as error:
-                    self.failure = f"{error.filename or self.file}: {error.strerror}"
 
-    def _read(self, file: Path) -> None:
-        try:
-            found = file.stat()
-        except FileNotFoundError:
-            return
-        if (found.st_ino, found.st_mtime_ns) == self._seen:
-            return
-        try:
-            document = json.loads(file.read_bytes()[:MOST_BYTES])
-            if (document["identity"], document["vkeys"]) != (self._identity, self._vkeys):
-                raise ProfileError(f"{file}: is the memory of another identity or appliance; move it away")
-            self._logs = {half: LogMemory(**document["logs"][half]) for half in self._vkeys}
-            others = {name: calls for name, calls in document["open"].items() if name != self._name}
-            self._open = {name: {half: int(calls[half]) for half in calls} for name, calls in others.items()}
-            for half, log in self._logs.items():
-                if log.head:
-                    _opened(log.head, self._vkeys[half])  # what does not verify is not remembered
-        except (ValueError, KeyError, TypeError, AttributeError, VerificationError):
-            raise ProfileError(f"{file}: is damaged; move it away to begin anew, and tell the auditor") from None
-
-    def _write(self, file: Path, *, durable: bool) -> None:
-        allowed = {half: calls for half, calls in self._allowed.items() if calls}
-        document: dict[str, Any] = {
-            "identity": self._identity,
-            "logs": {half: asdict(log) for half, log in self._logs.items()},
-            "open": self._open | ({self._name: allowed} if allowed else {}),
-            "vkeys": self._vkeys,
-        }
-        replace_file(file, (json.dumps(document, indent=1, sort_keys=True) + "\n").encode(), durable=durable)
-        found = file.stat()
-        self._seen = (found.st_ino, found.st_mtime_ns)
-        self._written_s = self._monotonic_s()
-
-
-def memory_file(identity: str, vkeys: Mapping[str, str]) -> Path:
-    """Return where a client remembers unless its profile says otherwise: ``$XDG_STATE_HOME/heldout/clients/…``."""
-    words = "\n".join([identity, *(vkeys[half] for half in sorted(vkeys))])
-    return state_home() / "clients" / f"{hashlib.sha256(words.encode()).hexdigest()[:DIGITS]}.json"
+    @contextlib.contextmanager
+    def _turn(self, *, durable: bool) -> Iterator[None]:
+        """Read the file, let a block change what is known, and write it, while nobody else does."""
+        with self._store.locked():
+            if (found := self._store.read()) is not None:
+                if found.accepted != self._accepted:
+                    self._begin_anew(accepted=found.accepted)  # what we saw was before a restore that was accepted
+                self._logs = found.logs
+                self._open = {name: calls for name, calls in found.open.items() if name != self._name}
+            yield
+            allowed = {half: calls for half, calls in self._allowed.items() if calls}
+            opened = self._open | ({self._name: allowed} if allowed else {})
+            self._store.write(Remembered(logs=self._logs, open=opened, accepted=self._accepted), durable=durable)
+            self._written_s = self._monotonic_s()
 
 
 @functools.lru_cache(maxsize=256)
 def _opened(note: str, vkey: str) -> Checkpoint:
     """Open a head; the same one is looked at before and after each call."""
     return open_checkpoint(note, VerifierKey.parse(vkey))
-
-
-def _is_alive(name: str) -> bool:
-    try:
-        os.kill(int(name.partition("-")[0]), 0)
-    except ProcessLookupError:
-        return False
-    except (PermissionError, ValueError, OverflowError):
-        pass
-    return True

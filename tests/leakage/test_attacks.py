@@ -42,8 +42,8 @@ GUARDED_BY = {
     "policy-edited": "tests/integration/test_server_command.py::test_a_policy_that_was_edited_is_no_policy",
     "policy-swapped": f"{RELEASE}/test_publishing.py::test_the_policy_of_the_debit_is_the_policy_of_the_release",
     "repeat-and-average": f"{RELEASE}/test_publishing.py::test_publishing_again_does_nothing",
-    "restored-image": "tests/unit/client/test_client_memory.py"
-    "::test_a_new_process_notices_a_log_that_shrank_and_says_what_a_restore_needs",
+    "restored-image": "tests/unit/client/test_setbacks.py"
+    "::test_a_number_that_was_answered_before_shows_a_restore_in_a_log_that_has_grown_past_what_was_seen",
     "total-minus-cells": f"{ATOMS}::test_a_small_category_takes_another_with_it",
     "trainer-who-tests": "tests/unit/policy/test_principals.py::test_nobody_has_two_roles_whichever_they_are",
 }

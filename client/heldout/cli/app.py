@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from heldout.cli import audit, bank, cards, findings, runs, seal, weights, witness
+from heldout.cli import audit, bank, cards, findings, memory, runs, seal, weights, witness
 from heldout.cli.help import Group, examples
 from heldout.cli.session import Session, UsageProblem, connect
 from heldout.errors import (
@@ -57,6 +57,7 @@ cards.register(app)
 runs.register(app)
 audit.register(app)
 witness.register(app)
+memory.register(app)
 seal.register(app)
 
 

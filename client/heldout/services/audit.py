@@ -77,7 +77,8 @@ class AsyncAudit:
         answer = await self._caller.unary(SERVICE, "GetTreeHead", request, pb.GetTreeHeadResponse)
         head = open_checkpoint(answer.checkpoint, VerifierKey.parse(self.vkey(half)))
         if head.size < floor:
-            raise VerificationError(f"the {half}'s log has shrunk: {head.size} entries, and {floor} were signed before")
+            told = f"a head of {head.size} entries came after one of {floor}"
+            self._caller.memory.refuse(half, told, answer.checkpoint)
         await self._caller.verify_continued(half, answer.checkpoint)
         self._caller.memory.keep(half, answer.checkpoint)
         return SignedHead(answer.checkpoint, head, cosigned=answer.cosigned_checkpoint)

@@ -5,6 +5,7 @@ The door has what an operator has, the network and the TLS key, and not the keys
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, replace
 from types import TracebackType
@@ -133,7 +134,12 @@ class LyingDoor:
         truth = await self.tell(honest, memory=memory)
         if truth.code:
             raise ConfigError(f"the client does not believe the truth: {truth.err.strip()}")
-        told = {name: await self.tell(lie, memory=memory) for name, lie in lies}
+        told = {}
+        for number, (name, lie) in enumerate(lies):
+            # A client that saw one lie believes nothing any more: each gets one that knows the truth alone.
+            own = f"{memory}-{number}"
+            shutil.copytree(self._stage.own_folder / memory, self._stage.own_folder / own)
+            told[name] = await self.tell(lie, memory=own)
         believed = [name for name, ended in told.items() if not ended.refused]
         return Finding(
             tried=f"{tried}: {', '.join(told)}",

@@ -80,7 +80,7 @@ async def test_an_old_answer_with_its_old_receipt_is_an_error():
     appliance.alter = lambda answer: kept.append(answer) or answer
     await client.findings.budget()
     appliance.alter = lambda answer: kept[0]
-    with pytest.raises(VerificationError, match="older than the call"):
+    with pytest.raises(VerificationError, match="our call number 1 was answered again"):
         await client.findings.budget()
 
 

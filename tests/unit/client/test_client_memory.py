@@ -7,9 +7,10 @@ import os
 import pytest
 from client_fakes import IDENTITY, FakeAppliance
 
-from heldout.errors import NotFound, ProfileError, VerificationError
-from heldout.memory import ClientMemory, memory_file
-from heldout_proto.v1 import findings_pb2
+from heldout.errors import NotFound, ProfileError, Unavailable, VerificationError
+from heldout.memory import ClientMemory
+from heldout.memory_file import memory_file
+from heldout_proto.v1 import findings_pb2, seal_pb2
 
 BUDGET = findings_pb2.GetBudgetResponse(budget=findings_pb2.Budget(epoch_id="epoch-1", releases_used=2))
 METHOD = "/heldout.v1.FindingsService/GetBudget"
@@ -42,7 +43,7 @@ async def test_a_new_process_refuses_an_old_answer_with_its_old_receipt(file):
     appliance.alter = lambda answer: kept.append(answer) or answer
     await ask(appliance, file)
     appliance.alter = lambda answer: kept[0]
-    with pytest.raises(VerificationError, match="older than the call"):
+    with pytest.raises(VerificationError, match="our call number 1 was answered again"):
         await ask(appliance, file)
 
 
@@ -51,7 +52,9 @@ async def test_a_new_process_notices_a_log_that_shrank_and_says_what_a_restore_n
     await ask(appliance, file)
     await ask(appliance, file)
     del appliance.logs["window"].leaves[:]
-    with pytest.raises(VerificationError, match=r"under a head of 2\).*accepts a restore .* move away .*me\.json"):
+    with pytest.raises(
+        VerificationError, match=r"a head of 2 entries came after one of 4.*names the entry.*--accept-restore"
+    ):
         await ask(appliance, file)
 
 
@@ -99,8 +102,17 @@ async def test_a_head_of_the_other_log_is_held_against_the_remembered_one_too(fi
         assert (await client.audit.head("vault")).head.size == 3
     appliance.logs["vault"].leaves.pop()
     async with appliance.client(file) as client:
-        with pytest.raises(VerificationError, match="shrunk: 2 entries, and 3"):
+        with pytest.raises(VerificationError, match="head of 2 entries came after one of 3"):
             await client.audit.head("vault")
+
+
+async def test_an_auditor_has_it_proved_that_the_other_log_continues_too(file):
+    appliance = appliance_with(role="auditor")
+    for _ in range(3):
+        appliance.logs["vault"].add("event", "start")
+    async with appliance.client(file) as client:
+        await client.audit.head("vault")
+    appliance.logs["vault"].leaves.pop()
     for _ in range(3):
         appliance.logs["vault"].add("event", "stop")
     async with appliance.client(file) as client:
@@ -150,54 +162,86 @@ async def test_calls_of_ours_without_an_answer_explain_their_numbers_and_no_more
 async def test_a_call_that_never_arrived_explains_no_later_gap(file):
     appliance = appliance_with()
     memory = remember(appliance, file)
-    memory.begin("window")
-    memory.fail("window")  # no number was given out
+    memory.fail(memory.begin("window"))  # no number was given out
     memory.close()
     await ask(appliance, file)
     call_elsewhere(appliance)
     assert len((await ask(appliance, file)).memory.gaps) == 1
 
 
+async def test_a_failed_call_right_behind_an_answer_is_not_forgotten_with_those_before_it(file):
+    appliance = appliance_with()
+    memory = remember(appliance, file)
+    for number in (1, 2):
+        answered(memory, appliance, memory.begin("window"), number)  # within one turn of the file
+    memory.fail(memory.begin("window"))
+    memory.close()
+    memory = remember(appliance, file)
+    answered(memory, appliance, memory.begin("window"), 4)
+    assert memory.gaps == ()
+
+
+@pytest.mark.parametrize("reason", ["UNKNOWN_METHOD", "UNIMPLEMENTED"])
+async def test_a_call_that_the_other_half_took_explains_a_number_in_its_log(file, reason):
+    appliance = appliance_with()
+    appliance.answers["GetSealStatus"] = seal_pb2.GetSealStatusResponse(
+        status=seal_pb2.SealStatus(state=seal_pb2.SEAL_STATE_OPEN, provider=seal_pb2.KEY_PROVIDER_FILE)
+    )
+    async with appliance.client(file) as client:
+        await client.seal.status()
+        appliance.answers["GetBudget"] = Unavailable("not of this half", reason=reason)
+        with pytest.raises(Unavailable):
+            await client.findings.budget()
+        appliance.logs["vault"].add("intent", "unknown-method", identity=IDENTITY)
+    async with appliance.client(file) as client:
+        await client.seal.status()
+    assert client.memory.gaps == ()
+
+
+def test_a_call_that_was_cut_off_explains_its_number(file):
+    appliance = appliance_with()
+    memory = remember(appliance, file)
+    answered(memory, appliance, memory.begin("window"), 1)
+    memory.begin("window")
+    memory.close()  # as an interrupt does
+    memory = remember(appliance, file)
+    answered(memory, appliance, memory.begin("window"), 3)
+    assert memory.gaps == ()
+
+
 def remember(appliance, file):
     return ClientMemory(file, identity=IDENTITY, vkeys=appliance.vkeys)
 
 
-def answered(memory, appliance, number):
-    memory.finish("window", appliance.logs["window"].checkpoint(), number=number)
+def answered(memory, appliance, call, number):
+    memory.finish(call, appliance.logs["window"].checkpoint(), number=number)
 
 
 def test_answers_out_of_order_leave_no_gap(file):
     appliance = appliance_with()
     memory = remember(appliance, file)
-    for _ in range(4):
-        memory.begin("window")
-    for number in (3, 4, 1, 2):
-        answered(memory, appliance, number)
-    for _ in range(3):
-        memory.begin("window")
-    for number in (7, 5, 6):
-        answered(memory, appliance, number)
+    for numbers in ((3, 4, 1, 2), (7, 5, 6)):
+        calls = [memory.begin("window") for _ in numbers]
+        for call, number in zip(calls, numbers, strict=True):
+            answered(memory, appliance, call, number)
     assert memory.gaps == ()
 
 
 def test_a_call_under_way_in_another_process_is_no_gap_and_a_dead_one_is_none_either(file):
     appliance = appliance_with()
     first, second = remember(appliance, file), remember(appliance, file)
-    first.begin("window")
-    answered(first, appliance, 1)
-    first.begin("window")
-    second.begin("window")
-    answered(second, appliance, 3)
+    answered(first, appliance, first.begin("window"), 1)
+    slow = first.begin("window")
+    answered(second, appliance, second.begin("window"), 3)
     assert second.gaps == ()
-    answered(first, appliance, 2)
+    answered(first, appliance, slow, 2)
     assert first.gaps == ()
     document = json.loads(file.read_text())
     assert document["logs"]["window"]["missing"] == []
     document["open"] = {f"{dead_process()}-0": {"window": 1}}
     file.write_text(json.dumps(document))
     third = remember(appliance, file)
-    third.begin("window")
-    answered(third, appliance, 5)
+    answered(third, appliance, third.begin("window"), 5)
     assert third.gaps == ()
 
 
@@ -211,8 +255,7 @@ def dead_process():
 def _count_many(file, vkeys, note, numbers):
     memory = ClientMemory(file, identity=IDENTITY, vkeys=vkeys)
     for number in numbers:
-        memory.begin("window")
-        memory.finish("window", note, number=number)
+        memory.finish(memory.begin("window"), note, number=number)
     memory.close()
 
 
@@ -233,8 +276,7 @@ def test_two_processes_share_one_memory(file):
     document = json.loads(file.read_text())
     assert document["logs"]["window"]["number"] == 100
     assert document["open"] == {}
-    memory.begin("window")
-    answered(memory, appliance, 101)
+    answered(memory, appliance, memory.begin("window"), 101)
     assert memory.gaps == ()
 
 
