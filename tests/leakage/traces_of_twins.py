@@ -52,6 +52,18 @@ class Trace:
         call = make_call(choose, self.seen)
         await self.step(call, pause_s=choose(PAUSES_S))
 
+    async def propose(self, checkpoint):
+        """Propose a run of a checkpoint, and return its name; empty where that is refused."""
+        request = pb.ProposeRunRequest(checkpoint=checkpoint, allow_exposed=True).SerializeToString()
+        answer = await self.step(Call(role="run_tester", method=f"{EVALUATION}/ProposeRun", requests=(request,)))
+        return pb.ProposeRunResponse.FromString(answer).run.run_id
+
+    async def start(self, run_id, *, pause_s=0):
+        """Start a run."""
+        request = pb.StartRunRequest(run_id=run_id).SerializeToString()
+        call = Call(role="run_tester", method=f"{EVALUATION}/StartRun", requests=(request,))
+        await self.step(call, pause_s=pause_s)
+
     async def step(self, call, *, pause_s=0):
         """Let time pass, make one call to each, compare, and return the last message of the answer.
 
@@ -147,13 +159,8 @@ async def begin(folders, secrets):
     async def work(trace):
         for handle in HANDLES:
             trace.seen.add("handle", handle)  # whoever knew every handle would learn nothing by it
-        proposed = []
-        for name in CHECKPOINTS:
-            request = pb.ProposeRunRequest(checkpoint=name, allow_exposed=True).SerializeToString()
-            answer = await trace.step(Call(role="run_tester", method=f"{EVALUATION}/ProposeRun", requests=(request,)))
-            proposed.append(pb.ProposeRunResponse.FromString(answer).run.run_id)
-        request = pb.StartRunRequest(run_id=proposed[0]).SerializeToString()
-        await trace.step(Call(role="run_tester", method=f"{EVALUATION}/StartRun", requests=(request,)))
+        proposed = [await trace.propose(name) for name in CHECKPOINTS]
+        await trace.start(proposed[0])
         await trace.step(Call(role="trainer", method=f"{FINDINGS}/ListReleases", requests=(b"",)), pause_s=DAY_S)
         for role, method in ALLOWED:
             await trace.step(Call(role=role, method=method, requests=(b"",)))
