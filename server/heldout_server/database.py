@@ -29,6 +29,7 @@ _at_work: Final[dict[int, Path]] = {}
 KEY_BYTES: Final = 32
 CACHE_KIB: Final = 65_536  # reads past the cache decrypt their pages again, about three times slower than SQLite
 BUSY_TIMEOUT_MS: Final = 5_000
+MINUTE_S: Final = 60
 
 
 def files_at_work() -> tuple[Path, ...]:
@@ -200,8 +201,12 @@ class Snapshot:
             self._connection.close()
             raise _storage_error(path, error) from None
 
-    def copy(self, to: Path) -> None:
-        """Write what was pinned into a new file, mode 0600, encrypted under the same key and durable.
+    def copy(self, to: Path, *, made_s: float) -> None:
+        """Write what was pinned into a new file, mode 0600, encrypted under the same key, durable, and marked.
+
+        Args:
+            to: the file, which does not exist.
+            made_s: when the copy is made, in Unix seconds: see :func:`read_mark`.
 
         Raises:
             StorageError: it cannot be written.
@@ -210,6 +215,7 @@ class Snapshot:
         copied = _unlock(to, self._key, mode="rwc")
         try:
             self._connection.backup(copied)
+            write_mark(copied, made_s)
         except dbapi2.Error as error:
             raise _storage_error(to, error) from None
         finally:
@@ -218,6 +224,50 @@ class Snapshot:
     def close(self) -> None:
         """Let go of what was pinned."""
         self._connection.close()
+
+
+def read_mark(connection: Connection) -> int | None:
+    """Return when a file was made as a copy of a database: Unix seconds of the minute; None if it is no copy.
+
+    It stands in the header (``application_id``, which has 32 bits: so it counts minutes), on the page without which
+    nothing of a file can be read: what of a damaged file can be read says this too.
+    """
+    minute: int = connection.execute("PRAGMA application_id").fetchone()[0]
+    return minute * MINUTE_S or None
+
+
+def write_mark(connection: Connection, made_s: float | None) -> None:
+    """Mark a file as a copy that was made then, in Unix seconds; None: as no copy any more."""
+    connection.execute(f"PRAGMA application_id = {int(made_s or 0) // MINUTE_S}")
+
+
+def read_file_mark(path: Path, key: bytes) -> int | None:
+    """Return the mark of a file that is there, whoever has it open: see :func:`read_mark`.
+
+    Raises:
+        WrongKey: the key does not open it.
+        StorageError: the disk or the file fails.
+        IntegrityError: its first page is damaged.
+    """
+    return _with_file(path, key, read_mark)
+
+
+def write_file_mark(path: Path, key: bytes, *, made_s: float | None) -> None:
+    """Write the mark of a file that is there and that nothing has open, durable: see :func:`write_mark`.
+
+    Raises:
+        WrongKey: the key does not open it.
+        StorageError: the disk or the file fails.
+    """
+    _with_file(path, key, lambda connection: write_mark(connection, made_s))
+
+
+def _with_file(path: Path, key: bytes, work: Callable[[Connection], T]) -> T:
+    with _working_on(path), contextlib.closing(_unlock(path, key, mode="rw")) as connection:
+        try:
+            return work(connection)
+        except dbapi2.Error as error:
+            raise _storage_error(path, error) from None
 
 
 def _storage_error(path: Path, error: Exception) -> StorageError | IntegrityError:

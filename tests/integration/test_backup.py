@@ -1,14 +1,18 @@
-"""A backup of a running and of a stopped appliance: encrypted as it is, in both logs, and put back by restore."""
+"""A backup of a running and of a stopped appliance: encrypted as it is, in both logs, and taken in by restore alone."""
 
 import asyncio
 import hashlib
 import json
+import re
 import shutil
 
+import pytest
+
+from heldout.errors import BudgetExhausted, WrongState
 from heldout_server.app.logs import DATABASES
 from heldout_server.installation import Sharing
 from kill_checks import export_of
-from lab_texts import POLICY
+from lab_texts import POLICY, write_checkpoint
 from lab_texts import prompt_rows as prompts
 from served_appliance import BIN, SEALED, ServedAppliance, prompt_rows
 
@@ -68,23 +72,73 @@ async def test_a_running_appliance_is_copied_without_a_key_or_a_prompt_and_goes_
     assert (await tester.bank.stats()).live == 18
 
 
-async def test_a_backup_is_put_back_by_accepting_it_and_both_logs_say_so(served, tmp_path):
+async def refused(served):
+    """Start the appliance, which must end by itself with one line, and return that."""
+    served.spawn()
+    assert await served.ended() == 2, served.said_last()
+    (line,) = [line for line in served.said_last() if line.startswith("heldout-server: ")]
+    return line
+
+
+async def test_a_backup_that_is_put_back_starts_only_once_it_is_accepted_and_refunds_nothing(
+    served, tmp_path, monkeypatch
+):
     await served.start()
     tester = await served.client("bank_tester")
     await tester.bank.import_prompts(prompt_rows(prompts()))
     await tester.bank.open_epoch()
+    write_checkpoint(served.folder / "checkpoints", "nova-v1")
+    await served.run_of("nova-v1")
     code, _, err = await command(served, "backup", "--to", tmp_path / "monday")
     assert code == 0, err
-    await tester.bank.retire(await tester.bank.handles())
+    # What comes after it is forgotten by all that is put back.
+    write_checkpoint(served.folder / "checkpoints", "nova-v2")
+    await served.run_of("nova-v2")
     await served.stop()
     put_back(tmp_path / "monday", served.folder)
-    code, out, _ = await command(served, "restore")
-    code, out, err = await command(served, "restore", "--accept", "disk-lost") if code else (code, out, "")
-    assert code == 0, (out, err)
-    shutil.rmtree(served.temporary)  # what clients remember of the log that is lost
-    served.temporary.mkdir()
+    line = await refused(served)
+    for half, name in DATABASES:  # nothing was begun
+        assert (served.folder / half / name).read_bytes() == (tmp_path / "monday" / half / name).read_bytes()
+    assert re.search(
+        r"this is a backup of \d{4}-\d\d-\d\dT\d\d:\d\dZ \(all databases and logs\).*restore .*--accept", line
+    ), line
+    code, _, err = await command(served, "backup", "--to", tmp_path / "again")
+    assert (code, "this is a backup of" in err) == (2, True)
+    code, out, _ = await command(served, "restore", "--json")
+    found = json.loads(out)
+    assert (code, len(found["backup"]), found["accepted"]) == (1, len(DATABASES), False)
+    code, out, err = await command(served, "restore", "--accept", "disk-lost")
+    assert (code, "nothing is refunded" in out) == (0, True), err
+    assert (await command(served, "restore"))[0] == 0
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "anew"))  # clients remember a log that is lost
     await served.start()
-    assert (await (await served.client("operator")).checkpoints.list()) == ()
+    tester, trainer = await served.client("bank_tester"), await served.client("trainer")
+    budget = await trainer.findings.budget()
+    assert (budget.releases_used, budget.releases_payable) == (budget.releases_total, 0)
+    run = await tester.runs.propose("nova-v2")
+    with pytest.raises(BudgetExhausted):
+        await tester.runs.start(run.run_id)
+    with pytest.raises(WrongState, match="epoch_unchanged"):
+        await tester.bank.open_epoch()
+    for half in ("vault", "window"):
+        _, _, entries = await export_of(served, half, tmp_path / half, [])
+        (told,) = [entry["details"] for entry in entries if entry["name"] == "restore"]
+        assert (told["cause"], told["reason"]) == ("backup", "disk-lost")
+        assert {one["made"] for one in found["backup"]} == {told["backup_time"]}
+    await served.stop()
+    await served.start()
+
+
+async def test_a_single_file_of_a_backup_is_recorded_and_costs_nothing_where_the_log_is_the_newest(served, tmp_path):
+    await served.start()
+    await served.stop()
+    code, _, err = await command(served, "backup", "--to", tmp_path / "monday")
+    assert code == 0, err
+    shutil.copy(tmp_path / "monday" / "vault" / "checkpoints.db", served.folder / "vault" / "checkpoints.db")
+    assert re.search(r"this is a backup of \S+ \(checkpoints\)", await refused(served))
+    code, out, _ = await command(served, "restore", "--accept", "disk-lost")
+    assert (code, "accepted" in out, "refunded" in out) == (0, True, False)
+    await served.start()
 
 
 async def test_a_stopped_appliance_is_copied_too_with_its_keys_where_asked(served, tmp_path):

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from test_backup import backups_in, command
+from test_backup import backups_in, command, put_back, refused
 
 from heldout.errors import Unavailable
 from heldout_server.installation import Sharing
@@ -50,6 +50,30 @@ async def test_the_vault_alone_is_sealed_and_the_window_answers_meanwhile(split,
     await unseal(split)
     assert (await tester.bank.stats()).live == 0
     await is_answered_by_the_window(split)
+    await split.stop()
+
+
+async def test_both_halves_refuse_a_backup_until_enough_shares_accept_it(split, tmp_path):
+    await unseal(split)
+    await split.start_window()
+    code, _, err = await command(split, "backup", "--to", tmp_path / "monday")
+    assert code == 0, err
+    await split.window.stop()
+    await ServedAppliance.stop(split)
+    put_back(tmp_path / "monday", split.folder)
+    assert "this is a backup of" in await refused(split.window)
+    await ServedAppliance.start(split, SEALED)
+    for holder in HOLDERS:
+        code, _, err = await split.ask(holder, "seal", "give-share", split.folder / "shares" / f"{holder}.toml")
+    assert code != 0  # what the last share opened does not start
+    assert await split.ended() == 2
+    assert any("this is a backup of" in line for line in split.said_last())
+    shares = [word for holder in HOLDERS for word in ("--share", split.folder / "shares" / f"{holder}.toml")]
+    code, out, err = await command(split, "restore", "--accept", "disk-lost", *shares)
+    assert (code, "recorded in both logs" in out) == (0, True), err
+    await ServedAppliance.start(split, SEALED)
+    await unseal(split)
+    await split.start_window()
     await split.stop()
 
 

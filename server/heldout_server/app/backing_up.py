@@ -2,7 +2,8 @@
 
 1. What every database holds is pinned within milliseconds of each other, the logs last: so a log knows at least what
    the databases hold, and a copy that is put back is told apart from the newest (``restoring``).
-2. Each is copied under its own key; nothing is ever decrypted onto the disk. No key is copied unless asked for.
+2. Each is copied under its own key; nothing is ever decrypted onto the disk. No key is copied unless asked for. Each
+   copy is marked as one, so that no appliance starts from it before that was accepted (``backup_marks``).
 3. ``backup.json`` names each file by its digest, and an event in the logs that the process serves names ``backup.json``
    by its own: of two processes the vault makes the copy, and its log has the event.
 
@@ -25,7 +26,7 @@ from typing import Any, Final
 
 import structlog
 
-from heldout_server.app.logs import DATABASES, LOG_FILE
+from heldout_server.app.logs import DATABASES, LOG_FILE, database_name
 from heldout_server.config import Config
 from heldout_server.database import Snapshot
 from heldout_server.errors import ConfigError, HeldoutError, StorageError
@@ -185,12 +186,12 @@ def _fill(
     with ExitStack() as stack:
         pinned: dict[tuple[str, str], Snapshot] = {}
         for half, name in names:
-            key = f"audit-{half}" if name == LOG_FILE else name.removesuffix(".db")
-            pinned[half, name] = Snapshot(folders[half] / name, ring.database_key(key))
+            key = ring.database_key(database_name(half, name))
+            pinned[half, name] = Snapshot(folders[half] / name, key)
             stack.callback(pinned[half, name].close)
         for (half, name), snapshot in pinned.items():
             (building / half).mkdir(mode=0o700, exist_ok=True)
-            snapshot.copy(building / half / name)
+            snapshot.copy(building / half / name, made_s=now_s)
             files[f"{half}/{name}"] = _describe(building / half / name)
     if with_keys:
         (building / "keys").mkdir(mode=0o700)

@@ -127,7 +127,7 @@ def verify_databases(config: AnyConfig, halves: Collection[str] = HALVES) -> Non
     """
     folders = config.data.folders()
     there = {(folder, name): (folders[folder] / name).exists() for folder, name in DATABASES if folder in folders}
-    begun = {_maker(*one) for one, exists in there.items() if exists and _maker(*one) in halves}
+    begun = {_maker(*one) for one in files_of(config, halves) if there[one]}
     made = [one for one in there if _maker(*one) in begun]
     for place, (folder, name) in enumerate(made):
         if not there[folder, name] and any(there[one] for one in made[place:]):
@@ -135,6 +135,17 @@ def verify_databases(config: AnyConfig, halves: Collection[str] = HALVES) -> Non
                 f"{folder}/{name} is gone, and later databases are there. It is never begun anew:"
                 " restore it from a backup. Nothing was started."
             )
+
+
+def files_of(config: AnyConfig, halves: Collection[str]) -> tuple[tuple[str, str], ...]:
+    """Return folder and file of the databases that these halves make, in the folders that there are."""
+    folders = config.data.folders()
+    return tuple(one for one in DATABASES if one[0] in folders and _maker(*one) in halves)
+
+
+def database_name(folder: str, name: str) -> str:
+    """Return what a database is called where its key and its anchors are: that of a file in a folder."""
+    return f"audit-{folder}" if name == LOG_FILE else name.removesuffix(".db")
 
 
 def _maker(folder: str, name: str) -> str:

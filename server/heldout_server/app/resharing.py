@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from heldout_server.app.backup_marks import verify_unmarked
 from heldout_server.app.logs import HALVES, open_log
 from heldout_server.app.tools import Tools
 from heldout_server.config import Config
@@ -46,7 +47,7 @@ async def reshare(config: Config, given: Sequence[Path], to: Path, *, shares: in
     Raises:
         ConfigError: its root key lies in a file, shares are missing or wrong, or the folder cannot be made.
         WrongKey: the shares are not those of this ring.
-        IntegrityError: a log or the ring is damaged.
+        IntegrityError: a log or the ring is damaged, or a backup was put back and is not accepted yet.
         StorageError: the appliance runs, or a disk fails.
     """
     if config.keys.shares is None:
@@ -54,6 +55,7 @@ async def reshare(config: Config, given: Sequence[Path], to: Path, *, shares: in
     ring = open_ring(config.keys, given)
     try:
         made = share_anew(ring, shares=shares, threshold=threshold)
+        await verify_unmarked(config, ring)
         async with contextlib.AsyncExitStack() as stack:
             logs = []
             for half in HALVES:  # their locks tell that nothing runs

@@ -1,5 +1,8 @@
 """Accept a restore: say what was put back, record it for good, and see to it that nothing is refunded by it.
 
+A backup that was put back whole fits itself, and nobody can know what came after it: it says of itself that it is one
+(:mod:`heldout_server.app.backup_marks`), and everything counts as spent.
+
 A database whose own content does not hold together is not accepted: a page or a row was exchanged, and only a whole
 copy can take its place. A log that does not hold together is mended with ``heldout-server audit repair``.
 """
@@ -16,6 +19,7 @@ from typing import Final
 from heldout_policy.mechanism import EXACT_DEBIT_NANO_RHO, Side
 from heldout_server.anchored_database import AnchoredDatabase
 from heldout_server.anchoring import NO_LEAF, Anchored, Content, Position
+from heldout_server.app.backup_marks import Marked, clear_marks, find_marks
 from heldout_server.app.stopped import Stopped, open_stopped
 from heldout_server.audit import AnchorBook
 from heldout_server.bank import SqlBank
@@ -33,6 +37,7 @@ from heldout_server.window import SqlPublications, leave_heads, publisher, score
 
 EVENT: Final = "restore"
 LEDGER: Final = "releases"
+LEDGERS_LOG: Final = "audit-vault"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,10 +73,30 @@ class Survey:
     Attributes:
         restored: databases and logs that are not what the logs say, and can be accepted.
         damaged: one line for each database that cannot.
+        marked: files that are of a backup, and can be accepted whatever the logs say.
     """
 
     restored: tuple[Discrepancy, ...]
     damaged: tuple[str, ...]
+    marked: tuple[Marked, ...]
+
+    @property
+    def acceptable(self) -> bool:
+        """Say whether there is anything to accept."""
+        return bool(self.restored or self.marked)
+
+    @property
+    def log_is_old(self) -> bool:
+        """Say whether the log that the ledger is anchored in is old, or may be: then it lacks what was spent last."""
+        found = {one.database for one in self.restored} | {one.database for one in self.marked}
+        return LEDGERS_LOG in found or any(
+            one.cause is Cause.OLD_LOG and BY_NAME[one.database].log == "vault" for one in self.restored
+        )
+
+    @property
+    def ledger_is_old(self) -> bool:
+        """Say whether the ledger is old, or may be."""
+        return self.log_is_old or any(one.database == LEDGER for one in self.restored)
 
 
 class _Looking:
@@ -141,7 +166,8 @@ async def accept(config: Config, *, reason: str, shares: Sequence[Path] = ()) ->
     """Accept what :func:`survey` finds: record it in both logs, spend what may have been spent, and anchor anew.
 
     Of a ledger that is an old copy, every unit of the bank is brought up to the largest spend that the newest anchor
-    says any unit had; where the log itself is old, to the whole budget. The epochs there are are closed.
+    says any unit had; where the log itself is old, or is of a backup, to the whole budget. The epochs there are are
+    closed. Of a backup the mark is taken out last: cut off before that, it is accepted again.
 
     Args:
         config: of the appliance, which does not run.
@@ -161,12 +187,14 @@ async def accept(config: Config, *, reason: str, shares: Sequence[Path] = ()) ->
         if found.damaged:
             raise IntegrityError(f"nothing was accepted. {found.damaged[0]}", reason="CONTENT_CHANGED")
         # (1) In both logs, before anything is changed.
-        for discrepancy in found.restored:
+        events = [_event(discrepancy, reason) for discrepancy in found.restored]
+        events += [_backup_event(found.marked, made, reason) for made in sorted({one.made for one in found.marked})]
+        for event in events:
             for log in stopped.logs.values():
-                await log.append(_event(discrepancy, reason))
+                await log.append(event)
         # (2) The ledger first: whatever comes after may fail, and the next look finds it again.
         names = {discrepancy.database for discrepancy in found.restored}
-        if LEDGER in names:
+        if found.ledger_is_old:
             await _spend(stopped, found)
         if "published" in names:
             await _publish_again(stopped)
@@ -179,7 +207,8 @@ async def accept(config: Config, *, reason: str, shares: Sequence[Path] = ()) ->
                     database.close()
         # (3) Each log knows the other as it now is, and each half finds that in the database of the other.
         await _leave_heads(stopped, follow="published" in names)
-        return found
+    clear_marks(stopped.tools.ring, found.marked)
+    return found
 
 
 def _path(stopped: Stopped, held: Held) -> Path:
@@ -202,7 +231,8 @@ async def _look(stopped: Stopped) -> Survey:
             continue
         except IntegrityError as error:
             damaged.append(str(error))
-    return Survey(restored=tuple(restored), damaged=tuple(damaged))
+    marked = await find_marks(stopped.config, stopped.tools.ring)
+    return Survey(restored=tuple(restored), damaged=tuple(damaged), marked=marked)
 
 
 def _open_accepted(stopped: Stopped, held: Held) -> AnchoredDatabase:
@@ -279,9 +309,10 @@ async def _read_bank(stopped: Stopped) -> tuple[frozenset[tuple[str, Side]], tup
 def _floor(stopped: Stopped, found: Survey) -> int:
     """Return what every unit may have spent: what the newest anchor says, if the log is the newest."""
     budget = stopped.policies.release.budget_nano_rho or EXACT_DEBIT_NANO_RHO
-    old_logs = any(one.database == "audit-vault" or one.cause is Cause.OLD_LOG for one in found.restored)
+    if found.log_is_old or any(one.cause is Cause.OLD_LOG for one in found.restored):
+        return budget
     figures = next(one.figures for one in found.restored if one.database == LEDGER)
-    return budget if old_logs else figures.get(ledger.LARGEST_SPENT, budget)
+    return figures.get(ledger.LARGEST_SPENT, budget)
 
 
 def _event(discrepancy: Discrepancy, reason: str) -> Record:
@@ -300,4 +331,13 @@ def _event(discrepancy: Discrepancy, reason: str) -> Record:
             "anchored_leaf": anchored.leaf if anchored else NO_LEAF,
             "log_size": discrepancy.log_size,
         },
+    )
+
+
+def _backup_event(marked: Sequence[Marked], made: str, reason: str) -> Record:
+    databases = tuple(sorted({one.database for one in marked if one.made == made}))
+    return Record(
+        kind="event",
+        name=EVENT,
+        details={"cause": "backup", "backup_time": made, "reason": reason, "databases": databases},
     )

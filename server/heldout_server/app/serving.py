@@ -19,6 +19,7 @@ from heldout_server.api.gate import ApprovedTexts
 from heldout_server.api.seal import SealServicer
 from heldout_server.api.server import Health, ShownCertificates, build_server, listen
 from heldout_server.app.anchors import Anchors
+from heldout_server.app.backup_marks import verify_unmarked
 from heldout_server.app.clock_watch import ClockWatch
 from heldout_server.app.door import build_edge, read_certificates
 from heldout_server.app.half import Ground, Half, Opener, Registration
@@ -178,8 +179,9 @@ async def _lay_ground(
     log_failed: asyncio.Event,
     on_log_failed: Callable[[], None],
 ) -> Ground:
-    """Read the policy, open the logs, and see that logs and anchors belong together."""
+    """Read the policy, open the logs, and see that logs and anchors belong together, and that nothing is a backup."""
     names = tuple(halves)
+    await verify_unmarked(config, tools.ring, names)
     policies = await load_policies_or_record(config, tools, halves=names)
     log_watch = LogWatch(metrics)
     logs = await open_logs(

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from heldout_server.app.anchors import Anchors
 from heldout_server.app.backing_up import Backup, back_up
+from heldout_server.app.backup_marks import verify_unmarked
 from heldout_server.app.logs import HALVES, log_files, open_log, verify_databases
 from heldout_server.app.policies import Policies, load_policies
 from heldout_server.app.tools import Tools
@@ -61,7 +62,7 @@ async def back_up_stopped(config: Config, to: Path, *, shares: Sequence[Path], w
     Raises:
         ConfigError: the folder cannot be made, or something that the operator wrote is missing or wrong; or the window
             runs by itself, which can copy nothing.
-        IntegrityError: a log does not hold together, or a database is gone.
+        IntegrityError: a log does not hold together, a database is gone, or a backup was put back and is not accepted.
         WrongKey: a key does not open a database.
         StorageError: the appliance or its vault half runs (``AUDIT_LOCKED``), or a disk fails.
     """
@@ -76,5 +77,6 @@ async def back_up_stopped(config: Config, to: Path, *, shares: Sequence[Path], w
                 " makes the copy while the window goes on; or stop the window half"
             ) from None
     async with open_stopped(config, shares) as stopped:
+        await verify_unmarked(config, stopped.tools.ring)
         now_s = stopped.tools.clock.now_s()
         return await back_up(config, stopped.tools.ring, stopped.logs, to, with_keys=with_keys, now_s=now_s)

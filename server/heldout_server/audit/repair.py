@@ -35,7 +35,7 @@ from heldout_server.audit.store import (
     write_group,
     write_head,
 )
-from heldout_server.database import Connection, Database
+from heldout_server.database import Connection, Database, write_mark
 from heldout_server.errors import StorageError
 from heldout_server.ports.audit import Record
 from heldout_server.ports.environment import Clock
@@ -171,6 +171,8 @@ async def _write(
         for one in saved.surveys:
             write_cosignatures(connection, cosignatures=one.cosignatures)
         write_devices(connection, names=events.devices)
+        # A backup that nobody has accepted stays one.
+        write_mark(connection, max((one.made_s or 0 for one in saved.surveys), default=0))
         return write_group(connection, before=before, group=events.group(saved, unnamed), signer=signer).checkpoint
 
     database = Database.open(new, key, MIGRATIONS)

@@ -21,6 +21,7 @@ from heldout_server.audit.note import CheckpointSigner
 from heldout_server.audit.reading import UNREADABLE, LogReader
 from heldout_server.audit.store import read_beside, read_cosignatures, read_counters, read_devices
 from heldout_server.audit.tree import HASH_BYTES, Frontier, Growth, leaf_hash, node_hash, node_in_row
+from heldout_server.database import read_mark
 from heldout_server.errors import IntegrityError
 
 BATCH: Final = 1_024
@@ -41,6 +42,7 @@ class Survey:
         counters, cosignatures: as stored, as far as they can be read.
         devices: names of those that the log was written to.
         intact: all that stands beside the leaves can be read.
+        made_s: when the file was made as a copy for a backup, see :func:`heldout_server.database.read_mark`.
     """
 
     name: str
@@ -54,6 +56,7 @@ class Survey:
     cosignatures: tuple[Cosignature, ...] = ()
     devices: frozenset[str] = frozenset()
     intact: bool = False
+    made_s: int | None = None
 
     def recorded(self, leaf: int, level: int) -> bytes | None:
         """Return the hash of the subtree on ``level`` that a leaf completes, as recorded; None if there is none."""
@@ -98,6 +101,7 @@ async def survey(name: str, path: Path, *, key: bytes, signer: CheckpointSigner)
     found = Survey(name)
     reader = LogReader(path, key)
     try:
+        found.made_s = await reader.read(read_mark)
         found.signed = str(await reader.value("SELECT checkpoint FROM head") or "")
         found.size = signer.size_of(found.signed) or max(
             await reader.value("SELECT max(leaf) + 1 FROM leaves") or 0,

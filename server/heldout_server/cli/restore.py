@@ -26,10 +26,11 @@ def restore(
     share: Shares = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say which databases are old copies, and accept them.
+    """Say which databases are old copies or of a backup, and accept them.
 
     Stop the appliance first. Without --accept nothing is changed. What is accepted stands in both logs for good, and
     refunds nothing: of an old ledger, every prompt counts as having spent what any had, and its epochs are closed.
+    Of a backup nobody knows what came after it: there every prompt counts as having spent its whole budget.
     Exit codes: 0 nothing found, or accepted; 1 something was found; 2 it cannot be accepted.
     """
     from heldout_server.app import restoring
@@ -43,7 +44,7 @@ def restore(
         typer.echo(json.dumps(_data(found, accepted=bool(accept))))
     else:
         _show(found, accepted=bool(accept))
-    if not accept and (found.restored or found.damaged):
+    if not accept and (found.acceptable or found.damaged):
         raise typer.Exit(EXIT_FOUND)
 
 
@@ -59,7 +60,8 @@ def _data(found: Survey, *, accepted: bool) -> dict[str, Any]:
             }
             for one in found.restored
         ],
-        "accepted": accepted and bool(found.restored),
+        "backup": [{"database": one.database, "made": one.made} for one in found.marked],
+        "accepted": accepted and found.acceptable,
     }
 
 
@@ -71,9 +73,13 @@ def _show(found: Survey, *, accepted: bool) -> None:
         typer.echo(
             f"{one.database:<13} {one.cause.value:<9} at change {one.position.generation:,}, the log knows {seen}"
         )
+    for copy in found.marked:
+        typer.echo(f"{copy.database:<13} backup    made {copy.made}")
     if accepted:
-        typer.echo("accepted and recorded in both logs" if found.restored else "nothing to accept")
-    elif found.restored and not found.damaged:
+        typer.echo("accepted and recorded in both logs" if found.acceptable else "nothing to accept")
+        if found.ledger_is_old:
+            typer.echo("  nothing is refunded: retire the prompts that are in the bank, import others, open an epoch")
+    elif found.acceptable and not found.damaged:
         typer.echo("nothing was changed: accept it with --accept WORD")
     elif not found.damaged:
         typer.echo("every database and log is the newest that the logs know")

@@ -9,7 +9,8 @@ two SQLite files in WAL mode, so each step is durable before the next, and a cra
 that was reached:
 
 1.  Aggregate the outcomes, draw the noise once, and store the exact bytes of the document (``pending``). Of a run
-    that was cancelled no outcome is read and no noise drawn: its document has no table, and says ``cancelled``.
+    that was cancelled, or whose epoch a restore closed, no outcome is read and no noise drawn: its document has no
+    table, and says ``cancelled``. What was restored may have been released already, with other noise.
 2.  Append a leaf with their digest to the vault's log, under a signed tree head, and store its proof (``logged``).
 3.  Insert document and proof into ``published.db``, by release id. Where policy asks for a witness, only once a head
     over that leaf was cosigned lately, and with the proof that leads to it; until then the release waits here.
@@ -327,7 +328,8 @@ class SqlReleaseDesk:
             await self._database.write(lambda connection: ledger.store_published(connection, slot.release_id))
 
     async def _sample(self, run: Run, slot: Slot) -> Slot:
-        document = await (self._say_cancelled(slot) if run.cancelled else self._say_figures(run, slot))
+        closed = await self._database.read(lambda connection: ledger.is_closed(connection, slot.epoch_id))
+        document = await (self._say_cancelled(slot) if run.cancelled or closed else self._say_figures(run, slot))
         return await self._database.write(
             lambda connection: ledger.store_document(connection, slot.release_id, document)
         )

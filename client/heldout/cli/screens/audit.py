@@ -25,7 +25,7 @@ EVENT_DETAILS: Final = {
     "run": ("run_id", "state"),
     "burn": ("prompts", "runtime", "run_id"),
     "anchor": ("database", "generation"),
-    "restore": ("database", "cause", "reason"),
+    "restore": ("database", "cause", "backup_time", "reason"),
     "log_device_lost": ("device", "reason"),
     "log_damaged": ("device", "damage", "leaf"),
     "repair": ("damage", "leaf"),

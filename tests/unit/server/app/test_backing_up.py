@@ -11,9 +11,10 @@ import pytest
 
 from heldout_server.app import backing_up
 from heldout_server.app.backing_up import ANSWER, REQUEST, answer_requests, ask_for_backup, back_up
+from heldout_server.app.backup_marks import clear_marks, find_marks, verify_unmarked
 from heldout_server.app.logs import DATABASES
 from heldout_server.database import Database, Snapshot
-from heldout_server.errors import ConfigError, StorageError, WrongKey
+from heldout_server.errors import ConfigError, IntegrityError, StorageError, WrongKey
 from served_appliance import until
 
 KEY = bytes(range(32))
@@ -58,11 +59,20 @@ def config(tmp_path, monkeypatch):
         database.close()
     for name in ("ring.json", "root.key"):
         (home / "keys" / name).write_text(name)
+    folders = {"vault": home / "vault", "window": home / "window"}
     return SimpleNamespace(
-        data=SimpleNamespace(vault=home / "vault", window=home / "window", run=home / "run"),
+        data=SimpleNamespace(**folders, run=home / "run", folders=lambda: folders),
+        audit=SimpleNamespace(second=None, commit_deadline_s=60.0),
         keys=SimpleNamespace(ring=home / "keys" / "ring.json", root=home / "keys" / "root.key", shares=None),
         appliance=SimpleNamespace(name="lab"),
     )
+
+
+def of_folder(config, folder):
+    """Return the config of an appliance whose databases lie in a folder."""
+    there = SimpleNamespace(vault=folder / "vault", window=folder / "window")
+    there.folders = lambda: {"vault": there.vault, "window": there.window}
+    return SimpleNamespace(data=there, audit=config.audit)
 
 
 async def copy(config, to, logs=None, *, with_keys=False):
@@ -93,6 +103,40 @@ async def test_every_database_is_copied_under_its_own_key_and_the_logs_name_the_
     manifest = json.loads((tmp_path / "monday" / "backup.json").read_bytes())
     assert (manifest["appliance"], manifest["time_s"]) == ("lab", 1_700_000_000)
     assert not (tmp_path / "monday" / "keys").exists()
+
+
+async def test_every_copy_is_marked_and_the_appliance_is_not(config, tmp_path):
+    assert await find_marks(config, Ring()) == ()
+    await copy(config, tmp_path / "monday")
+    assert await find_marks(config, Ring()) == ()
+    backup = of_folder(config, tmp_path / "monday")
+    marked = await find_marks(backup, Ring())
+    assert {one.path for one in marked} == {tmp_path / "monday" / half / name for half, name in DATABASES}
+    assert {one.made for one in marked} == {"2023-11-14T22:13Z"}
+    assert {one.database for one in marked} >= {"audit-vault", "audit-window", "releases"}
+
+
+async def test_nothing_starts_from_a_marked_file_until_its_mark_is_taken_out(config, tmp_path):
+    await verify_unmarked(config, Ring())
+    await copy(config, tmp_path / "monday")
+    backup = of_folder(config, tmp_path / "monday")
+    with pytest.raises(IntegrityError, match=r"a backup of 2023-11-14T22:13Z \(all databases and logs\)\. Nothing was"):
+        await verify_unmarked(backup, Ring())
+    clear_marks(Ring(), [one for one in await find_marks(backup, Ring()) if one.database != "window"])
+    await verify_unmarked(backup, Ring(), ("vault",))
+    with pytest.raises(IntegrityError, match=r"Z \(window\)"):
+        await verify_unmarked(backup, Ring(), ("window",))
+    clear_marks(Ring(), await find_marks(backup, Ring()))
+    await verify_unmarked(backup, Ring())
+    assert list((tmp_path / "monday").rglob("*-wal")) == []
+
+
+async def test_a_log_on_a_second_disk_is_looked_at_too(config, tmp_path):
+    await copy(config, tmp_path / "monday")
+    (tmp_path / "second").mkdir()
+    shutil.copy(tmp_path / "monday" / "vault" / "audit.db", tmp_path / "second" / "audit-vault.db")
+    config.audit.second = tmp_path / "second"
+    assert [one.database for one in await find_marks(config, Ring())] == ["audit-vault"]
 
 
 async def test_keys_are_copied_where_asked_and_the_log_says_so(config, tmp_path):

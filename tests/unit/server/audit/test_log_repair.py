@@ -17,7 +17,7 @@ from heldout_server.audit.entry import is_repair_of, repair_record
 from heldout_server.audit.examination import Damage, Finding
 from heldout_server.audit.note import CheckpointSigner
 from heldout_server.audit.sweep import SelfAudit
-from heldout_server.database import Database
+from heldout_server.database import Database, read_file_mark, write_file_mark
 from heldout_server.errors import IntegrityError, StorageError
 from witness_lab import TestWitness
 
@@ -57,6 +57,15 @@ async def verify_continues(log, before):
 async def events_of(log):
     entries = [json.loads(entry) for entry in await log.entries(start=LEAVES, limit=99)]
     return [(entry["name"], entry["details"]) for entry in entries]
+
+
+async def test_a_repaired_log_of_a_backup_is_still_of_a_backup(tmp_path):
+    await write_log(tmp_path)
+    path = tmp_path / "audit.db"
+    write_file_mark(path, KEY, made_s=1_700_000_040.0)
+    await change(path, "DELETE FROM leaves WHERE leaf = 3")
+    assert (await mend(tmp_path)).damaged == (3,)
+    assert read_file_mark(path, KEY) == 1_700_000_040
 
 
 async def test_a_whole_log_is_left_as_it_is(tmp_path):
