@@ -108,6 +108,22 @@ WEAKNESSES = (
         tests=(f"{CLIENT}/test_client_memory.py",),
     ),
     Weakness(
+        name="numbers-again",
+        says="the client takes a call number that it was answered before, as after an old copy was put back",
+        file="client/heldout/calls.py",
+        old="    if 0 < number <= known.number:\n",
+        new="    if 0 < number <= known.number - 1_000:\n",
+        tests=(f"{CLIENT}/test_setbacks.py",),
+    ),
+    Weakness(
+        name="setback-forgotten",
+        says="the client asks on after the appliance went back",
+        file="client/heldout/memory.py",
+        old="        if self.setback is not None:\n            self._under_way[half] -= 1\n",
+        new="        if self._setbacks:\n            self._under_way[half] -= 1\n",
+        tests=(f"{CLIENT}/test_setbacks.py",),
+    ),
+    Weakness(
         name="old-cosignature",
         says="a release leaves on a cosignature of any age",
         file="server/heldout_server/audit/witnessed.py",
