@@ -108,7 +108,7 @@ async def test_a_backup_that_is_put_back_starts_only_once_it_is_accepted_and_ref
     found = json.loads(out)
     assert (code, len(found["backup"]), found["accepted"]) == (1, len(DATABASES), False)
     code, out, err = await command(served, "restore", "--accept", "disk-lost")
-    assert (code, "nothing is refunded" in out) == (0, True), err
+    assert (code, "every prompt counts as spent" in out) == (0, True), err
     assert (await command(served, "restore"))[0] == 0
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "anew"))  # clients remember a log that is lost
     await served.start()
@@ -137,7 +137,7 @@ async def test_a_single_file_of_a_backup_is_recorded_and_costs_nothing_where_the
     shutil.copy(tmp_path / "monday" / "vault" / "checkpoints.db", served.folder / "vault" / "checkpoints.db")
     assert re.search(r"this is a backup of \S+ \(checkpoints\)", await refused(served))
     code, out, _ = await command(served, "restore", "--accept", "disk-lost")
-    assert (code, "accepted" in out, "refunded" in out) == (0, True, False)
+    assert (code, "accepted" in out, "spent" in out) == (0, True, False)
     await served.start()
 
 

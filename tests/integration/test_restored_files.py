@@ -10,8 +10,10 @@ import pytest
 
 from heldout.errors import BudgetExhausted
 from heldout.services.findings import ScoreKind
+from heldout_server.anchored_database import AnchoredDatabase
 from heldout_server.app import restoring
 from heldout_server.app.logs import DATABASES
+from heldout_server.app.policies import load_policies
 from heldout_server.bank import SqlBank
 from heldout_server.checkpoints import SqlCheckpoints, open_source
 from heldout_server.config import load_config
@@ -19,7 +21,7 @@ from heldout_server.database import Database
 from heldout_server.environment import RandomIds, SystemClock
 from heldout_server.errors import HeldoutError
 from heldout_server.keys import FileKeyRing
-from heldout_server.outcomes import SqlOutcomes
+from heldout_server.outcomes import SqlOutcomes, schema
 from heldout_server.release import ledger
 from heldout_server.window import SqlPublications
 from lab_texts import POLICY, prompt_rows, write_checkpoint
@@ -213,6 +215,23 @@ async def test_an_accepted_old_ledger_refunds_nothing(newest):
     await newest.stop()
 
 
+async def test_an_old_ledger_that_fits_its_old_log_refunds_nothing_either(newest):
+    """The vault's folder as a whole is old: nothing in it says so, but the window's log has seen a longer one."""
+    for half, name in DATABASES:
+        if half == "vault":
+            put_back(newest, half, name)
+    outcomes = outcomes_of(newest)
+    await outcomes.write(lambda connection: connection.execute("UPDATE run SET state = 'running'"))
+    outcomes.close()
+    found = (await asyncio.to_thread(accept, newest)).restored
+    assert "releases" not in {one.database for one in found}
+    outcomes = outcomes_of(newest)
+    assert await outcomes.read(lambda connection: connection.execute("SELECT cancelled FROM run").fetchall()) == [(1,)]
+    outcomes.close()
+    budget = load_policies(load_config(newest.folder / "config.toml")).release.budget_nano_rho
+    assert set((await ledger_of(newest)).values()) == {budget}
+
+
 @pytest.mark.parametrize(("half", "name"), [*HELD, *LOGS])
 async def test_what_was_accepted_starts_again(newest, half, name):
     put_back(newest, half, name)
@@ -271,6 +290,13 @@ async def events(auditor, half):
         async for page in auditor.audit.entries(half, start=0, stop=head.size)
         for entry in page.entries
     ]
+
+
+def outcomes_of(served):
+    config = load_config(served.folder / "config.toml")
+    key = FileKeyRing.open(config.keys.root, config.keys.ring).database_key("outcomes")
+    path = config.data.vault / "outcomes.db"
+    return AnchoredDatabase.open(path, key, schema.MIGRATIONS, content=schema.CONTENT, anchor=None)
 
 
 async def ledger_of(served):

@@ -29,6 +29,7 @@ from heldout_server.config import Config
 from heldout_server.database import Connection
 from heldout_server.domain import IDENTIFIER
 from heldout_server.errors import ConfigError, IntegrityError
+from heldout_server.outcomes import runs
 from heldout_server.outcomes import schema as outcomes
 from heldout_server.ports.audit import Record
 from heldout_server.ports.discrepancies import Cause, Discrepancy
@@ -167,7 +168,8 @@ async def accept(config: Config, *, reason: str, shares: Sequence[Path] = ()) ->
 
     Of a ledger that is an old copy, every unit of the bank is brought up to the largest spend that the newest anchor
     says any unit had; where the log itself is old, or is of a backup, to the whole budget. The epochs there are are
-    closed. Of a backup the mark is taken out last: cut off before that, it is accepted again.
+    closed, and runs that are under way are cancelled. Of a backup the mark is taken out last: cut off before that, it
+    is accepted again.
 
     Args:
         config: of the appliance, which does not run.
@@ -196,6 +198,7 @@ async def accept(config: Config, *, reason: str, shares: Sequence[Path] = ()) ->
         names = {discrepancy.database for discrepancy in found.restored}
         if found.ledger_is_old:
             await _spend(stopped, found)
+            await _cancel_runs(stopped)
         if "published" in names:
             await _publish_again(stopped)
         for held in HELD:
@@ -255,6 +258,16 @@ async def _spend(stopped: Stopped, found: Survey) -> None:
     database = _open_accepted(stopped, BY_NAME[LEDGER])
     try:
         await database.write(spend)
+        await database.anchor()
+    finally:
+        database.close()
+
+
+async def _cancel_runs(stopped: Stopped) -> None:
+    """See to it that nothing more is tried in runs of which nothing will be published."""
+    database = _open_accepted(stopped, BY_NAME["outcomes"])
+    try:
+        await database.write(runs.cancel_running)
         await database.anchor()
     finally:
         database.close()

@@ -77,8 +77,10 @@ def _show(found: Survey, *, accepted: bool) -> None:
         typer.echo(f"{copy.database:<13} backup    made {copy.made}")
     if accepted:
         typer.echo("accepted and recorded in both logs" if found.acceptable else "nothing to accept")
-        if found.ledger_is_old:
-            typer.echo("  nothing is refunded: retire the prompts that are in the bank, import others, open an epoch")
+        if found.log_is_old:
+            typer.echo("  every prompt counts as spent: retire all that are in the bank, import others, open an epoch")
+        elif found.ledger_is_old:
+            typer.echo("  nothing is refunded, and the epochs are closed: retire or import, and open a new one")
     elif found.acceptable and not found.damaged:
         typer.echo("nothing was changed: accept it with --accept WORD")
     elif not found.damaged:

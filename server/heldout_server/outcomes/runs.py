@@ -139,6 +139,11 @@ def cancel_run(connection: Connection, run_id: str) -> Run:
     return read_run(connection, run_id)
 
 
+def cancel_running(connection: Connection) -> None:
+    """Mark every running run as cancelled: a restore closed their epochs, and no figure will be published of them."""
+    connection.execute("UPDATE run SET cancelled = 1 WHERE state = ?", (RunState.RUNNING.value,))
+
+
 def write_preflight(connection: Connection, run_id: str, report: Preflight) -> None:
     """Keep what came of the harmless questions before a start, in the place of an earlier attempt's.
 
