@@ -212,6 +212,7 @@ class Findings(_Blocking[AsyncFindings]):
     cards = _blocking(AsyncFindings.cards)
     budget = _blocking(AsyncFindings.budget)
     record_score = _blocking(AsyncFindings.record_score)
+    remove_score = _blocking(AsyncFindings.remove_score)
     scores = _blocking(AsyncFindings.scores)
     receipt_head = _blocking(AsyncFindings.receipt_head)
 

@@ -136,6 +136,8 @@ async def test_scores_that_a_trainer_records_come_back(lab):
     await trainer.findings.record_score("nova-v1", benchmark="swe-bench", value_milli=42_000, kind=ScoreKind.CAPABILITY)
     (score,) = await trainer.findings.scores()
     assert (score.checkpoint, score.benchmark, score.value_milli) == ("nova-v1", "swe-bench", 42_000)
+    await trainer.findings.remove_score("nova-v1", benchmark="swe-bench", kind=ScoreKind.CAPABILITY)
+    assert await trainer.findings.scores() == ()
 
 
 async def test_both_logs_verify_from_the_outside_and_name_the_release(lab):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from heldout.cli import audit, bank, cards, findings, memory, runs, seal, weights, witness
+from heldout.cli import audit, bank, cards, findings, memory, runs, scores, seal, weights, witness
 from heldout.cli.help import Group, examples
 from heldout.cli.session import Session, UsageProblem, connect
 from heldout.errors import (
@@ -51,6 +51,7 @@ app = typer.Typer(
     ),
 )
 findings.register(app)
+scores.register(app)
 weights.register(app)
 bank.register(app)
 cards.register(app)

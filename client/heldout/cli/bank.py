@@ -9,6 +9,7 @@ import typer
 
 from heldout.cli import imports
 from heldout.cli.help import TESTERS, Group, examples
+from heldout.cli.identifiers import check_identifier
 from heldout.cli.session import Json, UsageProblem, session_of, write_note
 from heldout.cli.suggestions import suggest
 
@@ -37,7 +38,7 @@ def show_stats(context: typer.Context, as_json: Json = False) -> None:
 @bank.command("show", epilog=examples("bank show prompt-4f0c9a1be2d37c55"))
 def show_prompt(
     context: typer.Context,
-    handle: Annotated[str, typer.Argument(help="The prompt's handle.")],
+    handle: Annotated[str, typer.Argument(help="The prompt's handle.", callback=check_identifier)],
     as_json: Json = False,
 ) -> None:
     """Show one prompt, text included."""
@@ -53,7 +54,7 @@ def show_prompt(
 def list_handles(
     context: typer.Context,
     *,
-    category: Annotated[str, typer.Option(help="Only those of this category.")] = "",
+    category: Annotated[str, typer.Option(help="Only those of this category.", callback=check_identifier)] = "",
     as_json: Json = False,
 ) -> None:
     """List the handles of all prompts, one a line."""
@@ -82,17 +83,23 @@ def list_duplicates(context: typer.Context, as_json: Json = False) -> None:
 @bank.command("retire", epilog=examples("bank retire --from-file handles.txt"))
 def retire_prompts(
     context: typer.Context,
-    handles: Annotated[list[str] | None, typer.Argument(help="Handles of the prompts.")] = None,
+    handles: Annotated[
+        list[str] | None, typer.Argument(help="Handles of the prompts.", callback=check_identifier)
+    ] = None,
     from_file: Annotated[Path | None, typer.Option("--from-file", help="A file of handles, one a line.")] = None,
     as_json: Json = False,
 ) -> None:
     """Take prompts out of every later epoch, all or none."""
     from heldout.bank_files import read_lines  # noqa: PLC0415 - help must be fast
+    from heldout.bank_files.fields import IDENTIFIER  # noqa: PLC0415 - likewise
     from heldout.cli.screens.bank import retired_page  # noqa: PLC0415 - likewise
 
     named = list(handles or [])
     if from_file is not None:
-        named += [line.strip() for _, line in read_lines(from_file)]
+        for number, line in read_lines(from_file):
+            if IDENTIFIER.fullmatch(line.strip()) is None:  # which may be a prompt, so it is not repeated
+                raise UsageProblem(f"{from_file.name} line {number}: is no handle: see heldout bank list")
+            named.append(line.strip())
     if not named:
         raise UsageProblem("name handles, or a file of them with --from-file")
     named = list(dict.fromkeys(named))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
 import typer
 
 from heldout.cli.help import TESTERS, Group, examples
+from heldout.cli.identifiers import check_identifier
 from heldout.cli.session import Json, UsageProblem, session_of
 from heldout.cli.suggestions import suggest
 from heldout.errors import HeldoutClientError, NotFound, Refused, WrongState
@@ -39,7 +40,7 @@ REASONS: Final = {
 cards = typer.Typer(
     cls=Group, no_args_is_help=True, help="Technique cards: propose, approve and withdraw them, for testers."
 )
-TechniqueId = Annotated[str, typer.Argument(help="The technique's id.")]
+TechniqueId = Annotated[str, typer.Argument(help="The technique's id.", callback=check_identifier)]
 Digest = Annotated[str, typer.Option(help="Only if the card has this SHA-256: that of the text that you read.")]
 
 

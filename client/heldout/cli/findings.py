@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from heldout.cli.help import TRAINERS, Group, examples
+from heldout.cli.scores import benchmark_name
 from heldout.cli.session import Csv, Json, RatesCsv, RatesJson, UsageProblem, session_of, write_note
 from heldout.cli.suggestions import list_names, suggest
 from heldout.errors import HeldoutClientError, NotFound, Refused
@@ -18,15 +19,10 @@ if TYPE_CHECKING:
     from heldout.client import Client
     from heldout.findings import Budget, Release
 
-MILLI: Final = 1000
-MOST_POINTS: Final = 1_000_000
 NO_BUDGET: Final = "nothing to show yet (no epoch is open), or not for this certificate. The refusal is in the log."
 
 techniques = typer.Typer(
     cls=Group, no_args_is_help=True, help="What the attack techniques are, and what helps against them."
-)
-scores = typer.Typer(
-    cls=Group, no_args_is_help=True, help="Your own scores, to see safety and capability side by side."
 )
 
 
@@ -41,7 +37,6 @@ def register(app: typer.Typer) -> None:
     )(show_trend)
     app.command("budget", rich_help_panel=TRAINERS, epilog=examples("budget --json"))(show_budget)
     app.add_typer(techniques, name="techniques", rich_help_panel=TRAINERS)
-    app.add_typer(scores, name="scores", rich_help_panel=TRAINERS)
 
 
 def show_findings(
@@ -92,13 +87,14 @@ def show_trend(
     from heldout.cli.screens.trend import pick_benchmark, trend_page  # noqa: PLC0415 - help must be fast
     from heldout.findings import build_trend  # noqa: PLC0415 - likewise
 
+    asked = benchmark_name(benchmark) if benchmark else ""
     session = session_of(context)
     with session.client() as client:
         releases = client.findings.releases()
         recorded = client.findings.scores()
         budget = _budget(client)
     trend = build_trend(_pick_line(releases, line), releases, recorded)
-    shown = benchmark.lower() or pick_benchmark(trend)
+    shown = asked or pick_benchmark(trend)
     if html is not None:
         from heldout.cli.screens.trend_html import trend_html  # noqa: PLC0415 - help must be fast
 
@@ -106,8 +102,8 @@ def show_trend(
     page = trend_page(trend, benchmark=shown, budget=budget, written=html)
     session.show(page, as_json=as_json, as_csv=as_csv)
     scored = list(dict.fromkeys(name for point in trend.points for name in point.capability))
-    if benchmark and shown not in scored:
-        write_note(f"no checkpoint of {trend.line} has a capability score of {shown}{suggest(shown, scored)}")
+    if asked and asked not in scored:
+        write_note(f"no checkpoint of {trend.line} has a capability score of {asked}{suggest(asked, scored)}")
 
 
 def show_budget(context: typer.Context, as_json: Json = False, as_csv: Csv = False) -> None:
@@ -156,56 +152,6 @@ def show_technique(
             hint = suggest(one, list(cards), listed_by="heldout techniques list")
             raise HeldoutClientError(f"there is no card of {one}{hint}")
     session.show(card_page(*(cards[one] for one in wanted)), as_json=as_json)
-
-
-@scores.command("record", epilog=examples("scores record v3 --benchmark swe-bench --value 41.0"))
-def record_score(
-    context: typer.Context,
-    *,
-    checkpoint: Annotated[str, typer.Argument(help="The checkpoint's name.")],
-    benchmark: Annotated[str, typer.Option(help="An identifier such as swe-bench.")],
-    value: Annotated[str, typer.Option(help="Points, with up to three decimals.")],
-    kind: Annotated[str, typer.Option(help="capability or internal-safety.")] = "capability",
-    as_json: Json = False,
-) -> None:
-    """Record a score of your own for a checkpoint; it takes the place of an earlier one."""
-    from heldout.cli.screens.page import Page, join_parts  # noqa: PLC0415 - help must be fast
-    from heldout.findings import ScoreKind  # noqa: PLC0415 - likewise
-
-    value_milli = _milli(value)
-    if kind not in list(ScoreKind):
-        raise UsageProblem("--kind is capability or internal-safety")
-    session = session_of(context)
-    with session.client() as client:
-        client.findings.record_score(checkpoint, benchmark=benchmark, value_milli=value_milli, kind=ScoreKind(kind))
-        known = list(dict.fromkeys(release.tested.checkpoint for release in client.findings.releases()))
-    points = value_milli / MILLI
-    session.show(
-        Page(
-            lines=tuple(join_parts([f"recorded: {checkpoint} {benchmark} {points:g}", "receipt verified"])),
-            data={
-                "checkpoint": checkpoint,
-                "kind": kind,
-                "benchmark": benchmark,
-                "value": points,
-                "released": checkpoint in known,
-            },
-        ),
-        as_json=as_json,
-    )
-    if checkpoint not in known:
-        write_note(f"nothing is published about {checkpoint} yet{suggest(checkpoint, known)}")
-
-
-@scores.command("list", epilog=examples("scores list --csv"))
-def list_scores(context: typer.Context, as_json: Json = False, as_csv: Csv = False) -> None:
-    """List recorded scores, oldest first."""
-    from heldout.cli.screens.findings import scores_page  # noqa: PLC0415 - help must be fast
-
-    session = session_of(context)
-    with session.client() as client:
-        recorded = client.findings.scores()
-    session.show(scores_page(recorded), as_json=as_json, as_csv=as_csv)
 
 
 def _pick(releases: Sequence[Release], name: str) -> Release:
@@ -285,17 +231,3 @@ def _budget(client: Client) -> Budget | None:
         return client.findings.budget()
     except (NotFound, Refused):
         return None  # there is none yet; only a bank tester is told apart from a refusal
-
-
-def _milli(value: str) -> int:
-    """Return points as thousandths, exactly."""
-    from decimal import Decimal, InvalidOperation  # noqa: PLC0415 - help must be fast
-
-    try:
-        points = Decimal(value)
-    except InvalidOperation:
-        raise UsageProblem("--value is a number of points, such as 41.25") from None
-    # The bound comes first: a great exponent would take all memory as a whole number.
-    if not points.is_finite() or points.copy_abs() > MOST_POINTS or points * MILLI != int(points * MILLI):
-        raise UsageProblem(f"--value has up to three decimals and at most {MOST_POINTS:,} points")
-    return int(points * MILLI)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from heldout.cli.help import TESTERS, Group, examples
+from heldout.cli.identifiers import check_identifier, verify_identifier
 from heldout.cli.session import Json, RatesCsv, RatesJson, UsageProblem, session_of, write_note
 from heldout.cli.suggestions import suggest
 from heldout.errors import CallError, HeldoutClientError, InvalidRequest, Refused, WrongState
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from heldout.services.runs import Run
 
 LEAST_STACK: Final = 2
+AS_PLANNED: Final = 0
+MANY_ATTEMPTS: Final = 10
+"""From there on the number of trials is said aloud: it may be a slip, and takes as many times as long."""
 PLAIN: Final = "plain"
 DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 FIRST_PAUSE_S: Final = 2.0
@@ -26,7 +30,8 @@ LAST_PAUSE_S: Final = 30.0
 """Each question is two entries in the log, so a long wait asks more and more seldom."""
 
 run = typer.Typer(cls=Group, no_args_is_help=True, help="Runs: propose, approve, start and watch them, for testers.")
-RunId = Annotated[str, typer.Argument(help="The run's id.")]
+RunId = Annotated[str, typer.Argument(help="The run's id.", callback=check_identifier)]
+CheckpointName = Annotated[str, typer.Argument(help="The checkpoint's name.", callback=check_identifier)]
 
 
 def register(app: typer.Typer) -> None:
@@ -42,17 +47,22 @@ def register(app: typer.Typer) -> None:
 def propose_run(
     context: typer.Context,
     *,
-    checkpoint: Annotated[str, typer.Argument(help="The checkpoint's name.")],
+    checkpoint: CheckpointName,
     technique: Annotated[
         list[str] | None,
-        typer.Option(metavar="ID", help="In table order, plain first; the standing plan if none is named."),
+        typer.Option(
+            metavar="ID",
+            help="In table order, plain first; the standing plan if none is named.",
+            callback=check_identifier,
+        ),
     ] = None,
     stack: Annotated[
         list[str] | None, typer.Option(metavar="ID+ID", help="Like base64+fiction, the first innermost.")
     ] = None,
     attempts: Annotated[
-        int, typer.Option(min=0, max=100, help="Trials of each prompt in each cell; 0: as in the standing plan.")
-    ] = 0,
+        int | None,
+        typer.Option(min=1, max=100, help="Trials of each prompt in each cell; as in the standing plan if left out."),
+    ] = None,
     allow_exposed: Annotated[
         bool,
         typer.Option(
@@ -70,6 +80,11 @@ def propose_run(
         raise UsageProblem("--stack needs the techniques named too: --technique plain …")
     if any(len(one) < LEAST_STACK or not all(one) for one in stacks):
         raise UsageProblem("--stack takes techniques joined by +, such as base64+fiction")
+    for part in (part for one in stacks for part in one):
+        verify_identifier("--stack", part)
+    for option, named in (("--technique", technique or []), ("--stack", stack or [])):
+        if twice := next((one for one in named if named.count(one) > 1), ""):
+            raise UsageProblem(f"{option} {twice} is named twice: name it once")
     if technique and PLAIN not in technique:
         raise UsageProblem("--technique plain must be among them: nothing else measures over-refusal")
     session = session_of(context)
@@ -79,7 +94,7 @@ def propose_run(
                 checkpoint,
                 techniques=technique or [],
                 stacks=stacks,
-                attempts=attempts,
+                attempts=attempts or AS_PLANNED,
                 allow_exposed=allow_exposed,
                 anchor=anchor,
             )
@@ -87,6 +102,11 @@ def propose_run(
             _check_techniques(client, [*(technique or []), *(one for stack_ in stacks for one in stack_)])
             raise
     _show(context, proposed, as_json=as_json)
+    if attempts is not None and attempts >= MANY_ATTEMPTS:
+        write_note(
+            f"{proposed.planned_trials:,} trials, {attempts} of each prompt in each cell, are many:"
+            f" heldout run cancel {proposed.run_id} drops it at no cost before it starts"
+        )
 
 
 @run.command("approve", epilog=examples("run approve run-4f0c9a1be2d37c55"))
@@ -147,7 +167,7 @@ def revoke_standing(
 @run.command("preflight", epilog=examples("run preflight v3"))
 def preflight_checkpoint(
     context: typer.Context,
-    checkpoint: Annotated[str, typer.Argument(help="The checkpoint's name.")],
+    checkpoint: CheckpointName,
     as_json: Json = False,
 ) -> None:
     """Ask a checkpoint a few harmless questions, as a start does, and say what to change. It costs nothing."""

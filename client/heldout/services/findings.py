@@ -109,6 +109,17 @@ class AsyncFindings:
         request = pb.RecordScoreRequest(score=score)
         await self._caller.unary(SERVICE, "RecordScore", request, pb.RecordScoreResponse)
 
+    async def remove_score(self, checkpoint: str, *, benchmark: str, kind: ScoreKind) -> None:
+        """Take a score back; nothing is done if there is none.
+
+        Raises:
+            CallError: it was not removed.
+            VerificationError: the answer is not what the log says.
+        """
+        score = pb.Score(checkpoint=checkpoint, kind=SCORE_KIND_NUMBERS[kind], benchmark=benchmark)
+        request = pb.RecordScoreRequest(score=score, remove=True)
+        await self._caller.unary(SERVICE, "RecordScore", request, pb.RecordScoreResponse)
+
     async def scores(self) -> tuple[Score, ...]:
         """Return recorded scores, oldest first.
 

@@ -372,10 +372,12 @@ class Score(_message.Message):
     def __init__(self, checkpoint: _Optional[str] = ..., kind: _Optional[_Union[ScoreKind, str]] = ..., benchmark: _Optional[str] = ..., value_milli: _Optional[int] = ...) -> None: ...
 
 class RecordScoreRequest(_message.Message):
-    __slots__ = ("score",)
+    __slots__ = ("score", "remove")
     SCORE_FIELD_NUMBER: _ClassVar[int]
+    REMOVE_FIELD_NUMBER: _ClassVar[int]
     score: Score
-    def __init__(self, score: _Optional[_Union[Score, _Mapping]] = ...) -> None: ...
+    remove: bool
+    def __init__(self, score: _Optional[_Union[Score, _Mapping]] = ..., remove: _Optional[bool] = ...) -> None: ...
 
 class RecordScoreResponse(_message.Message):
     __slots__ = ()

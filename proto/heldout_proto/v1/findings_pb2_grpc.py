@@ -100,7 +100,7 @@ class FindingsServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def RecordScore(self, request, context):
-        """Records a score of the caller's own for a checkpoint.
+        """Records a score of the caller's own for a checkpoint, or takes one back.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

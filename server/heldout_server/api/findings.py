@@ -71,8 +71,12 @@ class FindingsServicer(findings_pb2_grpc.FindingsServiceServicer):
         return pb.GetBudgetResponse(budget=pb.Budget.FromString(document))
 
     async def RecordScore(self, request: pb.RecordScoreRequest, call: Call) -> pb.RecordScoreResponse:  # noqa: N802 - the contract's name
-        """Record a score of the caller's own."""
+        """Record a score of the caller's own, or take one back."""
         score = request.score
+        if request.remove:
+            kind = KIND_NAMES[score.kind]
+            await self._scores.remove(checkpoint=score.checkpoint, kind=kind, benchmark=score.benchmark)
+            return pb.RecordScoreResponse()
         await self._scores.record(
             Score(
                 checkpoint=score.checkpoint,

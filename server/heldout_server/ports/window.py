@@ -83,6 +83,10 @@ class Scores(Protocol):
         """Store a score; a later one for the same checkpoint, kind and benchmark takes its place."""
         ...
 
+    async def remove(self, *, checkpoint: str, kind: str, benchmark: str) -> None:
+        """Take a score back; nothing is done if there is none."""
+        ...
+
     async def list(self, *, after: int, limit: int) -> tuple[tuple[int, Score], ...]:
         """Return up to ``limit`` (sequence, score) pairs in order, those past sequence ``after``."""
         ...

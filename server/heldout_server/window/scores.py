@@ -77,6 +77,14 @@ class SqlScores:
             )
         )
 
+    async def remove(self, *, checkpoint: str, kind: str, benchmark: str) -> None:
+        """Take a score back; nothing is done if there is none."""
+        await self._database.write(
+            lambda connection: connection.execute(
+                "DELETE FROM scores WHERE checkpoint = ? AND kind = ? AND benchmark = ?", (checkpoint, kind, benchmark)
+            )
+        )
+
     async def leave_heads(self, heads: Heads) -> None:
         """Say where the logs stand, for the vault half: see :mod:`heldout_server.window.heads`.
 

@@ -149,9 +149,49 @@ def test_scores(published):
     assert published.notes == ""
     (request,) = (body for method, body in published.appliance.calls if method.endswith("/RecordScore"))
     assert findings_pb2.RecordScoreRequest.FromString(request).score.value_milli == 41_250
-    published("scores", "record", "v1", "--benchmark", "x", "--value=-1", "--kind", "internal-safety", "--json")
+    published("scores", "record", "v1", "--benchmark", "x", "--value", "1", "--kind", "internal-safety", "--json")
     assert published.csv("scores", "list")[0]["value"] == "41.0"
     assert published.json("scores", "list")[0]["benchmark"] == "swe-bench"
+
+
+def sent_scores(published):
+    bodies = [body for method, body in published.appliance.calls if method.endswith("/RecordScore")]
+    return [findings_pb2.RecordScoreRequest.FromString(body) for body in bodies]
+
+
+def test_a_benchmark_is_taken_as_the_screens_write_it(published):
+    published("scores", "record", "v1", "--benchmark", "SWE-bench", "--value", "41")
+    assert [sent.score.benchmark for sent in sent_scores(published)] == ["swe-bench"]
+
+
+def test_a_score_is_taken_back_if_there_is_one(published):
+    out = published("scores", "remove", "v1", "--benchmark", "SWE-bench")
+    assert out == "removed: v1 swe-bench · receipt verified\n"
+    (sent,) = sent_scores(published)
+    assert (sent.remove, sent.score.checkpoint, sent.score.benchmark) == (True, "v1", "swe-bench")
+    for other in (("v9",), ("v1", "--kind", "internal-safety")):
+        assert "heldout scores list" in published("scores", "remove", *other, "--benchmark", "swe-bench", code=1)
+    assert len(sent_scores(published)) == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("scores record Nova-lite-v3 --benchmark x --value 1", "CHECKPOINT: Nova-lite-v3 is not a name: 1 to 64"),
+        ("scores record v3 --benchmark a/b --value 1", "--benchmark: a/b is not a name"),
+        ("run propose V3", "did you mean v3?"),
+        ("run propose v3 --technique plain --technique Base64", "--technique: Base64 is not a name"),
+        ("run propose v3 --technique plain --stack base64+Fiction", "--stack: Fiction is not a name"),
+        ("run propose v3 --technique plain --technique plain", "--technique plain is named twice"),
+        ("run propose v3 --attempts 0", "--attempts"),
+        ("run show Run-1", "RUN_ID: Run-1 is not a name"),
+        ("bank list --category Tricks", "--category: Tricks is not a name"),
+        ("cards show Persona", "did you mean persona?"),
+    ],
+)
+def test_a_malformed_name_is_said_by_its_option_and_rule_before_anything_is_sent(published, words, said):
+    assert said in published(*words.split(), code=2)
+    assert published.appliance.calls == []
 
 
 def test_a_score_of_a_checkpoint_that_was_never_released_is_recorded_with_a_note(published):
@@ -223,9 +263,11 @@ def test_help_speaks_of_rates_only_where_there_are_some(heldout, path, rates):
     assert ("rates are 0 to 1" in heldout(path, "--help", profile=False)) is rates
 
 
-@pytest.mark.parametrize("value", ["many", "41.2345", "nan", "inf", "1e9", "1e999999", "1e999999999"])
-def test_a_score_must_be_a_number_of_points(published, value):
-    out = published("scores", "record", "v1", "--benchmark", "x", "--value", value, code=2)
+@pytest.mark.parametrize(
+    "value", ["many", "41.2345", "nan", "inf", "-1", "100.001", "445", "1e9", "1e999999", "1e999999999"]
+)
+def test_a_score_must_be_per_cent(published, value):
+    out = published("scores", "record", "v1", "--benchmark", "x", f"--value={value}", code=2)
     assert out.startswith("heldout: --value")
 
 
@@ -314,7 +356,8 @@ def test_the_profile_may_come_from_the_environment(published, monkeypatch):
             tuple(name.split())
             for name in (
                 "findings", "compare", "trend", "budget", "results", "checkpoints", "techniques list",
-                "techniques show", "scores record", "scores list", "bank import", "bank stats", "bank show",
+                "techniques show", "scores record", "scores remove", "scores list",
+                "bank import", "bank stats", "bank show",
                 "bank list", "bank retire",
                 "bank duplicates", "bank seal", "bank pack-key", "bank epoch open",
                 "run propose", "run approve", "run start",

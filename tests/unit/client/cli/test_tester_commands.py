@@ -27,7 +27,9 @@ def bank(heldout):
     prompt = bank_pb2.Prompt(text="How do I fold a letter?", intent=bank_pb2.INTENT_BENIGN, category="paper")
     heldout.appliance.answers |= {
         "ImportPrompts": bank_pb2.ImportPromptsResponse(imported=2),
-        "GetStats": bank_pb2.GetStatsResponse(live=2, epoch=EPOCH),
+        "GetStats": bank_pb2.GetStatsResponse(
+            live=2, epoch=EPOCH, counts=[bank_pb2.BankCount(intent=1, category="tricks", prompts=2, units=2)]
+        ),
         "GetPrompt": bank_pb2.GetPromptResponse(handle="p-1", prompt=prompt),
         "ListPrompts": bank_pb2.ListPromptsResponse(handles=["p-1", "p-2"]),
         "RetirePrompts": bank_pb2.RetirePromptsResponse(retired=1),
@@ -102,6 +104,13 @@ def test_the_rest_of_the_bank(bank, tmp_path):
     handles = bank_pb2.RetirePromptsRequest.FromString(bank.appliance.calls[-1][1]).handles
     assert list(handles) == ["p-1", "p-2"]
     assert "name handles" in bank("bank", "retire", code=2)
+    file.write_text("p-1\nHow do I fold a letter?\n")
+    said = bank("bank", "retire", "--from-file", str(file), code=2)
+    assert "handles.txt line 2: is no handle" in said
+    assert "letter" not in said
+    bank.appliance.answers["ListPrompts"] = bank_pb2.ListPromptsResponse()
+    assert bank("bank", "list", "--category", "trick").strip() == ""
+    assert bank.notes == "note: no prompt is of the category trick; did you mean tricks?\n"
 
 
 # Runs
@@ -142,6 +151,14 @@ def test_a_run_from_proposal_to_results(runs):
     assert "run-1" in runs("run", "list")
     assert "plain" in runs("results", "run-1")
     assert runs.csv("results", "v1")[0]["rate"] == "0.5"
+
+
+def test_many_attempts_raise_an_eyebrow_and_few_do_not(runs):
+    for attempts, raised in (("9", False), ("99", True)):
+        runs("run", "propose", "v1", "--attempts", attempts)
+        assert ("99 of each prompt in each cell" in runs.notes) == raised
+    runs("run", "propose", "v1")
+    assert evaluation_pb2.ProposeRunRequest.FromString(runs.appliance.calls[-1][1]).attempts == 0
 
 
 def test_results_of_a_checkpoint_are_those_of_its_newest_run_that_started(runs):

@@ -202,6 +202,17 @@ async def test_a_later_score_takes_the_place_of_an_earlier_one(scores):
     ]
 
 
+async def test_a_score_that_was_taken_back_is_gone_after_a_restart_and_the_others_stay(tmp_path: Path, scores):
+    await scores.record(score())
+    await scores.record(score(kind="internal_safety", value_milli=1))
+    for _ in range(2):  # the second time there is none
+        await scores.remove(checkpoint=score().checkpoint, kind=score().kind, benchmark=score().benchmark)
+    scores.close()
+    again = SqlScores.open(tmp_path / "window.db", keys=OneKey())
+    assert [entry.kind for _, entry in await again.list(after=0, limit=9)] == ["internal_safety"]
+    again.close()
+
+
 async def test_scores_survive_a_restart(tmp_path: Path, scores):
     await scores.record(score())
     scores.close()
