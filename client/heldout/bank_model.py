@@ -97,13 +97,15 @@ class SmallGroup:
 
     Attributes:
         category: empty for all units of the intent.
-        short: how many more it would take.
+        short: how many more it would take; where ``rest`` is not 0, of those.
+        rest: it has units enough, but would leave so many others over, too few; 0 otherwise.
     """
 
     intent: Intent
     category: str
     units: int
     short: int
+    rest: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

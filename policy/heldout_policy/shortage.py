@@ -4,8 +4,12 @@ Known before the epoch is frozen, from memberships and policy alone. The rules, 
 
 1.  Harmful units are in every row of the tables about them, but for those of the category table, where each unit is in
     one. If all together are too few, so is each category, and only the whole is named.
-2.  Benign units are in the row of over-refusal.
-3.  A table that the policy never publishes is not spoken of.
+2.  What is left of all harmful units beside the categories shown can be had by subtraction, so it must not be too few
+    either (:mod:`heldout_policy.atoms`): a category that would leave so few over is withheld, though large enough.
+3.  Benign units are in the row of over-refusal.
+4.  A table that the policy never publishes is not spoken of.
+
+What earlier epochs released can withhold more. That an epoch is far enough from them is asked when it is opened.
 """
 
 from __future__ import annotations
@@ -37,13 +41,15 @@ class SmallGroup:
     Attributes:
         category: empty for all units of the side.
         units: how many it has.
-        short: how many more it would take, at least 1.
+        short: how many more it would take, at least 1; where ``rest`` is not 0, of those.
+        rest: it has units enough, but would leave so many others over; 0 otherwise.
     """
 
     side: Side
     category: str = ""
     units: int
     short: int
+    rest: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,15 +78,33 @@ def find_shortage(policy: ReleasePolicy, sizes: EpochSizes) -> Shortage:
         small.append(SmallGroup(side=Side.HARMFUL, units=harmful, short=minimum - harmful))
     if benign_tables and sizes.benign < minimum:
         small.append(SmallGroup(side=Side.BENIGN, units=sizes.benign, short=minimum - sizes.benign))
+    whole = bool(harmful_tables - {TableKind.CATEGORY})  # is a released set, from which categories can be subtracted
     if TableKind.CATEGORY in published and harmful >= minimum:
-        small += [
-            SmallGroup(side=Side.HARMFUL, category=category, units=units, short=minimum - units)
-            for category, units in sorted(sizes.harmful.items())
-            if units < minimum
-        ]
+        small += _small_categories(sizes.harmful, minimum=minimum, rest=harmful if whole else 0)
     shown = (
-        (bool(harmful_tables - {TableKind.CATEGORY}) and harmful >= minimum)
+        (whole and harmful >= minimum)
         or (TableKind.CATEGORY in published and any(units >= minimum for units in sizes.harmful.values()))
         or (bool(benign_tables) and sizes.benign >= minimum)
     )
     return Shortage(groups=tuple(small), minimum_units=minimum, shows_nothing=not shown)
+
+
+def _small_categories(categories: Mapping[str, int], *, minimum: int, rest: int) -> list[SmallGroup]:
+    """Return the categories that are withheld, in the order in which a release offers them.
+
+    Args:
+        categories: their units.
+        minimum: that the policy asks of a row.
+        rest: harmful units in all, if a row about all of them is released; else 0.
+    """
+    small: list[SmallGroup] = []
+    for category, units in sorted(categories.items()):
+        left = max(0, rest - units)
+        if units < minimum:
+            small.append(SmallGroup(side=Side.HARMFUL, category=category, units=units, short=minimum - units))
+        elif 0 < left < minimum:
+            group = SmallGroup(side=Side.HARMFUL, category=category, units=units, short=minimum - left, rest=left)
+            small.append(group)
+        else:
+            rest = left
+    return small

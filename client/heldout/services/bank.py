@@ -285,6 +285,7 @@ def _shortage(found: pb.Shortage) -> Shortage:
                 category=group.category,
                 units=group.units,
                 short=group.short,
+                rest=group.rest,
             )
             for group in found.groups
         ),

@@ -283,16 +283,18 @@ class Shortage(_message.Message):
     def __init__(self, minimum_units: _Optional[int] = ..., groups: _Optional[_Iterable[_Union[SmallGroup, _Mapping]]] = ..., shows_nothing: _Optional[bool] = ...) -> None: ...
 
 class SmallGroup(_message.Message):
-    __slots__ = ("intent", "category", "units", "short")
+    __slots__ = ("intent", "category", "units", "short", "rest")
     INTENT_FIELD_NUMBER: _ClassVar[int]
     CATEGORY_FIELD_NUMBER: _ClassVar[int]
     UNITS_FIELD_NUMBER: _ClassVar[int]
     SHORT_FIELD_NUMBER: _ClassVar[int]
+    REST_FIELD_NUMBER: _ClassVar[int]
     intent: Intent
     category: str
     units: int
     short: int
-    def __init__(self, intent: _Optional[_Union[Intent, str]] = ..., category: _Optional[str] = ..., units: _Optional[int] = ..., short: _Optional[int] = ...) -> None: ...
+    rest: int
+    def __init__(self, intent: _Optional[_Union[Intent, str]] = ..., category: _Optional[str] = ..., units: _Optional[int] = ..., short: _Optional[int] = ..., rest: _Optional[int] = ...) -> None: ...
 
 class CategoryHit(_message.Message):
     __slots__ = ("category", "hits")

@@ -273,6 +273,7 @@ def _shortage(found: Shortage) -> pb.Shortage:
                 category=group.category,
                 units=group.units,
                 short=group.short,
+                rest=group.rest,
             )
             for group in found.groups
         ],

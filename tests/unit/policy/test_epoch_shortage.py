@@ -8,6 +8,7 @@ from exact_policy import EXACT
 from hypothesis import given
 from hypothesis import strategies as st
 
+from heldout_policy.atoms import Released, SetName
 from heldout_policy.mechanism import Side, TableKind, plan_tables
 from heldout_policy.release_policy import parse_release_policy
 from heldout_policy.shortage import EpochSizes, SmallGroup, find_shortage
@@ -28,6 +29,14 @@ def test_a_category_and_a_side_that_are_too_small_say_how_many_more_they_take():
         SmallGroup(side=Side.HARMFUL, category="tricks", units=29, short=1),
     )
     assert (found.minimum_units, found.shows_nothing) == (30, False)
+
+
+def test_a_category_that_would_leave_too_few_over_is_withheld_with_the_small_one():
+    found = short_of(DEFAULT, {"fibs": 36, "shortcuts": 36, "snooping": 12}, 30)
+    assert found.groups == (
+        SmallGroup(side=Side.HARMFUL, category="shortcuts", units=36, short=18, rest=12),
+        SmallGroup(side=Side.HARMFUL, category="snooping", units=12, short=18),
+    )
 
 
 def test_of_a_side_that_is_too_small_the_whole_alone_is_named():
@@ -52,21 +61,26 @@ def test_a_table_that_the_policy_does_not_publish_is_not_spoken_of():
     st.sampled_from((DEFAULT, WITHOUT_NOISE)),
 )
 def test_a_release_withholds_just_what_was_foretold(harmful, benign, policy):
-    """Against the mechanism itself: rows of a full release over such members."""
+    """Against the mechanism and the atoms themselves: rows of a full release over such members."""
     members = [_Unit(f"{name}{n}", Side.HARMFUL, name) for name, units in harmful.items() for n in range(units)]
     members += [_Unit(f"benign{n}", Side.BENIGN, "x") for n in range(benign)]
     tables = plan_tables(
         policy, release_number=policy.full_every, techniques=["plain"], stacks=[["a", "b"]], members=members
     )
     rows = [(table.kind, row) for table in tables for row in table.rows]
-    found = short_of(policy, harmful, benign)
-    assert found.shows_nothing == all(row.withheld for _, row in rows)
-    sides = {group.side for group in found.groups if not group.category}
-    categories = {group.category for group in found.groups if group.category}
+    offered = {}
     for kind, row in rows:
         side = Side.BENIGN if kind is TableKind.OVER_REFUSAL else Side.HARMFUL
-        named = side in sides or (kind is TableKind.CATEGORY and row.key in categories)
-        assert row.withheld == named
+        category = row.key if kind is TableKind.CATEGORY else ""
+        name = SetName(epoch_id="epoch-1", side=side, category=category)
+        offered[name] = frozenset(one.unit for one in members if one.intent == side and category in {"", one.category})
+    _, withheld = Released().admit(offered, minimum=policy.minimum_units_per_cell)
+    found = short_of(policy, harmful, benign)
+    assert found.shows_nothing == (withheld == offered.keys())
+    sides = {group.side for group in found.groups if not group.category}
+    categories = {group.category for group in found.groups if group.category}
+    for name in offered:
+        assert (name in withheld) == (name.side in sides or name.category in categories)
 
 
 @dataclasses.dataclass

@@ -22,9 +22,15 @@ def shortage_lines(shortage: Shortage | None, *, opened: bool = False) -> list[s
     what = "of it" if opened else "of an epoch opened now"
     lines = fill(f"withheld in every release {what}, as a row needs {shortage.minimum_units:,} units:")
     for group in shortage.groups[:GROUPS_SHOWN]:
-        lines += fill(f"{group_name(group)}: {group.units:,}, import {group.short:,} more", indent="  ")
+        lines += fill(f"{group_name(group)}: {group.units:,}, {_way_out(group)}", indent="  ")
     more = len(shortage.groups) - GROUPS_SHOWN
     return [*lines, f"  and {more:,} more"] if more > 0 else lines
+
+
+def _way_out(group: SmallGroup) -> str:
+    if group.rest:
+        return f"but it would leave {group.rest:,} others over, too few: import {group.short:,} more of those"
+    return f"import {group.short:,} more"
 
 
 def group_name(group: SmallGroup) -> str:
@@ -40,7 +46,13 @@ def shortage_data(shortage: Shortage | None) -> dict[str, Any] | None:
         "minimum_units": shortage.minimum_units,
         "shows_nothing": shortage.shows_nothing,
         "withheld": [
-            {"intent": one.intent.value, "category": one.category, "units": one.units, "short": one.short}
+            {
+                "intent": one.intent.value,
+                "category": one.category,
+                "units": one.units,
+                "short": one.short,
+                "rest": one.rest,
+            }
             for one in shortage.groups
         ],
     }

@@ -10,6 +10,7 @@ SHORT = bank_pb2.Shortage(
     groups=[
         bank_pb2.SmallGroup(intent=bank_pb2.INTENT_BENIGN, units=0, short=30),
         bank_pb2.SmallGroup(intent=bank_pb2.INTENT_HARMFUL, category="tricks", units=29, short=1),
+        bank_pb2.SmallGroup(intent=bank_pb2.INTENT_HARMFUL, category="zeal", units=36, short=1, rest=29),
     ],
 )
 NOTHING = bank_pb2.Shortage(
@@ -32,9 +33,12 @@ def test_an_import_names_what_would_be_withheld_and_how_many_more_it_takes(heldo
     out = heldout("bank", "import", file)
     assert "withheld in every release of an epoch opened now, as a row needs 30 units:\n" in out
     assert "  all benign units: 0, import 30 more\n  harmful tricks: 29, import 1 more\n" in out
+    assert "harmful zeal: 36, but it would leave 29 others over, too few: import 1 more of those" in " ".join(
+        out.split()
+    )
     assert "next: heldout bank epoch open" in out
     shortage = heldout.json("bank", "import", file)["shortage"]
-    assert shortage["withheld"][1] == {"intent": "harmful", "category": "tricks", "units": 29, "short": 1}
+    assert shortage["withheld"][1] == {"intent": "harmful", "category": "tricks", "units": 29, "short": 1, "rest": 0}
 
 
 def test_an_import_does_not_send_one_to_a_command_that_will_refuse(heldout, file):

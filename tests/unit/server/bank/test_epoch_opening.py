@@ -95,6 +95,7 @@ async def test_an_epoch_that_shows_a_row_opens_and_names_the_rest(door):
     assert told(opened.shortage) == [
         (bank_pb2.INTENT_BENIGN, "", 0, 30),
         (bank_pb2.INTENT_HARMFUL, "skips", 2, 28),
+        (bank_pb2.INTENT_HARMFUL, "tricks", 30, 28),  # or the two would be left over
     ]
 
 
