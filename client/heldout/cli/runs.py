@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from heldout.cli.explanations import PLAIN, explain_plan, explain_preflight, explain_proposal, explain_run
 from heldout.cli.help import TESTERS, Group, examples
 from heldout.cli.identifiers import check_identifier, verify_identifier
 from heldout.cli.session import Json, RatesCsv, RatesJson, UsageProblem, session_of, write_note
 from heldout.cli.suggestions import suggest
-from heldout.errors import CallError, HeldoutClientError, InvalidRequest, Refused, WrongState
+from heldout.errors import HeldoutClientError, InvalidRequest, Refused, WrongState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from heldout.client import Client
     from heldout.services.runs import Run
@@ -23,7 +24,6 @@ LEAST_STACK: Final = 2
 AS_PLANNED: Final = 0
 MANY_ATTEMPTS: Final = 10
 """From there on the number of trials is said aloud: it may be a slip, and takes as many times as long."""
-PLAIN: Final = "plain"
 DIGEST: Final = re.compile(r"[0-9a-f]{64}")
 FIRST_PAUSE_S: Final = 2.0
 LAST_PAUSE_S: Final = 30.0
@@ -99,7 +99,10 @@ def propose_run(
                 anchor=anchor,
             )
         except InvalidRequest:
-            _check_techniques(client, [*(technique or []), *(one for stack_ in stacks for one in stack_)])
+            explain_plan(client, [*(technique or []), *(one for stack_ in stacks for one in stack_)])
+            raise
+        except WrongState as error:
+            explain_proposal(client, checkpoint, error)
             raise
     _show(context, proposed, as_json=as_json)
     if attempts is not None and attempts >= MANY_ATTEMPTS:
@@ -126,7 +129,11 @@ def approve_run(
     session = session_of(context)
     with session.client() as client:
         manifest_digest = digest or client.runs.get(run_id).manifest_digest
-        approved = client.runs.approve(run_id, manifest_digest=manifest_digest, standing=standing)
+        try:
+            approved = client.runs.approve(run_id, manifest_digest=manifest_digest, standing=standing)
+        except WrongState as error:
+            explain_run(client, run_id, "approve", error)
+            raise
     _show(context, approved, as_json=as_json)
     if standing:
         write_note(f"it holds for later checkpoints of {approved.tested.line} too: heldout run standing")
@@ -175,7 +182,11 @@ def preflight_checkpoint(
 
     session = session_of(context)
     with session.client() as client:
-        preflight = client.runs.preflight(checkpoint)
+        try:
+            preflight = client.runs.preflight(checkpoint)
+        except WrongState as error:
+            explain_preflight(client, checkpoint, error)
+            raise
     session.show(preflight_page(checkpoint, preflight), as_json=as_json)
 
 
@@ -187,7 +198,7 @@ def start_run(context: typer.Context, run_id: RunId, as_json: Json = False) -> N
         try:
             client.runs.start(run_id)
         except WrongState as error:
-            _explain_refusal(client, run_id, error)
+            explain_run(client, run_id, "start", error)
             raise
         started = client.runs.get(run_id)  # which holds what its preflight found
     _show(context, started, as_json=as_json)
@@ -226,7 +237,11 @@ def cancel_run(context: typer.Context, run_id: RunId, as_json: Json = False) -> 
     """Drop a proposed run. One that started ends early, spends its release, and no figure of it is published."""
     session = session_of(context)
     with session.client() as client:
-        cancelled = client.runs.cancel(run_id)
+        try:
+            cancelled = client.runs.cancel(run_id)
+        except WrongState as error:
+            explain_run(client, run_id, "cancel", error)
+            raise
     _show(context, cancelled, as_json=as_json)
 
 
@@ -299,40 +314,6 @@ def _wait(client: Client, run_id: str, pause: Callable[[float], None]) -> Run:
         pause(pause_s)
         pause_s = min(LAST_PAUSE_S, pause_s * 1.5)
     return run
-
-
-def _explain_refusal(client: Client, run_id: str, error: WrongState) -> None:
-    """Say what can be seen of why a run does not start: not everybody is told the reason.
-
-    Raises:
-        WrongState: the checkpoint says nothing, or nobody approved the run.
-    """
-    from heldout.services.runs import RunState  # noqa: PLC0415 - help must be fast
-
-    run = client.runs.get(run_id)
-    silent = run.preflight is not None and not run.preflight.answered
-    if silent and run.state is RunState.PROPOSED and error.reason in {"NOTHING_ANSWERED", "WRONG_STATE"}:
-        raise WrongState(
-            f"the checkpoint said nothing when it was asked, and nothing was spent: heldout run show {run_id}",
-            reason=error.reason,
-        ) from None
-    if run.state is RunState.PROPOSED and error.reason == "WRONG_STATE" and not run.approvals:
-        raise WrongState(
-            f"not started, and nothing was spent: nobody has approved it: heldout run approve {run_id}",
-            reason=error.reason,
-        ) from None
-
-
-def _check_techniques(client: Client, named: Sequence[str]) -> None:
-    """Say which technique there is not. The appliance says only that something is not right."""
-    try:
-        known = [PLAIN, *(card.technique for card in client.findings.cards())]
-    except CallError:
-        return  # then the appliance's own words stand
-    for one in named:
-        if one not in known:
-            hint = suggest(one, known, listed_by="heldout techniques list")
-            raise HeldoutClientError(f"there is no technique {one}{hint}")
 
 
 def _show(context: typer.Context, shown: Run, *, as_json: bool) -> None:

@@ -20,11 +20,13 @@ class CheckpointState(StrEnum):
 
     STAGED = "staged"
     REFUSED = "refused"
+    WAITING = "waiting"
 
 
 STATES: Final[Mapping[int, CheckpointState]] = {
     pb.CHECKPOINT_STATE_STAGED: CheckpointState.STAGED,
     pb.CHECKPOINT_STATE_REFUSED: CheckpointState.REFUSED,
+    pb.CHECKPOINT_STATE_WAITING: CheckpointState.WAITING,
 }
 
 
@@ -33,10 +35,11 @@ class Checkpoint:
     """Describe a checkpoint.
 
     Attributes:
-        sequence: 1-based order in which checkpoints were noticed.
-        digest: hex SHA-256 over the digests of its files; empty if refused.
-        reason: a code such as ``symlink``; empty if staged.
+        sequence: 1-based order in which checkpoints were noticed; 0 of what waits.
+        digest: hex SHA-256 over the digests of its files; empty if it is not staged.
+        reason: why it was refused or waits, as a code such as ``symlink``; of what is staged ``no_runtime`` or empty.
         noticed_s: Unix seconds, a whole minute.
+        detail: where a refused one is wrong, such as ``unknown_key.line-4`` or ``file-2.ending-bin``.
     """
 
     name: str
@@ -47,6 +50,7 @@ class Checkpoint:
     state: CheckpointState
     reason: str
     noticed_s: int
+    detail: str = ""
 
 
 class AsyncCheckpoints:
@@ -78,6 +82,7 @@ class AsyncCheckpoints:
                 state=known(STATES, one.state, "checkpoint state"),
                 reason=one.reason,
                 noticed_s=one.noticed_s,
+                detail=one.detail,
             )
             for one in await read_pages(fetch)
         )

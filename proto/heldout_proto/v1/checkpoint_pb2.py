@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!heldout_proto/v1/checkpoint.proto\x12\nheldout.v1\"\xda\x01\n\nCheckpoint\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\x88\x81\x19\x02\x12\x12\n\x04line\x18\x02 \x01(\tB\x04\x88\x81\x19\x02\x12\x16\n\x08sequence\x18\x03 \x01(\x05\x42\x04\x88\x81\x19\x04\x12\x15\n\x07runtime\x18\x04 \x01(\tB\x04\x88\x81\x19\x02\x12\x14\n\x06\x64igest\x18\x05 \x01(\tB\x04\x88\x81\x19\x04\x12\x30\n\x05state\x18\x06 \x01(\x0e\x32\x1b.heldout.v1.CheckpointStateB\x04\x88\x81\x19\x01\x12\x14\n\x06reason\x18\x07 \x01(\tB\x04\x88\x81\x19\x02\x12\x17\n\tnoticed_s\x18\x08 \x01(\x03\x42\x04\x88\x81\x19\x06\"]\n\x16ListCheckpointsRequest\x12\x1c\n\tpage_size\x18\x01 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\x64(\x00\x12%\n\npage_token\x18\x02 \x01(\tB\x11\xbaH\x0er\x0c\x18 2\x08^[0-9]*$\"e\n\x17ListCheckpointsResponse\x12+\n\x0b\x63heckpoints\x18\x01 \x03(\x0b\x32\x16.heldout.v1.Checkpoint\x12\x1d\n\x0fnext_page_token\x18\x02 \x01(\tB\x04\x88\x81\x19\x02*n\n\x0f\x43heckpointState\x12 \n\x1c\x43HECKPOINT_STATE_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x43HECKPOINT_STATE_STAGED\x10\x01\x12\x1c\n\x18\x43HECKPOINT_STATE_REFUSED\x10\x02\x32z\n\x11\x43heckpointService\x12\x65\n\x0fListCheckpoints\x12\".heldout.v1.ListCheckpointsRequest\x1a#.heldout.v1.ListCheckpointsResponse\"\t\x92\x81\x19\x05\x08\x88\'\x10\x01\x42\x05\x92\x03\x02\x08\x02\x62\x08\x65\x64itionsp\xe9\x07z\x1b\x62uf/validate/validate.protoz\x1eheldout_proto/v1/options.proto')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!heldout_proto/v1/checkpoint.proto\x12\nheldout.v1\"\xf0\x01\n\nCheckpoint\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\x88\x81\x19\x02\x12\x12\n\x04line\x18\x02 \x01(\tB\x04\x88\x81\x19\x02\x12\x16\n\x08sequence\x18\x03 \x01(\x05\x42\x04\x88\x81\x19\x04\x12\x15\n\x07runtime\x18\x04 \x01(\tB\x04\x88\x81\x19\x02\x12\x14\n\x06\x64igest\x18\x05 \x01(\tB\x04\x88\x81\x19\x04\x12\x30\n\x05state\x18\x06 \x01(\x0e\x32\x1b.heldout.v1.CheckpointStateB\x04\x88\x81\x19\x01\x12\x14\n\x06reason\x18\x07 \x01(\tB\x04\x88\x81\x19\x02\x12\x17\n\tnoticed_s\x18\x08 \x01(\x03\x42\x04\x88\x81\x19\x06\x12\x14\n\x06\x64\x65tail\x18\t \x01(\tB\x04\x88\x81\x19\x02\"]\n\x16ListCheckpointsRequest\x12\x1c\n\tpage_size\x18\x01 \x01(\x05\x42\t\xbaH\x06\x1a\x04\x18\x64(\x00\x12%\n\npage_token\x18\x02 \x01(\tB\x11\xbaH\x0er\x0c\x18 2\x08^[0-9]*$\"e\n\x17ListCheckpointsResponse\x12+\n\x0b\x63heckpoints\x18\x01 \x03(\x0b\x32\x16.heldout.v1.Checkpoint\x12\x1d\n\x0fnext_page_token\x18\x02 \x01(\tB\x04\x88\x81\x19\x02*\x8c\x01\n\x0f\x43heckpointState\x12 \n\x1c\x43HECKPOINT_STATE_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x43HECKPOINT_STATE_STAGED\x10\x01\x12\x1c\n\x18\x43HECKPOINT_STATE_REFUSED\x10\x02\x12\x1c\n\x18\x43HECKPOINT_STATE_WAITING\x10\x03\x32z\n\x11\x43heckpointService\x12\x65\n\x0fListCheckpoints\x12\".heldout.v1.ListCheckpointsRequest\x1a#.heldout.v1.ListCheckpointsResponse\"\t\x92\x81\x19\x05\x08\x88\'\x10\x01\x42\x05\x92\x03\x02\x08\x02\x62\x08\x65\x64itionsp\xe9\x07z\x1b\x62uf/validate/validate.protoz\x1eheldout_proto/v1/options.proto')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -48,6 +48,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CHECKPOINT'].fields_by_name['reason']._serialized_options = b'\210\201\031\002'
   _globals['_CHECKPOINT'].fields_by_name['noticed_s']._loaded_options = None
   _globals['_CHECKPOINT'].fields_by_name['noticed_s']._serialized_options = b'\210\201\031\006'
+  _globals['_CHECKPOINT'].fields_by_name['detail']._loaded_options = None
+  _globals['_CHECKPOINT'].fields_by_name['detail']._serialized_options = b'\210\201\031\002'
   _globals['_LISTCHECKPOINTSREQUEST'].fields_by_name['page_size']._loaded_options = None
   _globals['_LISTCHECKPOINTSREQUEST'].fields_by_name['page_size']._serialized_options = b'\272H\006\032\004\030d(\000'
   _globals['_LISTCHECKPOINTSREQUEST'].fields_by_name['page_token']._loaded_options = None
@@ -56,14 +58,14 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTCHECKPOINTSRESPONSE'].fields_by_name['next_page_token']._serialized_options = b'\210\201\031\002'
   _globals['_CHECKPOINTSERVICE'].methods_by_name['ListCheckpoints']._loaded_options = None
   _globals['_CHECKPOINTSERVICE'].methods_by_name['ListCheckpoints']._serialized_options = b'\222\201\031\005\010\210\'\020\001'
-  _globals['_CHECKPOINTSTATE']._serialized_start=468
-  _globals['_CHECKPOINTSTATE']._serialized_end=578
+  _globals['_CHECKPOINTSTATE']._serialized_start=491
+  _globals['_CHECKPOINTSTATE']._serialized_end=631
   _globals['_CHECKPOINT']._serialized_start=50
-  _globals['_CHECKPOINT']._serialized_end=268
-  _globals['_LISTCHECKPOINTSREQUEST']._serialized_start=270
-  _globals['_LISTCHECKPOINTSREQUEST']._serialized_end=363
-  _globals['_LISTCHECKPOINTSRESPONSE']._serialized_start=365
-  _globals['_LISTCHECKPOINTSRESPONSE']._serialized_end=466
-  _globals['_CHECKPOINTSERVICE']._serialized_start=580
-  _globals['_CHECKPOINTSERVICE']._serialized_end=702
+  _globals['_CHECKPOINT']._serialized_end=290
+  _globals['_LISTCHECKPOINTSREQUEST']._serialized_start=292
+  _globals['_LISTCHECKPOINTSREQUEST']._serialized_end=385
+  _globals['_LISTCHECKPOINTSRESPONSE']._serialized_start=387
+  _globals['_LISTCHECKPOINTSRESPONSE']._serialized_end=488
+  _globals['_CHECKPOINTSERVICE']._serialized_start=633
+  _globals['_CHECKPOINTSERVICE']._serialized_end=755
 # @@protoc_insertion_point(module_scope)

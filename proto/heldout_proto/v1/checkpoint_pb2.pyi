@@ -12,12 +12,14 @@ class CheckpointState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     CHECKPOINT_STATE_UNSPECIFIED: _ClassVar[CheckpointState]
     CHECKPOINT_STATE_STAGED: _ClassVar[CheckpointState]
     CHECKPOINT_STATE_REFUSED: _ClassVar[CheckpointState]
+    CHECKPOINT_STATE_WAITING: _ClassVar[CheckpointState]
 CHECKPOINT_STATE_UNSPECIFIED: CheckpointState
 CHECKPOINT_STATE_STAGED: CheckpointState
 CHECKPOINT_STATE_REFUSED: CheckpointState
+CHECKPOINT_STATE_WAITING: CheckpointState
 
 class Checkpoint(_message.Message):
-    __slots__ = ("name", "line", "sequence", "runtime", "digest", "state", "reason", "noticed_s")
+    __slots__ = ("name", "line", "sequence", "runtime", "digest", "state", "reason", "noticed_s", "detail")
     NAME_FIELD_NUMBER: _ClassVar[int]
     LINE_FIELD_NUMBER: _ClassVar[int]
     SEQUENCE_FIELD_NUMBER: _ClassVar[int]
@@ -26,6 +28,7 @@ class Checkpoint(_message.Message):
     STATE_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
     NOTICED_S_FIELD_NUMBER: _ClassVar[int]
+    DETAIL_FIELD_NUMBER: _ClassVar[int]
     name: str
     line: str
     sequence: int
@@ -34,7 +37,8 @@ class Checkpoint(_message.Message):
     state: CheckpointState
     reason: str
     noticed_s: int
-    def __init__(self, name: _Optional[str] = ..., line: _Optional[str] = ..., sequence: _Optional[int] = ..., runtime: _Optional[str] = ..., digest: _Optional[str] = ..., state: _Optional[_Union[CheckpointState, str]] = ..., reason: _Optional[str] = ..., noticed_s: _Optional[int] = ...) -> None: ...
+    detail: str
+    def __init__(self, name: _Optional[str] = ..., line: _Optional[str] = ..., sequence: _Optional[int] = ..., runtime: _Optional[str] = ..., digest: _Optional[str] = ..., state: _Optional[_Union[CheckpointState, str]] = ..., reason: _Optional[str] = ..., noticed_s: _Optional[int] = ..., detail: _Optional[str] = ...) -> None: ...
 
 class ListCheckpointsRequest(_message.Message):
     __slots__ = ("page_size", "page_token")

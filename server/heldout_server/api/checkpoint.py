@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import Final
 
 from heldout_policy.disclosure import whole_minute
@@ -9,7 +10,7 @@ from heldout_proto.v1 import checkpoint_pb2 as pb
 from heldout_proto.v1 import checkpoint_pb2_grpc
 from heldout_server.api.edge import Call
 from heldout_server.api.paging import after_sequence, next_token, page_size
-from heldout_server.domain import CheckpointState
+from heldout_server.domain import Checkpoint, CheckpointState
 from heldout_server.ports.checkpoints import Checkpoints
 
 STATES: Final = {
@@ -18,29 +19,54 @@ STATES: Final = {
 }
 
 
-class CheckpointServicer(checkpoint_pb2_grpc.CheckpointServiceServicer):
-    """Translate between the contract and the registry of checkpoints."""
+NO_RUNTIME: Final = "no_runtime"
+"""The reason of what is staged, and no run of which could start."""
 
-    def __init__(self, *, checkpoints: Checkpoints) -> None:
+
+class CheckpointServicer(checkpoint_pb2_grpc.CheckpointServiceServicer):
+    """Translate between the contract and the registry of checkpoints.
+
+    Args:
+        checkpoints: the registry.
+        engines: what is served here.
+    """
+
+    def __init__(self, *, checkpoints: Checkpoints, engines: Container[str]) -> None:
         self._checkpoints = checkpoints
+        self._engines = engines
 
     async def ListCheckpoints(self, request: pb.ListCheckpointsRequest, _call: Call) -> pb.ListCheckpointsResponse:  # noqa: N802 - the contract's name
-        """List checkpoints in the order they were noticed."""
+        """List checkpoints in the order they were noticed, and behind the last what is not taken in."""
         size = page_size(request.page_size)
         found = await self._checkpoints.list(after=after_sequence(request.page_token), limit=size)
+        token = next_token(found, size, lambda one: one.sequence)
+        waiting = () if token else await self._checkpoints.left_out()
         return pb.ListCheckpointsResponse(
             checkpoints=[
-                pb.Checkpoint(
-                    name=one.name,
-                    line=one.line,
-                    sequence=one.sequence,
-                    runtime=one.runtime,
-                    digest=one.digest,
-                    state=STATES[one.state],
-                    reason=one.reason,
-                    noticed_s=whole_minute(one.noticed_s),
-                )
-                for one in found
+                *map(self._noticed, found),
+                *(
+                    pb.Checkpoint(
+                        name=one.name,
+                        state=pb.CHECKPOINT_STATE_WAITING,
+                        reason=one.reason.value,
+                        noticed_s=whole_minute(one.seen_s),
+                    )
+                    for one in waiting
+                ),
             ],
-            next_page_token=next_token(found, size, lambda one: one.sequence),
+            next_page_token=token,
+        )
+
+    def _noticed(self, one: Checkpoint) -> pb.Checkpoint:
+        unserved = one.state is CheckpointState.STAGED and one.runtime not in self._engines
+        return pb.Checkpoint(
+            name=one.name,
+            line=one.line,
+            sequence=one.sequence,
+            runtime=one.runtime,
+            digest=one.digest,
+            state=STATES[one.state],
+            reason=NO_RUNTIME if unserved else one.reason,
+            detail=one.detail,
+            noticed_s=whole_minute(one.noticed_s),
         )

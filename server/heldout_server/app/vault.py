@@ -232,7 +232,7 @@ def _services(vault: Vault, ground: Ground, *, on_epoch: Callable[[], Awaitable[
         policy_digest=ground.policies.documents.digest,
         exact=ground.policies.release.exact,
     )
-    checkpoint = CheckpointServicer(checkpoints=vault.checkpoints)
+    checkpoint = CheckpointServicer(checkpoints=vault.checkpoints, engines=vault.evaluation.engines)
     return (
         partial(card_pb2_grpc.add_CardServiceServicer_to_server, CardServicer(cards=vault.cards)),
         partial(bank_pb2_grpc.add_BankServiceServicer_to_server, bank),

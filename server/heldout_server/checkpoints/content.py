@@ -17,6 +17,9 @@ HEAD_BYTES: Final = 16
 PICKLES: Final = frozenset({".bin", ".ckpt", ".joblib", ".pickle", ".pkl", ".pt", ".pth"})
 CODE: Final = frozenset({".dll", ".dylib", ".exe", ".ipynb", ".pth", ".py", ".pyc", ".pyd", ".pyw", ".sh", ".so"})
 ARCHIVES: Final = frozenset({".7z", ".bz2", ".egg", ".gz", ".npz", ".tar", ".tgz", ".whl", ".xz", ".zip", ".zst"})
+ENDINGS: Final = PICKLES | CODE | ARCHIVES | {".safetensors", ".gguf", ".json", ".jinja", ".toml", ".txt", ".md"}
+"""What may be said of a file's name: no word that whoever made it chose."""
+
 MAGIC: Final = {
     b"\x7fELF": Reason.CODE,
     b"#!": Reason.CODE,
@@ -32,14 +35,20 @@ SAFETENSORS_HEADER: Final = slice(8, 9)
 """Where the JSON header of a safetensors file opens, after its length: eight bytes that may look like a pickle's."""
 
 
+def known_ending(path: str) -> str:
+    """Return the suffix of a file without its dot, if it is one of those that we know; else nothing."""
+    suffix = PurePosixPath(path).suffix.casefold()
+    return suffix[1:] if suffix in ENDINGS else ""
+
+
 def verify_name(path: str) -> None:
     """Refuse a file by its suffix, in whatever case.
 
     Raises:
-        Unacceptable: ``pickle``, ``code`` or ``archive``.
+        Unacceptable: ``pickle_name``, ``code`` or ``archive``.
     """
     suffix = PurePosixPath(path).suffix.casefold()
-    for suffixes, reason in ((PICKLES, Reason.PICKLE), (CODE, Reason.CODE), (ARCHIVES, Reason.ARCHIVE)):
+    for suffixes, reason in ((PICKLES, Reason.PICKLE_NAME), (CODE, Reason.CODE), (ARCHIVES, Reason.ARCHIVE)):
         if suffix in suffixes:
             raise Unacceptable(reason)
 

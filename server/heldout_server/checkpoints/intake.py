@@ -28,10 +28,10 @@ from pathlib import Path
 from typing import Final
 
 from heldout_server.checkpoints.allowance import Allowance
-from heldout_server.checkpoints.content import HEAD_BYTES, verify_head, verify_name
+from heldout_server.checkpoints.content import HEAD_BYTES, known_ending, verify_head, verify_name
 from heldout_server.checkpoints.formats import Inspection
 from heldout_server.checkpoints.manifest import MANIFEST, MAX_MANIFEST_BYTES, CheckpointManifest, parse_manifest
-from heldout_server.checkpoints.refusal import Reason, Unacceptable
+from heldout_server.checkpoints.refusal import Fault, Reason, Spot, Unacceptable
 from heldout_server.checkpoints.sources import MARKER, FolderSource, Holding, Source, Tree
 from heldout_server.checkpoints.sources.walk import FOLDER, storage_error
 from heldout_server.config.watch import DEFAULT_LIMITS, Limits
@@ -154,6 +154,7 @@ def _copy_tree(holding: Holding, target: Path, *, name: str, allowance: Allowanc
     paths = _verify_listing(tree)
     allowance.admit(tree)
     _make_folders(target, tree)
+    numbers = {path: number for number, path in enumerate(paths, start=1)}
     paths.remove(MANIFEST)
     digests = [_copy_file(holding, MANIFEST, target, allowance=allowance, most=MAX_MANIFEST_BYTES)]
     manifest = parse_manifest((target / MANIFEST).read_bytes())
@@ -165,11 +166,12 @@ def _copy_tree(holding: Holding, target: Path, *, name: str, allowance: Allowanc
         raise Unacceptable(Reason.FILES_MISMATCH)
     inspection = Inspection()
     for path in paths:
-        digest = _copy_file(holding, path, target, allowance=allowance)
-        if manifest.files is not None and manifest.files[path] != digest.sha256:
-            raise Unacceptable(Reason.FILES_MISMATCH)
-        with _disk():
-            inspection.add(path, target / path)
+        with _at_file(numbers[path], path):
+            digest = _copy_file(holding, path, target, allowance=allowance)
+            if manifest.files is not None and manifest.files[path] != digest.sha256:
+                raise Unacceptable(Reason.FILES_MISMATCH)
+            with _disk():
+                inspection.add(path, target / path)
         digests.append(digest)
     if holding.list() != tree:
         raise Unacceptable(Reason.CHANGED_WHILE_READ)
@@ -182,13 +184,23 @@ def _copy_tree(holding: Holding, target: Path, *, name: str, allowance: Allowanc
 def _verify_listing(tree: Tree) -> list[str]:
     """Return the files that are part of the checkpoint."""
     paths = [path for path in tree.files if path != MARKER]
-    for path in paths:
-        verify_name(path)
     if not paths:
         raise Unacceptable(Reason.EMPTY)
     if MANIFEST not in paths:
         raise Unacceptable(Reason.MANIFEST_MISSING)
+    for number, path in enumerate(paths, start=1):
+        with _at_file(number, path):
+            verify_name(path)
     return paths
+
+
+@contextmanager
+def _at_file(number: int, path: str) -> Iterator[None]:
+    """Add to a refusal which file it is about: by its number, for its name may say anything."""
+    try:
+        yield
+    except Unacceptable as refusal:
+        raise Unacceptable(refusal.code, Spot(file=number, ending=known_ending(path))) from None
 
 
 def _copy_file(
@@ -218,7 +230,7 @@ class _Sink:
         """Write a part of the file, as a whole."""
         synced, self._written = self._written // SYNC_BYTES, self._written + len(part)
         if self._most is not None and self._written > self._most:
-            raise Unacceptable(Reason.MANIFEST_INVALID)
+            raise Unacceptable(Reason.MANIFEST_INVALID, Spot(fault=Fault.TOO_LONG))
         self._allowance.spend(len(part))
         with _disk(REFUSED_BY_DISK):
             while part:

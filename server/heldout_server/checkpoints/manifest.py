@@ -25,7 +25,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from heldout_server.checkpoints.refusal import Reason, Unacceptable
+from heldout_policy.toml_lines import find_line, syntax_error_place
+from heldout_server.checkpoints.refusal import Fault, Reason, Spot, Unacceptable
 from heldout_server.domain import IDENTIFIER
 
 MANIFEST: Final = "checkpoint.toml"
@@ -37,6 +38,8 @@ MAX_BRACKETS: Final = 4
 
 NAMES: Final = ("name", "line", "runtime")
 BASE: Final = "base"
+FILES: Final = "files"
+KEYS: Final = frozenset({*NAMES, BASE, FILES})
 _QUOTED: Final = re.compile(r'"(?:[^"\\]++|\\.?)*+"?|\'[^\']*+\'?|#.*+')
 """A string or a comment in a line. One that does not end takes the rest, so that nothing is looked at twice."""
 
@@ -63,37 +66,57 @@ def parse_manifest(document: bytes) -> CheckpointManifest:
     """Read a manifest.
 
     Raises:
-        Unacceptable: it is not one.
+        Unacceptable: it is not one; its spot says where.
     """
+    text, table = _parse(document)
+    for key in (*NAMES, BASE):
+        if key not in table:
+            if key in NAMES:
+                raise _invalid(Fault.MISSING, key=key)
+        elif not isinstance(table[key], str) or not IDENTIFIER.fullmatch(table[key]):
+            raise _invalid(Fault.NOT_A_NAME, key=key, line=find_line(text, key=key))
+    files = table.get(FILES)
+    if FILES in table and not (isinstance(files, dict) and all(map(_is_digest, files.values()))):
+        raise _invalid(Fault.NOT_DIGESTS, key=FILES, line=find_line(text, table=FILES) or find_line(text, key=FILES))
+    name, line, runtime = (table[key] for key in NAMES)
+    return CheckpointManifest(name=name, line=line, runtime=runtime, files=files, base=table.get(BASE, ""))
+
+
+def _parse(document: bytes) -> tuple[str, dict[str, Any]]:
+    """Return a document as text and as a table that holds no key but those that we know."""
     if len(document) > MAX_MANIFEST_BYTES:
-        raise Unacceptable(Reason.MANIFEST_INVALID)
+        raise _invalid(Fault.TOO_LONG)
     try:
         text = document.decode()
-        _verify_bounds(text)
+    except ValueError:
+        raise _invalid(Fault.NOT_UTF8) from None
+    _verify_bounds(text)
+    try:
         table: dict[str, Any] = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise _invalid(Fault.NOT_TOML, line=syntax_error_place(error)[0]) from None
     except (ValueError, RecursionError):
-        raise Unacceptable(Reason.MANIFEST_INVALID) from None
-    names = [table.pop(key, None) for key in NAMES]
-    files = table.pop("files", None)
-    bases = [table.pop(BASE)] if BASE in table else []
-    if table or not all(isinstance(name, str) and IDENTIFIER.fullmatch(name) for name in (*names, *bases)):
-        raise Unacceptable(Reason.MANIFEST_INVALID)
-    if files is not None and not (isinstance(files, dict) and all(map(_is_digest, files.values()))):
-        raise Unacceptable(Reason.MANIFEST_INVALID)
-    name, line, runtime = names
-    return CheckpointManifest(name=name, line=line, runtime=runtime, files=files, base="".join(bases))
+        raise _invalid(Fault.NOT_TOML) from None
+    for key in table:
+        if key not in KEYS:
+            raise _invalid(Fault.UNKNOWN_KEY, line=find_line(text, key=key) or find_line(text, table=key))
+    return text, table
 
 
 def _verify_bounds(text: str) -> None:
     """Refuse what would take the parser long."""
-    if '"""' in text or "'''" in text:
-        raise Unacceptable(Reason.MANIFEST_INVALID)
-    for line in text.split("\n"):
+    for number, line in enumerate(text.split("\n"), start=1):
+        if '"""' in line or "'''" in line:
+            raise _invalid(Fault.SEVERAL_LINES, line=number)
         if len(line) > MAX_LINE_CHARACTERS:
-            raise Unacceptable(Reason.MANIFEST_INVALID)
+            raise _invalid(Fault.TOO_LONG, line=number)
         bare = _QUOTED.sub("", line)
         if bare.count(".") > MAX_DOTS or bare.count("[") + bare.count("{") > MAX_BRACKETS:
-            raise Unacceptable(Reason.MANIFEST_INVALID)
+            raise _invalid(Fault.TOO_NESTED, line=number)
+
+
+def _invalid(fault: Fault, *, key: str = "", line: int | None = None) -> Unacceptable:
+    return Unacceptable(Reason.MANIFEST_INVALID, Spot(fault=fault, key=key, line=line or 0))
 
 
 def _is_digest(value: object) -> bool:

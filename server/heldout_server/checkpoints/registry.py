@@ -16,12 +16,13 @@ from heldout_server.anchored_database import AnchoredDatabase
 from heldout_server.anchoring import Anchor, Content
 from heldout_server.checkpoints.allowance import STAGING_FULL, decide_quota
 from heldout_server.checkpoints.intake import Staged, digest_folder, remove, stage
+from heldout_server.checkpoints.left_out import Waiting
 from heldout_server.checkpoints.refusal import Reason, Unacceptable
-from heldout_server.checkpoints.sources import Ready, Source
+from heldout_server.checkpoints.sources import Ready, Source, Unready
 from heldout_server.checkpoints.turns import Turns
 from heldout_server.config.watch import DEFAULT_LIMITS, Limits
 from heldout_server.database import Connection
-from heldout_server.domain import IDENTIFIER, Checkpoint, CheckpointFacts, CheckpointState
+from heldout_server.domain import IDENTIFIER, Checkpoint, CheckpointFacts, CheckpointState, LeftOut
 from heldout_server.errors import IntegrityError, NotFound, StorageError
 from heldout_server.ports.environment import Clock
 from heldout_server.ports.keys import KeyRing
@@ -57,13 +58,17 @@ MIGRATIONS: Final = (
     """
     ALTER TABLE checkpoint ADD COLUMN base TEXT NOT NULL DEFAULT '';
     """,
+    # Where in it the reason lies, as one identifier in words of ours.
+    """
+    ALTER TABLE checkpoint ADD COLUMN detail TEXT NOT NULL DEFAULT '';
+    """,
 )
 
 COLUMNS: Final = (
     "name, line, sequence, runtime, digest, state, reason, noticed_s,"
-    " precision, architecture, chat_template_digest, base"
+    " precision, architecture, chat_template_digest, base, detail"
 )
-INSERT: Final = f"INSERT INTO checkpoint (folder, {COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608 - fixed
+INSERT: Final = f"INSERT INTO checkpoint (folder, {COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608 - fixed
 CONTENT: Final = Content(
     rows={"checkpoint": f"SELECT folder, settled, {COLUMNS} FROM checkpoint ORDER BY sequence"}  # noqa: S608 - fixed
 )
@@ -98,6 +103,7 @@ class SqlCheckpoints:
         self._quota = quota
         self._elsewhere = elsewhere
         self._turns = Turns()
+        self._waiting = Waiting(clock)
         self._scanning = asyncio.Lock()
 
     @classmethod
@@ -187,6 +193,10 @@ class SqlCheckpoints:
         """Return up to ``limit`` checkpoints in the order they were noticed, those past sequence ``after``."""
         return await self._select("WHERE sequence > ? ORDER BY sequence LIMIT ?", after, limit)
 
+    async def left_out(self) -> tuple[LeftOut, ...]:
+        """Return what stands in the source and has not become ready for a while, the longest first; not all of many."""
+        return self._waiting.list()
+
     async def pending(self) -> tuple[Checkpoint, ...]:
         """Return what was noticed and not settled yet, staged or refused, in order: across restarts too."""
         return await self._select("WHERE settled = 0 ORDER BY sequence")
@@ -229,9 +239,14 @@ class SqlCheckpoints:
 
     async def _find_ready(self) -> tuple[Ready, ...]:
         known = await self._database.read(_known_folders)
-        return await _in_thread(
-            lambda stop: self._source.find_ready(lambda folder: _folder_key(folder) in known, stop=stop)
+        unready: list[Unready] = []
+        ready = await _in_thread(
+            lambda stop: self._source.find_ready(
+                lambda folder: _folder_key(folder) in known, stop=stop, on_unready=unready.append
+            )
         )
+        self._waiting.note(unready)
+        return ready
 
     async def _take_in(self, ready: Ready) -> Checkpoint:
         if not _is_acceptable(ready.folder):
@@ -253,14 +268,16 @@ class SqlCheckpoints:
                 )
             )
         except Unacceptable as refusal:
-            return await self._record(ready, name=name, staged=None, reason=refusal.code)
+            return await self._record(ready, name=name, staged=None, reason=refusal.code, detail=refusal.spot.code())
         base = staged.manifest.base
         if base and not await self._select("WHERE name = ? AND state = 'staged' AND base = ''", base):
             await _in_thread(lambda _stop: remove(self._staging / name))
             return await self._record(ready, name=name, staged=None, reason=Reason.BASE_UNKNOWN)
         return await self._record(ready, name=name, staged=staged, reason=None)
 
-    async def _record(self, ready: Ready, *, name: str, staged: Staged | None, reason: Reason | None) -> Checkpoint:
+    async def _record(
+        self, ready: Ready, *, name: str, staged: Staged | None, reason: Reason | None, detail: str = ""
+    ) -> Checkpoint:
         said_of = staged.manifest if staged else None
         line, runtime, base = (said_of.line, said_of.runtime, said_of.base) if said_of else ("", "", "")
         digest, state = (staged.digest, CheckpointState.STAGED) if staged else ("", CheckpointState.REFUSED)
@@ -271,7 +288,7 @@ class SqlCheckpoints:
         def work(connection: Connection) -> Checkpoint:
             sequence = connection.execute("SELECT COALESCE(MAX(sequence), 0) + 1 FROM checkpoint").fetchone()[0]
             named, code = name or f"{RESERVED}{sequence}", reason.value if reason else ""
-            row = (named, line, sequence, runtime, digest, state.value, code, noticed_s, *said, base)
+            row = (named, line, sequence, runtime, digest, state.value, code, noticed_s, *said, base, detail)
             connection.execute(INSERT, (_folder_key(ready.folder), *row))
             return self._checkpoint(connection, row)
 
@@ -285,7 +302,8 @@ class SqlCheckpoints:
         return await self._database.read(work)
 
     def _checkpoint(self, connection: Connection, row: tuple[Any, ...]) -> Checkpoint:
-        name, line, sequence, runtime, digest, state, reason, noticed_s, precision, architecture, template, base = row
+        name, line, sequence, runtime, digest, state, reason, noticed_s, *said, base, detail = row
+        precision, architecture, template = said
         facts = CheckpointFacts(precision=precision, architecture=architecture, chat_template_digest=template)
         adapted: Checkpoint | None = None
         if base:
@@ -303,6 +321,7 @@ class SqlCheckpoints:
             noticed_s=noticed_s,
             facts=facts,
             base=adapted,
+            detail=detail,
         )
 
 

@@ -50,6 +50,7 @@ class Checkpoint:
         sequence: 1-based order in which checkpoints were noticed.
         digest: hex SHA-256 over the sorted (path, SHA-256, size) of its files; empty if refused.
         reason: why it was refused, as a code; empty if staged.
+        detail: where in it, as one identifier in words of ours; empty if that is not known.
         path: the read-only staged folder; empty if refused.
         facts: what its files say of themselves.
         base: the checkpoint whose weights it adapts; None if it stands alone.
@@ -66,6 +67,33 @@ class Checkpoint:
     noticed_s: int
     facts: CheckpointFacts = CheckpointFacts()
     base: Checkpoint | None = None
+    detail: str = ""
+
+
+class LeftOutReason(StrEnum):
+    """Say why something in the source is not taken in, and not refused either.
+
+    Attributes:
+        NO_MARKER: a folder whose ``READY`` is not there.
+        STRAY_FILE: a file beside the folders.
+    """
+
+    NO_MARKER = "no_marker"
+    STRAY_FILE = "stray_file"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeftOut:
+    """Name something in the source that has been waiting there for a while.
+
+    Attributes:
+        name: its own, or ``waiting-`` and a number where that is no identifier.
+        seen_s: Unix seconds when it was first seen by this process.
+    """
+
+    name: str
+    reason: LeftOutReason
+    seen_s: int
 
 
 class PreflightFinding(StrEnum):

@@ -139,6 +139,11 @@ class Evaluation:
         """Reason codes of what interrupted runs in this process, by run."""
         return self._execution.failures
 
+    @property
+    def engines(self) -> frozenset[str]:
+        """Return what is served here: a checkpoint that asks for anything else cannot be tried."""
+        return frozenset(self._runtimes)
+
     async def propose(self, request: PlanRequest) -> Run:
         """Write the manifest and record a proposed run.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from heldout_server.domain import Checkpoint
+from heldout_server.domain import Checkpoint, LeftOut
 
 
 class Checkpoints(Protocol):
@@ -27,6 +27,10 @@ class Checkpoints(Protocol):
 
     async def list(self, *, after: int, limit: int) -> tuple[Checkpoint, ...]:
         """Return up to ``limit`` checkpoints in the order they were noticed, those past sequence ``after``."""
+        ...
+
+    async def left_out(self) -> tuple[LeftOut, ...]:
+        """Return what stands in the source and has not become ready for a while, the longest first; not all of many."""
         ...
 
     async def verify(self, checkpoint: Checkpoint) -> None:

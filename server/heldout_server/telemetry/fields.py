@@ -62,6 +62,8 @@ FIELDS: Final[Mapping[str, Shape]] = {
     "checkpoint": IDENTIFIER,
     "line": IDENTIFIER,
     "runtime": IDENTIFIER,
+    # where in a refused checkpoint: a key of ours, a line, a file's number and an ending that is known here
+    "detail": re.compile(r"(?:[a-z0-9_]{1,20}\b\.?)?(?:(?:key|line|file|ending)-[a-z0-9]{1,12}\b\.?){0,3}"),
     "findings": Several(_WORD),  # codes of a preflight with harmless questions of ours: nothing of the bank is in them
     "document": _FILE,  # of the policy or the certificates, that was read again
     "document_line": int,

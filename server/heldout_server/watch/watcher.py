@@ -52,6 +52,7 @@ class Watcher:
         self._poll_s = poll_s
         self._sleep = sleep
         self._recorded: set[str] = set()
+        self._told: frozenset[str] = frozenset()
 
     async def run(self) -> None:
         """Settle what an earlier process left, then look again and again until cancelled.
@@ -67,8 +68,17 @@ class Watcher:
                 if error.reason == LOG_FAILED:  # what anchors the registry: that end is told by itself, and once
                     raise
                 _log.warning("scan_failed", reason=error.reason)
+            await self._tell_left_out()
             await self._settle_pending()
             await self._sleep(self._poll_s)
+
+    async def _tell_left_out(self) -> None:
+        """Say once of what stands in the source and does not become ready."""
+        waiting = await self._checkpoints.left_out()
+        for one in waiting:
+            if one.name not in self._told:
+                _log.warning("checkpoint_waits", checkpoint=one.name, reason=one.reason.value)
+        self._told = frozenset(one.name for one in waiting)
 
     async def _settle_pending(self) -> None:
         for checkpoint in await self._checkpoints.pending():
@@ -102,6 +112,10 @@ class Watcher:
 def _tell(checkpoint: Checkpoint) -> None:
     if checkpoint.state is CheckpointState.STAGED:
         _log.info("checkpoint_staged", checkpoint=checkpoint.name, line=checkpoint.line, runtime=checkpoint.runtime)
+    elif checkpoint.detail:
+        _log.warning(
+            "checkpoint_refused", checkpoint=checkpoint.name, reason=checkpoint.reason, detail=checkpoint.detail
+        )
     else:
         _log.warning("checkpoint_refused", checkpoint=checkpoint.name, reason=checkpoint.reason)
 

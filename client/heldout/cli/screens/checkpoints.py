@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Final
 
 from heldout.cli.screens import figures
 from heldout.cli.screens.page import Page, fill, lay_out
-from heldout.services.checkpoints import Checkpoint
+from heldout.services.checkpoints import Checkpoint, CheckpointState
 
 ADVICE: Final = {
     "symlink": "a symbolic link could lead anywhere: put the file itself there",
     "hard_link": "a file has a second name, from where it can be changed: copy it",
     "special_file": "a pipe, socket or device is no part of a model: leave it out",
     "bad_name": "a name is too long or has odd characters, or the folder's is no identifier such as nova-7b-rc1",
-    "pickle": "a pickle runs code when it is loaded: save weights as safetensors or GGUF",
+    "pickle": "a file is a pickle, which runs code when it is loaded: save weights as safetensors or GGUF",
+    "pickle_name": "engines load a file of that ending as a pickle, whatever it holds: save weights as safetensors or"
+    " GGUF, and leave it out",
     "code": "programs and libraries are not taken in: leave them out",
     "archive": "archives are not taken in: unpack them",
     "changed_while_read": "it changed while it was read: write READY last, and nothing after",
@@ -38,9 +41,28 @@ ADVICE: Final = {
     "remote_code": "a config asks for code of its own (auto_map): save it for an engine that knows the architecture",
     "adapter": "an adapter needs base in checkpoint.toml, and whole weights none",
     "base_unknown": "base is no checkpoint that was staged before it: stage that first",
+    "no_runtime": "nothing here serves the engine that it asks for: the operator sets it up under [runtimes], then a"
+    " tester proposes a run",
+    "no_marker": "READY is not in the folder: write it last, when all else is there",
+    "stray_file": "a file by itself is no checkpoint: put it into a folder with checkpoint.toml, and READY last",
 }
 """What each reason means and what to change; keys and files named are those of the checkpoint or of ``config.toml``."""
 
+FAULTS: Final = {
+    "not_utf8": "is not UTF-8 text",
+    "not_toml": "is not TOML",
+    "too_long": "is longer than it may be",
+    "too_nested": "is nested deeper than it may be",
+    "several_lines": "has a text over several lines",
+    "unknown_key": "has a key that is not known; name, line, runtime, base and [files] are",
+    "missing": "is missing",
+    "not_a_name": "is not an identifier such as nova-7b-rc1",
+    "not_digests": "does not give a SHA-256, 64 hex digits, for each file",
+}
+"""What is wrong in ``checkpoint.toml``, as the appliance says it of a line or a key."""
+
+STAND_IN: Final = re.compile(r"(?:refused|waiting)-[0-9]+")
+STANDS_IN: Final = "a name such as {name} stands in for one that is no identifier such as nova-7b-rc1"
 AGAIN: Final = "a refused name is not looked at again: mend it under another name"
 
 
@@ -60,10 +82,16 @@ def checkpoints_page(checkpoints: Sequence[Checkpoint]) -> Page:
         for one in checkpoints
     ]
     lines = lay_out(rows, "<<<<<<") if checkpoints else ["no checkpoint was noticed yet"]
-    refused = dict.fromkeys(one.reason for one in checkpoints if one.reason in ADVICE)
-    for reason in refused:
+    reasons = dict.fromkeys(one.reason for one in checkpoints if one.reason in ADVICE)
+    for reason in reasons:
         lines += fill(f"{reason}: {ADVICE[reason]}", indent="    ", first="  ")
-    if refused:
+        for one in checkpoints:
+            if one.reason == reason and (place := _place(one.detail)):
+                lines += fill(f"{one.name}: {place}", indent="      ", first="    ")
+    stand_in = next((one.name for one in checkpoints if STAND_IN.fullmatch(one.name)), None)
+    if stand_in is not None:
+        lines += fill(STANDS_IN.format(name=stand_in))
+    if any(one.state is CheckpointState.REFUSED for one in checkpoints):
         lines.append(AGAIN)
     return Page(
         lines=(*lines, "receipt verified"),
@@ -76,9 +104,30 @@ def checkpoints_page(checkpoints: Sequence[Checkpoint]) -> Page:
                 "digest": one.digest,
                 "state": one.state.value,
                 "reason": one.reason,
+                "detail": one.detail,
                 "advice": ADVICE.get(one.reason, ""),
                 "noticed_s": one.noticed_s,
             }
             for one in checkpoints
         ],
     )
+
+
+def _place(detail: str) -> str:
+    """Say where in a checkpoint something is wrong; empty where that is not known."""
+    said = dict.fromkeys(("key", "line", "file", "ending"), "")
+    fault = ""
+    for part in detail.split("."):
+        name, _, value = part.partition("-")
+        if name in said and value:
+            said[name] = value
+        elif part in FAULTS:
+            fault = FAULTS[part]
+    if said["file"]:
+        ending = f", a .{said['ending']}," if said["ending"] else ""
+        return f"file {said['file']}{ending} in the order of their paths"
+    if not fault:
+        return ""
+    line = f" line {said['line']}" if said["line"] else ""
+    key = f": {said['key']}" if said["key"] else ""
+    return f"checkpoint.toml{line}{key} {fault}"

@@ -5,6 +5,6 @@ Nothing that a source says is believed before it is staged and digested, and not
 
 from heldout_server.checkpoints.sources.folder import FolderSource
 from heldout_server.checkpoints.sources.opening import open_source
-from heldout_server.checkpoints.sources.source import MARKER, Holding, Ready, Source, Stopped, Tree
+from heldout_server.checkpoints.sources.source import MARKER, Holding, Ready, Source, Stopped, Tree, Unready
 
-__all__ = ["MARKER", "FolderSource", "Holding", "Ready", "Source", "Stopped", "Tree", "open_source"]
+__all__ = ["MARKER", "FolderSource", "Holding", "Ready", "Source", "Stopped", "Tree", "Unready", "open_source"]

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Final
 
 from heldout_server.checkpoints.refusal import Reason, Unacceptable
-from heldout_server.checkpoints.sources.source import MARKER, Ready, Stopped, Tree
+from heldout_server.checkpoints.sources.source import MARKER, Ready, Stopped, Tree, Unready, ignore
 from heldout_server.checkpoints.sources.walk import FOLDER, mapped_errors, open_within, walk
+from heldout_server.domain import LeftOutReason
 from heldout_server.errors import StorageError
 
 CHUNK_BYTES: Final = 1024 * 1024
@@ -31,24 +32,31 @@ class FolderSource:
         self._folder = folder
         self._hard_links = hard_links
 
-    def find_ready(self, is_known: Callable[[str], bool], *, stop: threading.Event) -> tuple[Ready, ...]:
+    def find_ready(
+        self, is_known: Callable[[str], bool], *, stop: threading.Event, on_unready: Callable[[Unready], None] = ignore
+    ) -> tuple[Ready, ...]:
         """Return what is ready, in order, without what is known.
 
         Raises:
             StorageError: the folder cannot be listed.
             Stopped: ``stop`` was set.
         """
-        found: list[Ready | None] = []
+        found: list[Ready] = []
         try:
             with os.scandir(self._folder) as entries:
                 for entry in entries:
                     if stop.is_set():
                         raise Stopped
-                    if not is_known(entry.name):
-                        found.append(_look(entry))
+                    if is_known(entry.name):
+                        continue
+                    seen = _look(entry)
+                    if isinstance(seen, Ready):
+                        found.append(seen)
+                    elif seen is not None and not entry.name.startswith("."):
+                        on_unready(seen)
         except OSError as error:
             raise StorageError(f"the source cannot be listed: {type(error).__name__}", reason="SOURCE") from None
-        return tuple(sorted(one for one in found if one is not None))
+        return tuple(sorted(found))
 
     @contextmanager
     def open(self, folder: str, *, stop: threading.Event) -> Iterator[FolderHolding]:
@@ -104,16 +112,22 @@ class FolderHolding:
             raise Unacceptable(Reason.CHANGED_WHILE_READ)
 
 
-def _look(entry: os.DirEntry[str]) -> Ready | None:
+def _look(entry: os.DirEntry[str]) -> Ready | Unready | None:
+    """Return what an entry is; None of what is gone again."""
     try:
         if entry.is_symlink():
             return Ready(entry.stat(follow_symlinks=False).st_mtime_ns, entry.name, link=True)
         if not entry.is_dir(follow_symlinks=False):
-            return None
-        marker = (Path(entry.path) / MARKER).lstat()
-    except OSError:  # not there yet, or gone again: the next look sees
+            return Unready(entry.name, LeftOutReason.STRAY_FILE)
+    except OSError:  # the next look sees
         return None
-    return None if stat.S_ISDIR(marker.st_mode) else Ready(marker.st_mtime_ns, entry.name, link=False)
+    try:
+        marker = (Path(entry.path) / MARKER).lstat()
+    except OSError:  # not there yet
+        return Unready(entry.name, LeftOutReason.NO_MARKER)
+    if stat.S_ISDIR(marker.st_mode):
+        return Unready(entry.name, LeftOutReason.NO_MARKER)
+    return Ready(marker.st_mtime_ns, entry.name, link=False)
 
 
 def _read_chunk(file: int, stop: threading.Event) -> bytes:

@@ -28,9 +28,12 @@ from heldout_server.checkpoints.sources.source import (
     MAX_FILES,
     Ready,
     Tree,
+    Unready,
+    ignore,
     verify_path,
 )
 from heldout_server.config.watch import Store
+from heldout_server.domain import LeftOutReason
 from heldout_server.errors import StorageError
 
 PART_BYTES: Final = 8 * 1024 * 1024
@@ -126,7 +129,9 @@ class ObjectSource:
         self._attempts = attempts
         self._backoff_s = backoff_s
 
-    def find_ready(self, is_known: Callable[[str], bool], *, stop: threading.Event) -> tuple[Ready, ...]:
+    def find_ready(
+        self, is_known: Callable[[str], bool], *, stop: threading.Event, on_unready: Callable[[Unready], None] = ignore
+    ) -> tuple[Ready, ...]:
         """Return what is ready, in order, without what is known.
 
         Raises:
@@ -139,14 +144,14 @@ class ObjectSource:
             names = (path.removeprefix(self._above) for path in found["common_prefixes"])
             return [name for name in names if not is_known(name)]
 
-        async def find_marker(name: str) -> Ready | None:
+        async def find_marker(name: str) -> Ready | Unready:
             try:
                 meta = await obstore.head_async(self._store, f"{self._above}{name}/{MARKER}")
             except FileNotFoundError:
-                return None
+                return Unready(name, LeftOutReason.NO_MARKER)
             return Ready(int(meta["last_modified"].timestamp() * NS), name, link=False)
 
-        async def find_markers(names: tuple[str, ...]) -> list[Ready | None]:
+        async def find_markers(names: tuple[str, ...]) -> list[Ready | Unready]:
             return await asyncio.gather(*map(find_marker, names))
 
         with self._calls(stop) as calls:
@@ -154,13 +159,16 @@ class ObjectSource:
                 names = calls.call(list_names, deadline_s=LISTING_S)
                 if len(names) > MAX_NAMES:
                     raise StorageError("the source holds too many new names", reason="SOURCE_CROWDED")
-                ready: list[Ready | None] = []
+                seen: list[Ready | Unready] = []
                 rest = iter(names)
                 while batch := tuple(itertools.islice(rest, MARKERS_AT_ONCE)):
-                    ready += calls.call(partial(find_markers, batch), deadline_s=LISTING_S)
+                    seen += calls.call(partial(find_markers, batch), deadline_s=LISTING_S)
             except Unacceptable:  # it stands beside the checkpoints, in none of them
                 raise StorageError("the source holds a key that cannot be listed", reason="SOURCE_KEY") from None
-        return tuple(sorted(one for one in ready if one is not None))
+        for one in seen:
+            if isinstance(one, Unready) and not one.name.startswith("."):
+                on_unready(one)
+        return tuple(sorted(one for one in seen if isinstance(one, Ready)))
 
     @contextmanager
     def open(self, folder: str, *, stop: threading.Event) -> Iterator[ObjectHolding]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from heldout_server.checkpoints.refusal import Reason, Unacceptable
+from heldout_server.domain import LeftOutReason
 
 MARKER: Final = "READY"
 """The file that is written last, by whoever puts a checkpoint there. It is not part of the checkpoint."""
@@ -37,6 +38,18 @@ class Ready:
     marked_ns: int
     folder: str
     link: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Unready:
+    """Name something that stands in the source and is not ready: a folder without its marker, or a file by itself."""
+
+    name: str
+    reason: LeftOutReason
+
+
+def ignore(_unready: Unready) -> None:
+    """Pass over what is not ready."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,12 +94,15 @@ class Holding(Protocol):
 class Source(Protocol):
     """Be a place in which checkpoints appear."""
 
-    def find_ready(self, is_known: Callable[[str], bool], *, stop: threading.Event) -> tuple[Ready, ...]:
+    def find_ready(
+        self, is_known: Callable[[str], bool], *, stop: threading.Event, on_unready: Callable[[Unready], None] = ignore
+    ) -> tuple[Ready, ...]:
         """Return what is ready, in order, without what is known.
 
         Args:
             is_known: says of a folder's name whether it was noticed before.
             stop: ends the work soon.
+            on_unready: told of what is there and not ready, as far as this source sees it; not of hidden names.
 
         Raises:
             StorageError: the source cannot be listed.

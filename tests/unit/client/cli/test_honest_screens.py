@@ -7,7 +7,7 @@ import pytest
 from client_fakes import TECHNIQUES, make_release
 
 from heldout.cli.screens.audit import VerifiedLog, tail_page, verified_page
-from heldout.cli.screens.checkpoints import ADVICE, AGAIN, checkpoints_page
+from heldout.cli.screens.checkpoints import ADVICE, AGAIN, FAULTS, checkpoints_page
 from heldout.cli.screens.compare import comparison_page
 from heldout.cli.screens.findings import release_page
 from heldout.cli.screens.page import WIDTH, columns_of, lay_out
@@ -15,7 +15,9 @@ from heldout.cli.screens.trend import trend_page
 from heldout.findings import Score, ScoreKind, build_trend, compare_releases
 from heldout.services.checkpoints import Checkpoint, CheckpointState
 from heldout.verification import Entry, ExportReport
-from heldout_server.checkpoints.refusal import Reason
+from heldout_server.api.checkpoint import NO_RUNTIME
+from heldout_server.checkpoints.refusal import Fault, Reason
+from heldout_server.domain import LeftOutReason
 
 LONG = "a-checkpoint-with-a-name-of-exactly-sixty-four-characters-in-all"
 STACK = "payload-splitting+persona"
@@ -203,7 +205,12 @@ def test_why_a_checkpoint_is_refused_is_never_shortened(name):
 
 
 def test_every_reason_of_a_refusal_has_its_advice():
-    assert ADVICE.keys() == {reason.value for reason in Reason}
+    beside = {NO_RUNTIME, *(reason.value for reason in LeftOutReason)}  # of what was not refused
+    assert ADVICE.keys() == {reason.value for reason in Reason} | beside
+
+
+def test_every_fault_of_a_manifest_has_its_words():
+    assert FAULTS.keys() == {fault.value for fault in Fault}
 
 
 def test_findings_name_the_other_releases_about_the_checkpoint():

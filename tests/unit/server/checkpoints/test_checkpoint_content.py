@@ -23,12 +23,12 @@ def refusal(check, *arguments):
 @pytest.mark.parametrize(
     ("path", "reason"),
     [
-        ("model.pt", "pickle"),
-        ("deep/er/pytorch_model.BIN", "pickle"),
-        ("a.tar.pkl", "pickle"),
-        ("a.pickle", "pickle"),
-        ("a.ckpt", "pickle"),
-        ("a.joblib", "pickle"),
+        ("model.pt", "pickle_name"),
+        ("deep/er/pytorch_model.BIN", "pickle_name"),
+        ("a.tar.pkl", "pickle_name"),
+        ("a.pickle", "pickle_name"),
+        ("a.ckpt", "pickle_name"),
+        ("a.joblib", "pickle_name"),
         ("modeling_nova.py", "code"),
         ("kernel.so", "code"),
         ("weights.npz", "archive"),

@@ -110,7 +110,7 @@ def test_names_that_mislead_are_refused(place, take_in, name):
     ("files", "reason"),
     [
         ({}, "empty"),
-        ({"model.pt": b"x"}, "pickle"),
+        ({"model.pt": b"x"}, "pickle_name"),
         ({"model": b"\x80\x04\x95"}, "pickle"),
         ({"code/model.py": b""}, "code"),
         ({"model.dat": b"PK\x03\x04"}, "archive"),

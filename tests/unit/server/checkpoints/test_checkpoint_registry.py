@@ -64,7 +64,14 @@ async def test_a_checkpoint_is_noticed_once_even_across_a_restart(place):
 async def test_a_refused_checkpoint_is_recorded_with_its_reason_and_nothing_staged(place, registry):
     place.put(files={"model.pt": b""})
     (one,) = await registry.scan()
-    assert (one.state, one.reason, one.digest, one.path, one.line) == (CheckpointState.REFUSED, "pickle", "", "", "")
+    assert (one.state, one.reason, one.digest, one.path, one.line) == (
+        CheckpointState.REFUSED,
+        "pickle_name",
+        "",
+        "",
+        "",
+    )
+    assert one.detail == "file-2.ending-pt"
     assert list(place.staging.iterdir()) == []
 
 
@@ -212,10 +219,10 @@ class TroubledSource(FolderSource):
         super().__init__(folder)
         self.troubled, self.asked, self.away = set(), [], False
 
-    def find_ready(self, is_known, *, stop):
+    def find_ready(self, is_known, **rest):
         if self.away:
             raise StorageError("nobody answers", reason="SOURCE")
-        return super().find_ready(is_known, stop=stop)
+        return super().find_ready(is_known, **rest)
 
     def open(self, folder, *, stop):
         self.asked.append(folder)

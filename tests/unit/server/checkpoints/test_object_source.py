@@ -318,7 +318,7 @@ async def test_a_registry_over_a_store_notices_once_and_only_what_could_be_read(
     registry = SqlCheckpoints.open(
         place.folder / "store.db",
         keys=type("Keys", (), {"database_key": lambda _self, _name: bytes(32)})(),
-        clock=type("Clock", (), {"now_s": lambda _self: 1.0})(),
+        clock=type("Clock", (), {"now_s": lambda _self: 1.0, "monotonic_s": lambda _self: 1.0})(),
         source=source,
         staging=place.staging,
     )

@@ -236,7 +236,7 @@ def test_no_field_takes_a_text_with_a_space(key, text):
 NAMES = {"checkpoint", "line", "runtime", "document", "document_key"}
 """Fields that hold somebody's name for something: a word fits there, and who gives the name knows no prompt."""
 
-WORDS = {"event", "room", "damage", "findings", "containment"}
+WORDS = {"event", "room", "damage", "findings", "containment", "detail"}
 """Fields of fixed words that stand in our own code."""
 
 

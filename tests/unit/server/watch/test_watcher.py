@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from structlog.testing import capture_logs
 
-from heldout_server.domain import Checkpoint, CheckpointState
+from heldout_server.domain import Checkpoint, CheckpointState, LeftOut, LeftOutReason
 from heldout_server.errors import BudgetExhausted, RunUnderWay, StorageError
 from heldout_server.ports.audit import LOG_FAILED
 from heldout_server.watch import Watcher
@@ -32,6 +32,7 @@ class MemoryCheckpoints:
     def __init__(self):
         self.line = []
         self.waiting = {}
+        self.late = []
 
     async def scan(self):
         new = self.line.pop(0) if self.line else ()
@@ -39,6 +40,9 @@ class MemoryCheckpoints:
             raise new
         self.waiting.update({one.name: one for one in new})
         return new
+
+    async def left_out(self):
+        return self.late.pop(0) if self.late else ()
 
     async def pending(self):
         return tuple(self.waiting.values())
@@ -216,3 +220,12 @@ async def test_a_submission_that_is_cut_off_stays_pending(lab):
     with pytest.raises(asyncio.CancelledError):
         await task
     assert list(lab.checkpoints.waiting) == ["nova-1"]
+
+
+async def test_what_does_not_become_ready_is_said_once_and_again_when_it_comes_back(lab):
+    forgotten = LeftOut(name="nova-3", reason=LeftOutReason.NO_MARKER, seen_s=0)
+    lab.checkpoints.late = [(), (forgotten,), (forgotten,), (), (forgotten,)]
+    with capture_logs() as lines:
+        await lab.watch(looks=5)
+    said = [(line["event"], line["checkpoint"], line["reason"]) for line in lines]
+    assert said == [("checkpoint_waits", "nova-3", "no_marker")] * 2
