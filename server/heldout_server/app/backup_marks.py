@@ -7,6 +7,7 @@ forgotten. So each copy says in its own header when it was made, and only ``held
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,7 +15,7 @@ from functools import partial
 from pathlib import Path
 
 from heldout_server.app.logs import HALVES, LOG_FILE, database_name, files_of, log_files
-from heldout_server.audit import run_on_disk
+from heldout_server.audit import lock_file, run_on_disk
 from heldout_server.config import AnyConfig
 from heldout_server.database import read_file_mark, write_file_mark
 from heldout_server.errors import IntegrityError
@@ -58,13 +59,18 @@ async def find_marks(config: AnyConfig, ring: KeyRing, halves: Collection[str] =
 
 
 async def verify_unmarked(config: AnyConfig, ring: KeyRing, halves: Collection[str] = HALVES) -> None:
-    """Check that no file of these halves is of a backup that nobody has accepted.
+    """Check, before anything is opened, that no file of these halves is of a backup that nobody has accepted.
 
     Raises:
         IntegrityError: one is, with the reason ``BACKUP_PUT_BACK``.
         WrongKey: a key does not open a file.
-        StorageError: a disk fails, or that of a log hangs.
+        StorageError: another process has a log open, a disk fails, or that of a log hangs.
     """
+    # (1) The locks first: of a disk that cannot be written they say so more clearly than a database that does not open.
+    for half in halves:
+        for path in log_files(config, half).values():
+            await run_on_disk(partial(_try_lock, path), path=path, deadline_s=config.audit.commit_deadline_s)
+    # (2) The marks.
     marked = await find_marks(config, ring, halves)
     if marked:
         whole = len(marked) == len(_files(config, halves))
@@ -96,6 +102,11 @@ def _files(config: AnyConfig, halves: Collection[str]) -> tuple[tuple[str, Path]
         files = log_files(config, folder).values() if name == LOG_FILE else (first,)
         found += [(database_name(folder, name), path) for path in files]
     return tuple(found)
+
+
+def _try_lock(path: Path) -> None:
+    if path.exists():
+        os.close(lock_file(path))
 
 
 def _read(path: Path, key: bytes) -> int | None:

@@ -76,7 +76,7 @@ async def back_up_stopped(config: Config, to: Path, *, shares: Sequence[Path], w
                 "the window half runs, and the vault half is stopped or sealed\n  start or unseal the vault half, which"
                 " makes the copy while the window goes on; or stop the window half"
             ) from None
+    await verify_unmarked(config, open_ring(config.keys, shares))
     async with open_stopped(config, shares) as stopped:
-        await verify_unmarked(config, stopped.tools.ring)
         now_s = stopped.tools.clock.now_s()
         return await back_up(config, stopped.tools.ring, stopped.logs, to, with_keys=with_keys, now_s=now_s)
