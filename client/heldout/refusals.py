@@ -119,7 +119,6 @@ BY_EXACT: Final[Mapping[str, str]] = {
     "PACK_OF_ANOTHER_APPLIANCE": "the pack was sealed to another appliance: heldout bank pack-key shows this one's key",
     "PACK_UNKNOWN": "that is no pack of this version: seal the file with heldout bank seal",
     "POLICY_CHANGED": "the policy changed since the run was proposed: propose it anew",
-    "RUN_UNDER_WAY": "a run is between its start and its slot, and nothing is asked beside it: ask after its slot",
     "STAGED_FILES_CHANGED": "the checkpoint's staged files are not what was staged: stage it anew under another name",
 }
 """What a bank tester is told in place of what does for any such failure; the code stands behind it all the same."""

@@ -74,17 +74,13 @@ def explain_proposal(client: Client, name: str, error: WrongState) -> None:
 
 
 def explain_preflight(client: Client, name: str, error: WrongState) -> None:
-    """Say why a checkpoint is not asked anything, where the lists of checkpoints and of runs show it.
+    """Say why a checkpoint is not asked anything, where the list of checkpoints shows it.
 
     Raises:
-        WrongState: it was refused, nothing serves it, or a run is under way. Nothing is raised where that is not so.
+        WrongState: it was refused, or nothing serves it. Nothing is raised where that is not so.
     """
     if error.reason == UNTOLD_STATE:
         _explain_listed(client, name, error)
-        running = next((one.run_id for one in client.runs.list() if one.state.value == "running"), "")
-        if running:
-            message = f"{running} is under way, and nothing is asked beside it: ask again when it is published"
-            raise WrongState(message, reason=error.reason) from None
 
 
 def _explain_listed(client: Client, name: str, error: WrongState) -> None:
