@@ -46,8 +46,8 @@ check: $(INSTALLED)  ## everything except tests
 	$(BIN)/python scripts/lint_proto.py
 	$(BIN)/python scripts/check_files.py
 
-check-slow: $(INSTALLED)  ## slow tests, coverage floors, known vulnerabilities
-	$(BIN)/python -m pytest -q -m slow
+check-slow: $(INSTALLED)  ## slow tests (each may take a quarter of an hour), coverage floors, known vulnerabilities
+	$(BIN)/python -m pytest -q -m slow -o faulthandler_timeout=900
 	$(MAKE) coverage
 	$(BIN)/pip-audit --require-hashes --disable-pip -r requirements/dev.lock
 
