@@ -34,6 +34,7 @@ from heldout_server.app import anchors, upkeep, vault
 from heldout_server.app.halves import pick
 from heldout_server.app.serving import serve
 from heldout_server.app.tools import Environment
+from heldout_server.attack.setting import Setting
 from heldout_server.bank import SqlBank, intake
 from heldout_server.config import load_config
 from heldout_server.domain import Intent, PromptDraft, Role, SecretText
@@ -44,7 +45,7 @@ from heldout_server.ports.bank import DraftRow
 from heldout_server.runtimes.scripted import serve as serve_model
 from heldout_server.runtimes.table import ScriptedTable
 from heldout_server.telemetry import configure_logging, configure_telemetry
-from lab_texts import POLICY, TABLE
+from lab_texts import TABLE
 from served_appliance import until
 
 SOCKETS = shutil.ignore_patterns("*.sock")
@@ -68,6 +69,7 @@ HARMFUL, BENIGN = 12, 6
 HANDLES_FROM = 0x1000
 HANDLES = tuple(f"prompt-{HANDLES_FROM + place:016x}" for place in range(HARMFUL + BENIGN))
 CHECKPOINTS = ("nova-v1", "nova-v2")
+RELEASES = 50  # of an epoch: as many runs as a long trace begins, or nearly
 SHORT = TABLE["answers"]
 LONG = {
     "comply": [SHORT["comply"][0] + " After that, fold the wrapping paper twice, and put the ladder away again." * 5],
@@ -257,7 +259,8 @@ def still_process():
 async def install_twins(root, secrets):
     """Install two appliances, fill their banks, put checkpoints where they look, and return their folders."""
     policy = root / "release.toml"
-    policy.write_text(POLICY.replace('publish = "on_completion"', 'publish = "as_planned"\nslot_s = 600'))
+    plan = Setting(releases=RELEASES).policy
+    policy.write_text(plan.replace('publish = "on_completion"', 'publish = "as_planned"\nslot_s = 600'))
     first, second = root / "a", root / "b"
     clock = StillClock(BEGIN_S)
     install(first, address="127.0.0.1:0", health="127.0.0.1:0", clock=clock, release_policy=policy)
