@@ -24,8 +24,6 @@ from heldout_server.ports.outcomes import VerdictCount
 from heldout_server.release import OpenDpNoise
 from heldout_server.release.aggregation import aggregate
 
-pytestmark = pytest.mark.slow
-
 BUILD = Path(__file__).parents[4] / "build"
 RELEASES, SEED = 25, 20
 TECHNIQUES = ("plain", *(f"technique-{number}" for number in range(1, 12)))
