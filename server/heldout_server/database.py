@@ -249,7 +249,10 @@ def read_file_mark(path: Path, key: bytes) -> int | None:
         StorageError: the disk or the file fails.
         IntegrityError: its first page is damaged.
     """
-    return _with_file(path, key, read_mark)
+    # Whoever can write empties the write-ahead log of a killed process at closing, and no other thread runs meanwhile:
+    # on a disk that hangs, for ever. Whoever only reads leaves a log behind where there was none.
+    killed = path.with_name(f"{path.name}-wal").exists()
+    return _with_file(path, key, read_mark, mode="ro" if killed else "rw")
 
 
 def write_file_mark(path: Path, key: bytes, *, made_s: float | None) -> None:
@@ -259,11 +262,11 @@ def write_file_mark(path: Path, key: bytes, *, made_s: float | None) -> None:
         WrongKey: the key does not open it.
         StorageError: the disk or the file fails.
     """
-    _with_file(path, key, lambda connection: write_mark(connection, made_s))
+    _with_file(path, key, lambda connection: write_mark(connection, made_s), mode="rw")
 
 
-def _with_file(path: Path, key: bytes, work: Callable[[Connection], T]) -> T:
-    with _working_on(path), contextlib.closing(_unlock(path, key, mode="rw")) as connection:
+def _with_file(path: Path, key: bytes, work: Callable[[Connection], T], *, mode: str) -> T:
+    with _working_on(path), contextlib.closing(_unlock(path, key, mode=mode)) as connection:
         try:
             return work(connection)
         except dbapi2.Error as error:
